@@ -1,0 +1,109 @@
+"""Every bound of the hub, in one place: a name, a unit, and why it is what it is.
+
+A queue, body, page, cache, retry or loop without a line here is a defect.
+"""
+
+from typing import Final
+
+# --- HTTP ---------------------------------------------------------------------------------------------------
+BODY_BYTES_MAX: Final = 1 << 20
+COMPLETION_BODY_BYTES_MAX: Final = 16 << 20  # completions carry images
+HEADER_BYTES_MAX: Final = 16_384
+IDLE_CONNECTION_SECONDS: Final = 30
+BODY_SECONDS_MAX: Final = 30
+JSON_DEPTH_MAX: Final = 32
+JSON_INTEGER_DIGITS_MAX: Final = 19  # enough for every int64
+PAGE_SIZE_DEFAULT: Final = 20
+PAGE_SIZE_MAX: Final = 100
+PAGE_NUMBER_MAX: Final = 10_000
+REQUEST_ID_CHARS_MAX: Final = 128
+
+# --- identity -----------------------------------------------------------------------------------------------
+ACCESS_TOKEN_SECONDS: Final = 3_600
+ACCESS_TOKEN_CHARS_MAX: Final = 4_096  # a 1 MB token costs 69 ms to refuse by decoding it
+LOGIN_SECONDS: Final = 7 * 86_400  # a refresh family and its cookie, sliding
+REFRESHES_REMEMBERED: Final = 32  # used refresh tokens kept to recognise their reuse
+IDENTITY_CACHE_ENTRIES: Final = 20_000
+IDENTITY_CACHE_SECONDS: Final = 30  # a lost revocation message must not keep a credential alive longer
+PASSWORD_BYTES_MAX: Final = 1_024
+PASSWORD_CHARS_MIN: Final = 8
+PASSWORD_HASHES_AT_ONCE: Final = 2
+PASSWORD_HASH_QUEUE_MAX: Final = 50  # beyond it 503, so that a flood of logins cannot fill memory
+LOGIN_TRIES_PER_ACCOUNT: Final = "10 per 15 minutes"
+LOGIN_TRIES_PER_ADDRESS: Final = "60 per 15 minutes"
+REGISTRATIONS_PER_ADDRESS: Final = "60 per 15 minutes"
+EMAIL_CHARS_MAX: Final = 254
+NAME_CHARS_MAX: Final = 100
+
+# --- database and ledger ------------------------------------------------------------------------------------
+MONEY_SECONDS_MAX: Final = 10  # deadline of one transaction, its retries included
+QUERY_MILLISECONDS_MAX: Final = 2_000
+DATABASE_POOL_MAX: Final = 50
+DATABASE_DOWN_WAIT_SECONDS: Final = 3  # how long an operation waits while the database is away
+BATCH_OPERATIONS_MAX: Final = 512
+BATCH_BYTES_MAX: Final = 8 << 20  # a transaction's writes stay far below one wire message of 48 MB
+BATCH_CONFLICT_TRIES: Final = 5
+LEDGER_QUEUE_MAX: Final = 10_000
+MICRO_CREDITS_MAX: Final = 10**18  # a wallet stays below int64's 9.2 * 10^18
+POINTS_MAX: Final = 10**15
+AMOUNT_MICRO_CREDITS_MAX: Final = 10**15
+IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
+IDEMPOTENCY_DAYS: Final = 7
+EVENT_DAYS: Final = 7
+EVENT_REPLAY_MAX: Final = 1_000
+WALLET_CACHE_ENTRIES: Final = 20_000
+NODE_HEARTBEAT_SECONDS: Final = 2
+NODE_DEAD_SECONDS: Final = 10
+SWEEP_SECONDS: Final = 5
+SWEEP_HOLDS_MAX: Final = 200  # per round
+DRIFT_SECONDS: Final = 10
+DRIFT_FULL_SECONDS: Final = 86_400
+
+# --- chat ---------------------------------------------------------------------------------------------------
+MESSAGES_PER_REQUEST_MAX: Final = 1_000
+MESSAGE_CHARS_MAX: Final = 1_000_000
+FIRST_LEASE_TOKENS: Final = 256
+LEASE_TOKENS_MAX: Final = 4_096  # leases double up to this, so that a fast stream commits seldom
+LEASE_LOW_WATER: Final = 0.5  # ask for the next lease when this part of the last one is left
+CHECKPOINT_SECONDS: Final = 2.0
+GENERATION_SECONDS_MAX: Final = 600
+HOLD_SECONDS: Final = 900  # longer than any generation: only a dead owner's hold expires
+DISCONNECT_GRACE_SECONDS: Final = 15.0
+STREAM_REPLAY_SECONDS: Final = 3_600
+STREAM_MEMORY_BYTES_MAX: Final = 64 << 20  # finished streams kept for replay; older ones are read from the database
+STREAMS_RUNNING_MAX: Final = 2_000
+STREAMS_PER_USER_MAX: Final = 20
+STATELESS_MESSAGE_DAYS: Final = 7
+CONVERSATION_CONTEXT_MESSAGES_MAX: Final = 200
+
+# --- providers ----------------------------------------------------------------------------------------------
+PROVIDER_CONNECT_SECONDS: Final = 5.0
+PROVIDER_IDLE_SECONDS: Final = 60.0  # between two reads of one answer
+PROVIDER_TRIES: Final = 3  # the first and two more, before the first delta only
+PROVIDER_RETRY_AFTER_SECONDS_MAX: Final = 10.0
+PROVIDER_BACKOFF_SECONDS: Final = 0.3
+PROVIDER_CONNECTIONS_MAX: Final = 1_000
+PROVIDER_LINE_BYTES_MAX: Final = 1 << 20  # one line of an event stream
+PROVIDER_BODY_BYTES_MAX: Final = 32 << 20
+PROVIDER_ERROR_CHARS_MAX: Final = 500  # of a provider's own words, shown to the caller
+
+# --- realtime -----------------------------------------------------------------------------------------------
+FRAME_BYTES_MAX: Final = 65_536
+PING_INTERVAL_SECONDS: Final = 25
+PING_TIMEOUT_SECONDS: Final = 20
+CONNECT_SECONDS: Final = 5.0  # a socket without a credential is closed after it
+COMMANDS_AT_ONCE_MAX: Final = 16  # running commands of one connection
+COMMAND_BURST: Final = 120
+COMMANDS_PER_SECOND: Final = 10.0
+BAD_FRAMES_PER_MINUTE_MAX: Final = 10
+CONNECTIONS_PER_USER_MAX: Final = 20
+CONNECTIONS_PENDING_PER_ADDRESS_MAX: Final = 50
+CONNECTIONS_MAX: Final = 15_000
+QUEUE_ITEMS_MAX: Final = 1_000
+QUEUE_BYTES_MAX: Final = 1 << 20
+WRITE_SECONDS_MAX: Final = 10.0  # a frame that does not leave within it marks the connection as too slow
+CHANNELS_PER_CONNECTION_MAX: Final = 32
+
+# --- shutdown -----------------------------------------------------------------------------------------------
+DRAIN_STREAMS_SECONDS: Final = 10.0
+SHUTDOWN_SECONDS_MAX: Final = 15.0

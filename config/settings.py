@@ -1,0 +1,220 @@
+"""Settings: read once from the environment, checked, then frozen.
+
+Each field is one `HUB_...` variable unless its comment names another; the unit stands in the name. `load()` reports all
+failures at once, so that an operator mends them in one go.
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from urllib.parse import urlsplit
+
+SECRET_BYTES_MIN = 32
+
+
+class SettingsError(Exception):
+    """The environment cannot be used; the message lists every reason, one a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The hub's settings. Amounts are micro-credits, times seconds, addresses without a trailing slash."""
+
+    env: str  # development | production: the sandbox provider and generated secrets exist in development only
+    ports: tuple[int, ...]  # HUB_PORT: a comma list listens on several
+    host: str  # address to listen on
+    api_hosts: Mapping[str, str]  # HUB_API_HOSTS: host[:port] -> API, decides the shared paths
+    data_dir: Path  # embedded database, generated secrets
+    mongodb_uri: str | None  # none: the embedded database
+    mongodb_database: str
+    redis_url: str | None
+    processes: int
+    jwt_secret: str
+    service_token: str
+    admin_email: str | None
+    admin_password: str | None
+    rate_limits: bool  # HUB_RATE_LIMITS=on|off
+    public_url: str
+    allowed_origins: frozenset[str]  # origins whose pages may use the cookie
+    signup_credits_micro: int  # HUB_SIGNUP_CREDITS, decimal credits
+    credit_usd: Decimal  # what one credit is worth
+    sandbox_tokens_per_second: float
+    openai_api_key: str | None  # OPENAI_API_KEY, and so on without the prefix
+    openai_base_url: str
+    anthropic_api_key: str | None
+    anthropic_base_url: str
+    minimax_api_key: str | None
+    minimax_base_url: str
+
+    @property
+    def production(self) -> bool:
+        return self.env == "production"
+
+
+# The documents' own addresses; `localhost:3001` names two APIs and so decides nothing.
+DEFAULT_API_HOSTS = {
+    "localhost:3000": "ai_aggregator",
+    "api.ai-aggregator.com": "ai_aggregator",
+    "localhost:8000": "ai_assistant",
+    "your-domain.com": "ai_assistant",
+    "api-staging.smartaihub.com": "smart_ai_hub",
+    "api.smartaihub.com": "smart_ai_hub",
+    "your-api-domain.com": "ai_playground",
+    "api.example.com": "ai_playground",
+}
+API_NAMES = frozenset(DEFAULT_API_HOSTS.values())
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read and check the environment.
+
+    Raises `SettingsError` naming every variable that is wrong. In development missing secrets are made and kept in the data
+    folder; in production a missing or short one is an error.
+    """
+    reader = _Reader(environ)
+    env = reader.choice("HUB_ENV", "development", ("development", "production"))
+    production = env == "production"
+    ports = reader.ports("HUB_PORT", "3001")
+    public_url = reader.url("HUB_PUBLIC_URL", f"http://localhost:{ports[0]}") or ""
+    data_dir = Path(reader.text("HUB_DATA_DIR", "data") or "data").absolute()
+    settings = Settings(
+        env=env,
+        ports=ports,
+        host=reader.text("HUB_HOST", "127.0.0.1") or "",
+        api_hosts=reader.api_hosts("HUB_API_HOSTS"),
+        data_dir=data_dir,
+        mongodb_uri=reader.text("HUB_MONGODB_URI", None),
+        mongodb_database=reader.text("HUB_MONGODB_DATABASE", "smart_ai_hub") or "",
+        redis_url=reader.text("HUB_REDIS_URL", None),
+        processes=reader.integer("HUB_PROCESSES", 1, 1, 64),
+        jwt_secret=reader.secret("HUB_JWT_SECRET", data_dir, production),
+        service_token=reader.secret("HUB_SERVICE_TOKEN", data_dir, production),
+        admin_email=reader.text("HUB_ADMIN_EMAIL", None),
+        admin_password=reader.text("HUB_ADMIN_PASSWORD", None),
+        rate_limits=reader.choice("HUB_RATE_LIMITS", "on", ("on", "off")) == "on",
+        public_url=public_url,
+        allowed_origins=reader.origins("HUB_ALLOWED_ORIGINS", public_url, ports, production),
+        signup_credits_micro=reader.micro("HUB_SIGNUP_CREDITS", "10"),
+        credit_usd=reader.decimal("HUB_CREDIT_USD", "1.0"),
+        sandbox_tokens_per_second=float(reader.decimal("HUB_SANDBOX_TOKENS_PER_SECOND", "50")),
+        openai_api_key=reader.text("OPENAI_API_KEY", None),
+        openai_base_url=reader.url("OPENAI_BASE_URL", "https://api.openai.com/v1") or "",
+        anthropic_api_key=reader.text("ANTHROPIC_API_KEY", None),
+        anthropic_base_url=reader.url("ANTHROPIC_BASE_URL", "https://api.anthropic.com") or "",
+        minimax_api_key=reader.text("MINIMAX_API_KEY", None),
+        minimax_base_url=reader.url("MINIMAX_BASE_URL", "https://api.minimax.io/v1") or "",
+    )
+    reader.finish()
+    return settings
+
+
+class _Reader:
+    """Typed look-ups in the environment that collect failures instead of raising at the first."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._failures: list[str] = []
+
+    def finish(self) -> None:
+        if self._failures:
+            raise SettingsError("\n".join(self._failures))
+
+    def _fail(self, name: str, why: str) -> None:
+        self._failures.append(f"{name}: {why}")
+
+    def text(self, name: str, default: str | None) -> str | None:
+        return self._environ.get(name, "").strip() or default
+
+    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        value = self.text(name, default) or default
+        if value not in allowed:
+            self._fail(name, f"must be one of {', '.join(allowed)}")
+        return value
+
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        text = self.text(name, str(default)) or ""
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            self._fail(name, f"must be a whole number from {low} to {high}")
+            return default
+        return int(text)
+
+    def ports(self, name: str, default: str) -> tuple[int, ...]:
+        parts = (self.text(name, default) or default).split(",")
+        ports = [int(part) for part in parts if part.strip().isascii() and part.strip().isdigit()]
+        if len(ports) != len(parts) or not all(1 <= port <= 65_535 for port in ports):
+            self._fail(name, "must be a port from 1 to 65535, or several parted by commas")
+            return (3001,)
+        return tuple(dict.fromkeys(ports))
+
+    def url(self, name: str, default: str) -> str | None:
+        value = (self.text(name, default) or default).rstrip("/")
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            self._fail(name, "must be an absolute http or https address")
+        return value
+
+    def decimal(self, name: str, default: str) -> Decimal:
+        try:
+            value = Decimal(self.text(name, default) or default)
+        except InvalidOperation:
+            value = Decimal(-1)
+        if not value.is_finite() or not 0 < value <= 10**9:
+            self._fail(name, "must be a number above 0")
+            return Decimal(default)
+        return value
+
+    def micro(self, name: str, default: str) -> int:
+        try:
+            value = Decimal(self.text(name, default) or default) * 1_000_000
+        except InvalidOperation:
+            value = Decimal(-1)
+        if not value.is_finite() or not 0 <= value <= 10**15 or value != int(value):
+            self._fail(name, "must be credits of 0 or more, with at most six decimals")
+            return 0
+        return int(value)
+
+    def api_hosts(self, name: str) -> Mapping[str, str]:
+        """`host[:port]=api` pairs parted by commas, on top of the documents' own addresses."""
+        hosts = dict(DEFAULT_API_HOSTS)
+        for pair in filter(None, (self.text(name, "") or "").split(",")):
+            host, _, api = pair.partition("=")
+            if api.strip() not in API_NAMES:
+                self._fail(name, f"{pair!r} must be host=api with an api of {', '.join(sorted(API_NAMES))}")
+                continue
+            hosts[host.strip().lower()] = api.strip()
+        return hosts
+
+    def origins(self, name: str, public_url: str, ports: tuple[int, ...], production: bool) -> frozenset[str]:
+        """The public address itself; in development also localhost by name and number on every port of ours."""
+        given = {part.strip().rstrip("/") for part in (self.text(name, "") or "").split(",") if part.strip()}
+        for origin in given:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
+                self._fail(name, f"{origin!r} must be scheme://host[:port]")
+        own = {"{0.scheme}://{0.netloc}".format(urlsplit(public_url))}
+        if not production:
+            own |= {f"http://{host}:{port}" for host in ("localhost", "127.0.0.1") for port in ports}
+        return frozenset(given | own)
+
+    def secret(self, name: str, data_dir: Path, production: bool) -> str:
+        value = self.text(name, None)
+        if value is None and not production:
+            return _kept_secret(data_dir / f"{name.lower()}.secret")
+        if value is None or len(value.encode()) < SECRET_BYTES_MIN or len(set(value)) < 8:
+            self._fail(name, f"must be a random secret of at least {SECRET_BYTES_MIN} bytes")
+            return ""
+        return value
+
+
+def _kept_secret(path: Path) -> str:
+    """A development secret, made once. Written under another name first: a crash leaves no half of it."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{os.getpid()}.new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(48))
+        fresh.replace(path)
+    return path.read_text().strip()

@@ -1,0 +1,134 @@
+"""The contract between the completion path and an AI provider.
+
+    chat.py --ProviderCall--> Provider.stream() --batches of Delta | Usage | Finish--> chat.py
+
+A provider yields *batches*: everything that one network read brought, so that a burst of chunks costs one
+wake-up. It ends after `Finish`, or raises `ProviderError`; it never invents a finish reason.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderCall:
+    """One completion, as every provider understands it.
+
+    `messages` have OpenAI's form (`{"role": ..., "content": str | list | None, ...}`); `parameters` are OpenAI's other
+    request fields (temperature, top_p, stop, tools, ...), already validated or passed through.
+    """
+
+    model: str  # the provider's own name of the AI model (the catalogue's `upstream`)
+    messages: Sequence[Json]
+    max_tokens: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of an answer. `extra` holds the other fields of OpenAI's `delta` (tool_calls, refusal), if any."""
+
+    content: str
+    extra: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the provider says it counted. Not yet believed: `chat.py` checks it against the limits of the call."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Why the answer ended, in OpenAI's words: stop, length, tool_calls, content_filter."""
+
+    reason: str
+
+
+ProviderEvent = Delta | Usage | Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """An answer that was not streamed."""
+
+    content: str
+    finish_reason: str
+    usage: Usage | None
+    extra: Json | None = None  # the message's other fields (tool_calls, refusal)
+
+
+class ProviderError(Exception):
+    """The provider failed. `message` is safe to show: it names no key and no address.
+
+    `status` is the provider's HTTP status or None (connection, time-out, protocol); `request_is_wrong` says that a retry
+    cannot help because the provider refused the request itself (400, 404, 413, 422).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after_seconds: float | None = None,
+        request_is_wrong: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+        self.request_is_wrong = request_is_wrong
+
+
+class Provider(Protocol):
+    """Two implementations: `HttpProvider` (over a converter and the transport) and `SandboxProvider`."""
+
+    name: str
+
+    def stream(self, call: ProviderCall) -> AsyncIterator[list[ProviderEvent]]:
+        """Yield batches until `Finish`; raise `ProviderError`. Closing the iterator cancels the call upstream."""
+        ...
+
+    async def complete(self, call: ProviderCall) -> Completion:
+        """Answer in one piece; raise `ProviderError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """What a converter wants sent."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class StreamParser(Protocol):
+    """Turns the bytes of one streamed answer into events; pure, and fed in pieces of any size."""
+
+    def feed(self, data: bytes) -> list[ProviderEvent]:
+        """Events completed by `data`; raises `ProviderError` for an error chunk or a broken line."""
+        ...
+
+    def end(self) -> list[ProviderEvent]:
+        """The connection closed: the last events, or `ProviderError` when the answer was not finished."""
+        ...
+
+
+class Converter(Protocol):
+    """A provider's wire form, without any I/O: tested on recorded bodies."""
+
+    name: str
+
+    def request(self, call: ProviderCall, *, stream: bool) -> HttpRequest: ...
+
+    def parse_completion(self, body: bytes) -> Completion: ...
+
+    def parse_error(self, status: int, body: bytes) -> str: ...
+
+    def stream_parser(self) -> StreamParser: ...

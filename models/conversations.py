@@ -1,0 +1,60 @@
+"""Conversations and their messages.
+
+A conversation is `{_id: conv_..., user, title, model, message_count, last_message, created_at, updated_at}`. A message is
+`{_id: msg_..., user, conversation, role, content, status, created_at}`; an assistant's message also has `{model, stream,
+epoch, lengths, finish_reason, detail, usage, receipt, error}` and serves to replay its stream: `lengths` holds the
+number of characters of each delta. Messages without a conversation answer calls that keep their own history; they have
+`expires_at` and go after a week.
+"""
+
+from models.database import CollectionShape, Database, Document, Index
+
+CONVERSATIONS = "conversations"
+MESSAGES = "messages"
+
+SHAPES = (
+    CollectionShape(CONVERSATIONS, indexes=(Index([("user", 1), ("updated_at", -1)]),)),
+    CollectionShape(
+        MESSAGES,
+        indexes=(
+            Index([("conversation", 1), ("_id", 1)]),
+            Index([("stream", 1)], unique=True, only_where={"stream": {"$exists": True}}),
+            Index([("expires_at", 1)], expire_after_seconds=0, only_where={"expires_at": {"$exists": True}}),
+        ),
+    ),
+)
+
+
+async def conversation(database: Database, user: str, conversation_id: str) -> Document | None:
+    return await database[CONVERSATIONS].find_one({"_id": {"$eq": conversation_id}, "user": {"$eq": user}})
+
+
+async def conversations(database: Database, user: str, *, limit: int, before: str | None = None) -> list[Document]:
+    """A user's conversations, the last used first; `before` is the id of the last one already seen."""
+    query: Document = {"user": {"$eq": user}}
+    if before is not None:
+        last = await conversation(database, user, before)
+        if last is None:
+            return []
+        query["updated_at"] = {"$lt": last["updated_at"]}
+    return await database[CONVERSATIONS].find(query, sort=[("updated_at", -1)], limit=limit)
+
+
+async def messages(database: Database, conversation_id: str, *, limit: int) -> list[Document]:
+    """The last `limit` messages of a conversation, oldest first."""
+    found = await database[MESSAGES].find(
+        {"conversation": {"$eq": conversation_id}}, sort=[("_id", -1)], limit=limit, projection={"lengths": 0}
+    )
+    return found[::-1]
+
+
+async def message_of_stream(database: Database, stream: str) -> Document | None:
+    return await database[MESSAGES].find_one({"stream": {"$eq": stream}})
+
+
+async def delete(database: Database, user: str, conversation_id: str) -> bool:
+    """Remove a conversation and its messages; False where the user has none of that id."""
+    if not await database[CONVERSATIONS].delete_one({"_id": {"$eq": conversation_id}, "user": {"$eq": user}}):
+        return False
+    await database[MESSAGES].delete_many({"conversation": {"$eq": conversation_id}, "user": {"$eq": user}})
+    return True

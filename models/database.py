@@ -1,0 +1,375 @@
+"""The one place that imports the MongoDB driver: connection, transactions, errors, indexes.
+
+    committer --body(tx)--> Database.transaction() --with_transaction--> mongod
+    families  ------------> Collection (reads and single writes, bounded in time)
+
+The driver's errors leave here only as `DatabaseError`s. Nothing here knows a collection's meaning.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pymongo
+import structlog
+from bson.codec_options import CodecOptions
+from pymongo import AsyncMongoClient, ReturnDocument
+from pymongo import errors as driver
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.monitoring import (
+    ServerHeartbeatFailedEvent,
+    ServerHeartbeatListener,
+    ServerHeartbeatStartedEvent,
+    ServerHeartbeatSucceededEvent,
+)
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.write_concern import WriteConcern
+
+from config import limits
+
+Document = dict[str, Any]
+Query = Mapping[str, Any]
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+_AWARE = CodecOptions[Document](document_class=dict, tz_aware=True)
+_WRITE_CONFLICT = 112
+
+
+class DatabaseError(Exception):
+    """The database did not do what was asked; nothing was written unless the subclass says otherwise."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """No primary within the deadline, or the connection broke before a commit was sent."""
+
+
+class OutcomeUnknown(DatabaseError):
+    """A commit was sent and its answer lost: it may or may not stand."""
+
+
+class DuplicateKey(DatabaseError):
+    """A unique index refused the write; the transaction, if any, is gone."""
+
+
+class Conflict(DatabaseError):
+    """A condition of the write no longer held, or another process wrote the same documents: try again."""
+
+
+class UnusableServer(DatabaseError):
+    """The server cannot do transactions; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index of a collection family; `expire_after_seconds` makes it a TTL index on its one date field."""
+
+    keys: Sequence[tuple[str, int]]
+    unique: bool = False
+    expire_after_seconds: int | None = None
+    only_where: Query | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionShape:
+    """A collection's name, indexes and, where a second guard pays, its `$jsonSchema`."""
+
+    name: str
+    indexes: Sequence[Index] = ()
+    schema: Mapping[str, Any] | None = None
+
+
+@contextmanager
+def _translated() -> Any:
+    """Turn the driver's errors into ours."""
+    try:
+        yield
+    except driver.DuplicateKeyError as error:
+        raise DuplicateKey(str(error)) from error
+    except driver.PyMongoError as error:
+        if error.has_error_label("UnknownTransactionCommitResult"):
+            raise OutcomeUnknown(str(error)) from error
+        if getattr(error, "code", None) == _WRITE_CONFLICT or error.has_error_label("TransientTransactionError"):
+            raise Conflict(str(error)) from error
+        if error.timeout or isinstance(error, driver.ConnectionFailure | driver.WaitQueueTimeoutError):
+            raise DatabaseUnavailable(str(error)) from error
+        if isinstance(error, driver.OperationFailure) and error.code == 11_000:
+            raise DuplicateKey(str(error)) from error
+        raise DatabaseError(str(error)) from error
+
+
+class Collection:
+    """Reads and single-document writes outside the ledger's transactions, each bounded in time."""
+
+    def __init__(self, collection: AsyncCollection[Document]) -> None:
+        self._collection = collection
+
+    async def find_one(
+        self, query: Query, *, projection: Query | None = None, sort: Sequence[tuple[str, int]] | None = None
+    ) -> Document | None:
+        with _translated():
+            return await self._collection.find_one(
+                query, projection, sort=sort, max_time_ms=limits.QUERY_MILLISECONDS_MAX
+            )
+
+    async def find(
+        self,
+        query: Query,
+        *,
+        limit: int,
+        skip: int = 0,
+        projection: Query | None = None,
+        sort: Sequence[tuple[str, int]] | None = None,
+    ) -> list[Document]:
+        """At most `limit` documents, in the order of `sort`."""
+        cursor = self._collection.find(
+            query, projection, limit=limit, skip=skip, sort=sort, max_time_ms=limits.QUERY_MILLISECONDS_MAX
+        )
+        with _translated():
+            return await cursor.to_list()
+
+    async def count(self, query: Query) -> int:
+        with _translated():
+            return await self._collection.count_documents(query, maxTimeMS=limits.QUERY_MILLISECONDS_MAX)
+
+    async def aggregate(self, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
+        with _translated():
+            cursor = await self._collection.aggregate(pipeline, maxTimeMS=limits.QUERY_MILLISECONDS_MAX)
+            return await cursor.to_list()
+
+    async def scan(self, query: Query, *, sort: Sequence[tuple[str, int]] | None = None) -> Any:
+        """Every matching document, in batches and without a time limit: for audits, never for requests."""
+        with _translated():
+            async for document in self._collection.find(query, sort=sort, batch_size=1_000):
+                yield document
+
+    async def insert_one(self, document: Document) -> None:
+        with _translated():
+            await self._collection.insert_one(document)
+
+    async def update_one(self, query: Query, update: Mapping[str, Any], *, upsert: bool = False) -> bool:
+        """Whether a document matched (or was made)."""
+        with _translated():
+            result = await self._collection.update_one(query, update, upsert=upsert)
+        return bool(result.matched_count or result.upserted_id is not None)
+
+    async def update_many(self, query: Query, update: Mapping[str, Any]) -> int:
+        with _translated():
+            return (await self._collection.update_many(query, update)).modified_count
+
+    async def find_one_and_update(
+        self, query: Query, update: Mapping[str, Any], *, upsert: bool = False, before: bool = False
+    ) -> Document | None:
+        """The document after the update (or `before` it), None where nothing matched."""
+        which = ReturnDocument.BEFORE if before else ReturnDocument.AFTER
+        with _translated():
+            return await self._collection.find_one_and_update(query, update, upsert=upsert, return_document=which)
+
+    async def delete_one(self, query: Query) -> bool:
+        with _translated():
+            return (await self._collection.delete_one(query)).deleted_count == 1
+
+    async def delete_many(self, query: Query) -> int:
+        with _translated():
+            return (await self._collection.delete_many(query)).deleted_count
+
+    @asynccontextmanager
+    async def watch(self, pipeline: Sequence[Mapping[str, Any]]) -> Any:
+        """A change stream; iterate over it for change documents."""
+        with _translated():
+            async with await self._collection.watch(pipeline) as stream:
+                yield stream
+
+
+class Transaction:
+    """The bulk commands of one transaction, each a single round trip.
+
+    Plain commands instead of the driver's bulk API: the same writes cost about half the CPU, and this is the hot path
+    of every paid request.
+    """
+
+    def __init__(self, database: Any, session: AsyncClientSession) -> None:
+        self._database = database
+        self._session = session
+
+    async def find(self, collection: str, query: Query, projection: Query | None = None) -> list[Document]:
+        """All matches; the caller's query is bounded by the batch."""
+        cursor = self._database[collection].find(query, projection, session=self._session, batch_size=10_000)
+        found: list[Document] = await cursor.to_list()
+        return found
+
+    async def insert(self, collection: str, documents: Sequence[Document]) -> None:
+        await self._write({"insert": collection, "documents": documents, "ordered": True}, len(documents))
+
+    async def update(self, collection: str, updates: Iterable[tuple[Query, Mapping[str, Any]]]) -> None:
+        """Each update must match one document, else `Conflict`."""
+        statements = [{"q": query, "u": change} for query, change in updates]
+        await self._write({"update": collection, "updates": statements, "ordered": True}, len(statements))
+
+    async def delete(self, collection: str, queries: Iterable[Query]) -> None:
+        """Each delete must remove one document, else `Conflict`."""
+        statements = [{"q": query, "limit": 1} for query in queries]
+        await self._write({"delete": collection, "deletes": statements, "ordered": True}, len(statements))
+
+    async def _write(self, command: Document, expected: int) -> None:
+        reply = await self._database.command(command, session=self._session)
+        _raise_write_errors(reply)
+        if reply["n"] != expected:
+            raise Conflict(f"{expected - reply['n']} of {expected} writes found nothing to change")
+
+
+def _raise_write_errors(reply: Mapping[str, Any]) -> None:
+    for error in reply.get("writeErrors", ()):
+        if error["code"] == 11_000:
+            raise driver.DuplicateKeyError(error["errmsg"], error["code"], error)
+        raise driver.WriteError(error["errmsg"], error["code"], error)
+
+
+class _Heartbeat(ServerHeartbeatListener):
+    """Keeps `Database.up` current: the driver asks the server every 500 ms."""
+
+    def __init__(self) -> None:
+        self.up = False
+        self.changed = asyncio.Event()
+
+    def started(self, event: ServerHeartbeatStartedEvent) -> None:
+        pass
+
+    def succeeded(self, event: ServerHeartbeatSucceededEvent) -> None:
+        self._set(bool(getattr(event.reply, "is_writable", True)))
+
+    def failed(self, event: ServerHeartbeatFailedEvent) -> None:
+        self._set(False)
+
+    def _set(self, up: bool) -> None:
+        if up != self.up:
+            self.up = up
+            self.changed.set()
+            self.changed.clear()
+
+
+class Database:
+    """One client, its collections by attribute-like names, and transactions under a deadline."""
+
+    def __init__(self, uri: str, name: str, app_name: str = "hub") -> None:
+        self._heartbeat = _Heartbeat()
+        self._client: AsyncMongoClient[Document] = AsyncMongoClient(
+            uri,
+            w="majority",
+            journal=True,
+            readConcernLevel="majority",
+            retryWrites=True,
+            heartbeatFrequencyMS=500,  # the default of 10 s leaves a commit's outcome unknown (error 91)
+            serverSelectionTimeoutMS=2_000,
+            connectTimeoutMS=2_000,
+            waitQueueTimeoutMS=1_000,
+            maxPoolSize=limits.DATABASE_POOL_MAX,
+            appName=app_name,
+            event_listeners=[self._heartbeat],
+        )
+        self._database = self._client.get_database(name, codec_options=_AWARE)
+        self.name = name
+
+    @property
+    def up(self) -> bool:
+        """Whether the last heartbeat found a server that takes writes."""
+        return self._heartbeat.up
+
+    def __getitem__(self, name: str) -> Collection:
+        return Collection(self._database[name])
+
+    async def open(self, shapes: Sequence[CollectionShape]) -> None:
+        """Connect, refuse a server without transactions, and make collections, validators and indexes.
+
+        Raises `UnusableServer` or `DatabaseUnavailable`.
+        """
+        with _translated():
+            hello = await self._client.admin.command("hello")
+        if "setName" not in hello and hello.get("msg") != "isdbgrid":
+            raise UnusableServer(
+                "This MongoDB is a standalone server, which has no transactions; the hub needs a replica set "
+                "(start mongod with --replSet rs0 and run rs.initiate() once) or a sharded cluster."
+            )
+        self._heartbeat.up = True
+        with _translated():
+            existing = set(await self._database.list_collection_names())
+            for shape in shapes:
+                await self._make(shape, shape.name in existing)
+
+    async def _make(self, shape: CollectionShape, exists: bool) -> None:
+        validator = {"$jsonSchema": shape.schema} if shape.schema else {}
+        if not exists:
+            await self._database.create_collection(shape.name, validator=validator, check_exists=False)
+        elif validator:
+            await self._database.command({"collMod": shape.name, "validator": validator})
+        if shape.indexes:
+            await self._database[shape.name].create_indexes([_index_model(index) for index in shape.indexes])
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def ping(self) -> None:
+        """Raises `DatabaseUnavailable` when no server answers within two seconds."""
+        with _translated(), pymongo.timeout(2):
+            await self._client.admin.command("ping")
+
+    def new_session(self) -> AsyncClientSession:
+        return self._client.start_session()
+
+    async def kill_sessions(self, session_ids: Sequence[Any]) -> None:
+        """End what dead processes left open, so that the documents they had touched are unlocked at once."""
+        with _translated():
+            await self._client.admin.command({"killSessions": list(session_ids)})
+
+    async def transaction(
+        self,
+        body: Callable[[Transaction], Awaitable[T]],
+        *,
+        session: AsyncClientSession,
+        seconds: float = limits.MONEY_SECONDS_MAX,
+    ) -> T:
+        """Run `body` in one transaction and commit it, retrying transient failures until the deadline.
+
+        The body may run several times: it must only read and write through its `Transaction`, and let every error out.
+        Raises `Conflict`, `DuplicateKey`, `DatabaseUnavailable` (nothing written) or `OutcomeUnknown`.
+        """
+
+        async def run(bound: AsyncClientSession) -> T:
+            return await body(Transaction(self._database, bound))
+
+        with _translated(), pymongo.timeout(seconds):
+            return await session.with_transaction(
+                run,
+                read_concern=ReadConcern("snapshot"),
+                write_concern=WriteConcern("majority", j=True),
+                read_preference=ReadPreference.PRIMARY,
+            )
+
+
+def _index_model(index: Index) -> pymongo.IndexModel:
+    options: Document = {"unique": index.unique}
+    if index.expire_after_seconds is not None:
+        options["expireAfterSeconds"] = index.expire_after_seconds
+    if index.only_where is not None:
+        options["partialFilterExpression"] = index.only_where
+    return pymongo.IndexModel(list(index.keys), **options)
+
+
+async def admin(uri: str, command: Document, *, timeout_seconds: float) -> Document:
+    """Run one command on the `admin` database of exactly the server at `uri`, over a connection of its own.
+
+    Raises `DatabaseUnavailable` when it does not answer in time, `DatabaseError` when it refuses.
+    """
+    client: AsyncMongoClient[Document] = AsyncMongoClient(
+        uri, directConnection=True, serverSelectionTimeoutMS=int(timeout_seconds * 1_000)
+    )
+    try:
+        with _translated(), pymongo.timeout(timeout_seconds):
+            return await client.admin.command(command)
+    finally:
+        await client.close()

@@ -1,0 +1,127 @@
+"""Wallets, their entries and holds: shapes, indexes and reads. Only `hub/committer.py` writes them.
+
+A wallet is `{_id: user, credits, credits_held, points, seq, head, version, epoch, offset, updated_at}`: credits in
+micro-credits, points whole; `seq` and `head` number and chain its entries, `version` guards each write, `epoch` and
+`offset` are the position of the user's channel.
+
+An entry is append-only: `{_id: txn_..., wallet, seq, unit, kind, amount, balance_after, operation, leg, description,
+metadata, created_at, previous_hash, hash}`. A hold is `{_id: hold_..., wallet, amount, node, stream, message,
+prompt_tokens, created_at, expires_at}` and exists exactly while it holds something.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from models.clock import milliseconds
+from models.database import CollectionShape, Database, Document, Index
+
+WALLETS = "wallets"
+ENTRIES = "entries"
+HOLDS = "holds"
+
+GENESIS = "0" * 64  # the `head` of a wallet without entries
+_NOT_NEGATIVE = {"bsonType": ["long", "int"], "minimum": 0}
+
+SHAPES = (
+    CollectionShape(
+        WALLETS,
+        schema={
+            "required": ["credits", "credits_held", "points", "seq", "head", "version", "epoch", "offset"],
+            "properties": {
+                name: _NOT_NEGATIVE for name in ("credits", "credits_held", "points", "seq", "version", "offset")
+            },
+        },
+    ),
+    CollectionShape(
+        ENTRIES,
+        indexes=(
+            Index([("wallet", 1), ("seq", 1)], unique=True),
+            Index([("operation", 1), ("leg", 1)], unique=True),
+            Index([("wallet", 1), ("unit", 1), ("seq", -1)]),
+        ),
+        schema={"properties": {"balance_after": _NOT_NEGATIVE, "seq": {"bsonType": ["long", "int"], "minimum": 1}}},
+    ),
+    CollectionShape(
+        HOLDS,
+        indexes=(Index([("wallet", 1)]), Index([("node", 1)]), Index([("expires_at", 1)])),
+        schema={"properties": {"amount": {"bsonType": ["long", "int"], "minimum": 1}}},
+    ),
+)
+
+
+def new_wallet(user: str, epoch: str, moment: datetime) -> Document:
+    return {
+        "_id": user,
+        "credits": 0,
+        "credits_held": 0,
+        "points": 0,
+        "seq": 0,
+        "head": GENESIS,
+        "version": 0,
+        "epoch": epoch,
+        "offset": 0,
+        "updated_at": moment,
+    }
+
+
+def entry_hash(entry: Document) -> str:
+    """SHA-256 over `previous_hash` and the entry without `hash`: JSON, sorted keys, no spaces, times in milliseconds.
+
+    The owner of a wallet can compute it from the entries alone; `docs/architecture.md` gives the recipe.
+    """
+    plain = {key: value for key, value in entry.items() if key != "hash"}
+    plain["created_at"] = milliseconds(entry["created_at"])
+    return hashlib.sha256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+async def wallet(database: Database, user: str) -> Document | None:
+    return await database[WALLETS].find_one({"_id": {"$eq": user}})
+
+
+def scan_wallets(database: Database) -> AsyncIterator[Document]:
+    scanned: AsyncIterator[Document] = database[WALLETS].scan({}, sort=[("_id", 1)])
+    return scanned
+
+
+def scan_entries(database: Database, user: str) -> AsyncIterator[Document]:
+    scanned: AsyncIterator[Document] = database[ENTRIES].scan({"wallet": {"$eq": user}}, sort=[("seq", 1)])
+    return scanned
+
+
+async def entry_by_operation(database: Database, operation: str) -> Document | None:
+    return await database[ENTRIES].find_one({"operation": {"$eq": operation}, "leg": 0})
+
+
+async def entries(
+    database: Database, user: str, unit: str, *, skip: int, limit: int, filters: Document | None = None
+) -> tuple[list[Document], int]:
+    """One page of a wallet's entries of one unit, newest first, and how many there are in all."""
+    query = {"wallet": {"$eq": user}, "unit": {"$eq": unit}, **(filters or {})}
+    page = await database[ENTRIES].find(query, sort=[("seq", -1)], skip=skip, limit=limit)
+    return page, await database[ENTRIES].count(query)
+
+
+async def hold_sums(database: Database) -> dict[str, int]:
+    """What the open holds of each wallet add up to."""
+    rows = await database[HOLDS].aggregate([{"$group": {"_id": "$wallet", "sum": {"$sum": "$amount"}}}])
+    return {row["_id"]: row["sum"] for row in rows}
+
+
+async def holds_open(database: Database) -> int:
+    return await database[HOLDS].count({})
+
+
+async def abandoned_holds(database: Database, dead_nodes: list[str], moment: datetime, limit: int) -> list[Document]:
+    """Holds whose owner is dead or that ran out of time, whoever owns them."""
+    query: Any = {"$or": [{"node": {"$in": dead_nodes}}, {"expires_at": {"$lt": moment}}]}
+    return await database[HOLDS].find(query, limit=limit)
+
+
+async def holding_nodes(database: Database) -> list[str]:
+    """The nodes that own open holds."""
+    rows = await database[HOLDS].aggregate([{"$group": {"_id": "$node"}}])
+    return [row["_id"] for row in rows]

@@ -59,6 +59,18 @@ SWEEP_HOLDS_MAX: Final = 200  # per round
 DRIFT_SECONDS: Final = 10
 DRIFT_FULL_SECONDS: Final = 86_400
 
+# --- embedded database --------------------------------------------------------------------------------------
+EMBEDDED_CACHE_GIGABYTES: Final = 0.25
+EMBEDDED_OPLOG_MEGABYTES: Final = 64
+EMBEDDED_TRANSACTION_SECONDS: Final = 5  # what a killed hub left open blocks others no longer than this
+EMBEDDED_LOG_BYTES_MAX: Final = 8 << 20  # one older file of the same size is kept
+EMBEDDED_START_SECONDS_MAX: Final = 120  # recovery of a large folder after a crash takes its time
+EMBEDDED_START_TRIES: Final = 3
+EMBEDDED_STOP_SECONDS_MAX: Final = 10.0
+EMBEDDED_WATCH_SECONDS: Final = 0.2  # between two looks at whether it still runs
+EMBEDDED_RESTART_SECONDS_MAX: Final = 10.0  # the longest pause before it is started again
+EMBEDDED_STEADY_SECONDS: Final = 60.0  # having run this long, its next end is a first one again
+
 # --- chat ---------------------------------------------------------------------------------------------------
 MESSAGES_PER_REQUEST_MAX: Final = 1_000
 MESSAGE_CHARS_MAX: Final = 1_000_000

@@ -1,0 +1,72 @@
+"""Background tasks that nobody forgets: each is held, named, counted, and its failure logged.
+
+The event loop keeps only a weak reference to a task, and an exception in one that nobody awaits is lost. Every task of
+the hub therefore starts here. How many may run at once is the caller's bound: it looks at `len(tasks)` before it starts one.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class Tasks:
+    """A set of running tasks with a common end."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+        self._closed = False
+        self.failures = 0  # tasks that ended with an exception, for the metrics
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(self, coro: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Run `coro` now. Raises `RuntimeError` after `close`: what starts then would never be awaited."""
+        if self._closed:
+            coro.close()
+            raise RuntimeError(f"the task {name!r} came after the end")
+        task = asyncio.create_task(coro, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._reap)
+        return task
+
+    def _reap(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            self.failures += 1
+            log.error("task failed", task=task.get_name(), exc_info=error)
+
+    async def wait(self, seconds: float) -> bool:
+        """Let the tasks end by themselves, those included that they start meanwhile; whether all did."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while others := self._others():
+            left = deadline - loop.time()
+            if left <= 0:
+                return False
+            await asyncio.wait(others, timeout=left)
+        return True
+
+    async def close(self, grace_seconds: float) -> None:
+        """Cancel all and await them, at most for `grace_seconds`: cancelled tasks may still have to clean up."""
+        self._closed = True
+        others = self._others()
+        for task in others:
+            task.cancel()
+        if others:
+            _, stuck = await asyncio.wait(others, timeout=grace_seconds)
+            for task in stuck:
+                log.error("task did not end when cancelled", task=task.get_name())
+
+    def _others(self) -> set[asyncio.Task[Any]]:
+        """All but the caller, who may be one of them and cannot wait for itself."""
+        return self._running - {asyncio.current_task()}

@@ -1,0 +1,51 @@
+"""What an answer costs: integers of 10^-12 credit ("pico") until the one rounding, up to a micro-credit.
+
+It knows no wallet and writes nothing; the views at the foot turn micro-credits into what documents show.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+from config.catalogue import AiModel
+
+PICO_PER_MICRO: Final = 10**6
+MICRO_PER_CREDIT: Final = 10**6
+
+
+def price_pico(model: AiModel, prompt_tokens: int, completion_tokens: int) -> int:
+    """The exact price of an answer in 10^-12 credit; linear, so that the parts of an answer sum to the whole."""
+    assert prompt_tokens >= 0 and completion_tokens >= 0, "usage is checked before it is priced"
+    return prompt_tokens * model.input_price + completion_tokens * model.output_price
+
+
+def to_micro(pico: int) -> int:
+    """Micro-credits, rounded up: the only place where money is rounded."""
+    return -(-pico // PICO_PER_MICRO)
+
+
+def charge_micro(model: AiModel, prompt_tokens: int, completion_tokens: int) -> int:
+    """What an answer costs in micro-credits."""
+    return to_micro(price_pico(model, prompt_tokens, completion_tokens))
+
+
+def tokens_affordable(model: AiModel, micro: int, prompt_tokens: int) -> int:
+    """The most completion tokens whose charge, with the prompt's, is at most `micro`; 0 where the prompt takes it all."""
+    left = micro * PICO_PER_MICRO - price_pico(model, prompt_tokens, 0)
+    return max(0, left // model.output_price)
+
+
+def credits_number(micro: int) -> int | float:
+    """Credits as a JSON number with up to six decimals; whole amounts stay integers.
+
+    Exact up to 2^53 micro-credits (nine thousand million credits); beyond it the last decimals are the nearest float's.
+    """
+    whole, rest = divmod(micro, MICRO_PER_CREDIT)
+    return micro / MICRO_PER_CREDIT if rest else whole
+
+
+def usd_string(micro: int, credit_usd: Decimal) -> str:
+    """US dollars with cents, rounded down so that no view promises more than there is."""
+    numerator, denominator = credit_usd.as_integer_ratio()
+    cents = micro * numerator // (denominator * MICRO_PER_CREDIT // 100)
+    sign = "-" if cents < 0 else ""
+    return f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}"

@@ -31,9 +31,9 @@ SHAPES = (
         WALLETS,
         schema={
             "required": ["credits", "credits_held", "points", "seq", "head", "version", "epoch", "offset"],
-            "properties": {
-                name: _NOT_NEGATIVE for name in ("credits", "credits_held", "points", "seq", "version", "offset")
-            },
+            "properties": dict.fromkeys(
+                ("credits", "credits_held", "points", "seq", "version", "offset"), _NOT_NEGATIVE
+            ),
         },
     ),
     CollectionShape(

@@ -1,0 +1,161 @@
+"""What can be asked of the ledger: an operation is everything that must become true together.
+
+    Operation = entries (money) + hold changes + events + documents          all or nothing, once per `id`
+
+Plain data. `hub/ledger.py` builds the usual ones, `hub/committer.py` writes them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from models.clock import now
+from models.database import Document
+
+Unit = Literal["credit", "point"]
+Kind = Literal["purchase", "usage", "bonus", "gift", "exchange", "refund", "adjustment", "reward"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One entry to be: `amount` is signed, in micro-credits or whole points."""
+
+    wallet: str
+    unit: Unit
+    kind: Kind
+    amount: int
+    description: str
+    metadata: Document = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceHold:
+    """Reserve `want` micro-credits; with less available as much as there is, but never less than `at_least`."""
+
+    hold: str
+    wallet: str
+    want: int
+    at_least: int
+    node: str
+    expires_at: datetime
+    stream: str
+    message: str
+    model: str
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendHold:
+    """Add up to `want` micro-credits to a hold: as much as is available, perhaps nothing."""
+
+    hold: str
+    wallet: str
+    want: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettleHold:
+    """End a hold, charging the smaller of `charge` and what it holds; a charge of zero makes no entry.
+
+    The entry's operation is the hold's id, so a hold settles once, whoever tries.
+    """
+
+    hold: str
+    wallet: str
+    charge: int
+    description: str
+    metadata: Document = field(default_factory=dict)
+
+
+HoldChange = PlaceHold | ExtendHold | SettleHold
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a settled hold came to, in micro-credits; `seq` is the wallet's last entry number."""
+
+    hold: int
+    charged: int
+    released: int
+    balance_after: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event for a user's channel. `data` may be a function of the operation's receipt, known only when applied."""
+
+    user: str
+    type: str
+    data: Document | Callable[[Receipt | None], Document]
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """A document to insert; `unique` names its fields (beside `_id`, always unique) that another may hold already.
+
+    A twin is looked for before writing, so that it fails this operation alone, as `taken` (an error to raise).
+    """
+
+    collection: str
+    document: Document
+    unique: Sequence[str] = ()
+    taken: Callable[[str], Exception] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An update of one document that must exist. `change` may be a function of the operation's receipt."""
+
+    collection: str
+    query: Mapping[str, Any]
+    change: Document | Callable[[Receipt | None], Document]
+
+
+@dataclass(slots=True)
+class Operation:
+    """One unit of work for the committer. `id` names its entries; use the hold's id when it settles one.
+
+    `new_wallets` are made with the operation (sign-up). `once` says that the id comes from outside (a payment, a day's
+    reward) and has to be looked up among the entries before it is applied.
+    """
+
+    id: str
+    legs: Sequence[Leg] = ()
+    holds: Sequence[HoldChange] = ()
+    events: Sequence[NewEvent] = ()
+    inserts: Sequence[Insert] = ()
+    updates: Sequence[Update] = ()
+    new_wallets: Sequence[str] = ()
+    once: bool = False
+    created_at: datetime = field(default_factory=now)
+    size_bytes: int = 1_000  # a rough figure that bounds a batch
+
+
+@dataclass(frozen=True, slots=True)
+class WalletState:
+    """A wallet as it stands after a commit. Micro-credits; `version` orders states."""
+
+    user: str
+    credits: int
+    credits_held: int
+    points: int
+    seq: int
+    version: int
+    epoch: str
+    offset: int
+
+    @property
+    def available(self) -> int:
+        return self.credits - self.credits_held
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an operation came to, once its commit stands."""
+
+    wallets: Mapping[str, WalletState]
+    held: int = 0  # micro-credits in the hold after PlaceHold or ExtendHold
+    receipt: Receipt | None = None
+    entry_ids: Sequence[str] = ()

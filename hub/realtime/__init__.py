@@ -1,0 +1,1 @@
+"""Sockets: connections, their queues and commands, and the broker that carries pushes to them."""

@@ -1,0 +1,103 @@
+"""The broker carries publications from where something happened to the connections that want to know.
+
+    ledger, notifications --publish(channel)--> Broker --callback--> Connection's queue
+
+A publication to oneself goes through it too, so that a channel has one order. Losing one costs latency, never data:
+events stand in MongoDB, and a reader that sees a gap in the offsets reads them there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import orjson
+import structlog
+
+log = structlog.get_logger(__name__)
+
+PublicationKind = Literal["event", "state", "signal"]
+
+
+@dataclass(slots=True)
+class Publication:
+    """What travels on a channel.
+
+    `event`: recoverable, has `epoch` and `offset`. `state`: the newest of its `type` wins. `signal`: for the hub itself
+    (revocations), never sent to a client.
+    """
+
+    kind: PublicationKind
+    type: str
+    data: dict[str, Any]
+    epoch: str = ""
+    offset: int = 0
+    _frame: bytes | None = field(default=None, repr=False)
+
+    @property
+    def frame(self) -> bytes:
+        """The push as it crosses every socket: encoded once, the same bytes for all."""
+        if self._frame is None:
+            self._frame = orjson.dumps(self._push())
+        return self._frame
+
+    def _push(self) -> dict[str, Any]:
+        if self.kind == "event":
+            return {"type": "event", "offset": self.offset, "event": {"type": self.type, "data": self.data}}
+        return {"type": self.type, **self.data}
+
+
+Subscriber = Callable[[str, Publication], None]
+
+
+class Broker(Protocol):
+    """Two implementations: in memory for one node, Redis for several. Both pass the same tests."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def publish(self, channel: str, publication: Publication) -> None:
+        """Hand over for delivery; never blocks, never raises."""
+        ...
+
+    def subscribe(self, channel: str, subscriber: Subscriber) -> None: ...
+
+    def unsubscribe(self, channel: str, subscriber: Subscriber) -> None: ...
+
+
+def user_channel(user: str) -> str:
+    """The channel of everything that happens to one user."""
+    return f"user:{user}"
+
+
+REVOCATIONS = "revocations"  # signals {user, login?, key?, reason}: who is no longer what a cache may say
+
+
+class MemoryBroker:
+    """The broker of one process: delivery is a function call."""
+
+    def __init__(self) -> None:
+        self._subscribers: dict[str, list[Subscriber]] = {}
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        self._subscribers.clear()
+
+    def publish(self, channel: str, publication: Publication) -> None:
+        for subscriber in tuple(self._subscribers.get(channel, ())):
+            try:
+                subscriber(channel, publication)
+            except Exception:  # one bad subscriber must not keep the others from hearing
+                log.exception("subscriber failed", channel=channel)
+
+    def subscribe(self, channel: str, subscriber: Subscriber) -> None:
+        self._subscribers.setdefault(channel, []).append(subscriber)
+
+    def unsubscribe(self, channel: str, subscriber: Subscriber) -> None:
+        subscribers = self._subscribers.get(channel, [])
+        if subscriber in subscribers:
+            subscribers.remove(subscriber)
+        if not subscribers:
+            self._subscribers.pop(channel, None)

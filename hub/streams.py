@@ -1,0 +1,183 @@
+"""Streams: the log of deltas of each generation, kept for whoever follows it by whichever transport.
+
+    generation task --append()--> Stream (log) <--cursor-- SSE response, WebSocket connection, JSON reader
+
+Following is pulling: a follower keeps a cursor into the log and is only *woken*. A slow client therefore costs nothing
+beyond the log itself; when it can take more, everything since its cursor is merged into one piece. Nothing here knows
+money, providers or HTTP.
+"""
+
+import asyncio
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from config import limits
+from hub.errors import HubError
+from hub.operations import Receipt
+from hub.providers.base import Delta, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a stream ended. `error` is set when it failed; then `finish_reason` is None.
+
+    `finish_reason`: stop, length, tool_calls, content_filter, or cancelled. `detail` explains a `length` that the wallet
+    caused (`insufficient_credits`). `usage_source`: provider, counted or estimated.
+    """
+
+    finish_reason: str | None
+    usage: Usage
+    usage_source: str
+    receipt: Receipt | None
+    detail: str | None = None
+    error: HubError | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """One generation's log. `epoch` changes whenever offsets start anew, so a cursor is never taken for another's."""
+
+    id: str
+    user: str
+    model: str
+    conversation: str | None
+    message: str  # id of the assistant's message that it becomes
+    sandbox: bool = False
+    epoch: str = field(default_factory=lambda: secrets.token_hex(6))
+    created: int = field(default_factory=lambda: int(time.time()))
+    on_disconnect: str = "continue"
+    deltas: list[Delta] = field(default_factory=list)
+    outcome: Outcome | None = None
+    cost_micro: int = 0  # spent so far, not yet settled
+    size_bytes: int = 0
+    task: asyncio.Task[None] | None = None
+    stopping: bool = False
+    _wakes: list[Callable[[], None]] = field(default_factory=list)
+    abandoned: asyncio.TimerHandle | None = None
+
+    @property
+    def offset(self) -> int:
+        """Deltas so far."""
+        return len(self.deltas)
+
+    @property
+    def followers(self) -> int:
+        return len(self._wakes)
+
+    def append(self, deltas: list[Delta], cost_micro: int) -> None:
+        self.deltas.extend(deltas)
+        self.cost_micro = cost_micro
+        self._wake()
+
+    def finish(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self._wake()
+
+    def text(self, after: int = 0) -> str:
+        """The answer's text beyond `after` deltas."""
+        deltas = self.deltas[after:] if after else self.deltas
+        return "".join([delta.content for delta in deltas])
+
+    def follow(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever there is more; it must not block, and reads by its own cursor."""
+        self._wakes.append(wake)
+        if self.abandoned is not None:
+            self.abandoned.cancel()
+            self.abandoned = None
+
+    def unfollow(self, wake: Callable[[], None]) -> None:
+        if wake in self._wakes:
+            self._wakes.remove(wake)
+
+    async def changed(self, after: int) -> None:
+        """Return when there are deltas beyond `after`, or the stream has ended."""
+        if len(self.deltas) > after or self.outcome is not None:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def wake() -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        self.follow(wake)
+        try:
+            await waiter
+        finally:
+            self.unfollow(wake)
+
+    def _wake(self) -> None:
+        for wake in tuple(self._wakes):
+            wake()
+
+
+class Streams:
+    """The streams of this process: running ones by id, finished ones for an hour within a bound of memory."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, Stream] = {}
+        self._finished: OrderedDict[str, tuple[float, Stream]] = OrderedDict()
+        self._finished_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    @property
+    def running(self) -> tuple[Stream, ...]:
+        return tuple(self._running.values())
+
+    def running_of(self, user: str) -> list[Stream]:
+        return [stream for stream in self._running.values() if stream.user == user]
+
+    def add(self, stream: Stream) -> None:
+        self._running[stream.id] = stream
+
+    def discard(self, stream: Stream) -> None:
+        """Forget a stream that was never admitted."""
+        self._running.pop(stream.id, None)
+
+    def retire(self, stream: Stream) -> None:
+        """Move an ended stream among the finished and drop what is too old or too much."""
+        self._running.pop(stream.id, None)
+        stream.size_bytes = sum(len(delta.content) for delta in stream.deltas) + 200 * len(stream.deltas)
+        self._finished[stream.id] = (time.monotonic(), stream)
+        self._finished_bytes += stream.size_bytes
+        oldest = time.monotonic() - limits.STREAM_REPLAY_SECONDS
+        while self._finished and (self._finished_bytes > limits.STREAM_MEMORY_BYTES_MAX or self._oldest() < oldest):
+            _, (_, dropped) = self._finished.popitem(last=False)
+            self._finished_bytes -= dropped.size_bytes
+
+    def _oldest(self) -> float:
+        return next(iter(self._finished.values()))[0]
+
+    def get(self, stream_id: str) -> Stream | None:
+        """A running or remembered stream; the database has those that are forgotten here."""
+        running = self._running.get(stream_id)
+        if running is not None:
+            return running
+        finished = self._finished.get(stream_id)
+        return finished[1] if finished else None
+
+
+def replayed(message: dict[str, Any], outcome: Outcome) -> Stream:
+    """A finished stream rebuilt from its stored message, delta by delta as it was."""
+    stream = Stream(
+        id=message["stream"],
+        user=message["user"],
+        model=message["model"],
+        conversation=message["conversation"],
+        message=message["_id"],
+        sandbox=message.get("sandbox", False),
+        epoch=message["epoch"],
+        created=int(message["created_at"].timestamp()),
+    )
+    extras = message.get("extras", {})
+    start = 0
+    for index, length in enumerate(message["lengths"]):
+        stream.deltas.append(Delta(message["content"][start : start + length], extras.get(str(index))))
+        start += length
+    stream.outcome = outcome
+    return stream

@@ -1,0 +1,49 @@
+# All that one does with this project, a command each. What is longer than a line stands in .ci/setup.sh.
+# Stamp files tell what is installed, so that a second run starts at once.
+
+SETUP := sh .ci/setup.sh
+BIN := .venv/bin
+LIBRARIES := static/node_modules/.installed
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test check bench clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{printf "%-14s %s\n", $$1, $$2}'
+
+run: .venv/.installed $(LIBRARIES) ## install what is missing and start the hub on http://localhost:3001
+	@exec $(BIN)/python run.py
+
+test: .venv/.installed-test $(LIBRARIES) ## install what the tests need and run them all (make test ARGS="-k ledger")
+	@$(SETUP) chromium
+	@exec $(BIN)/pytest $(ARGS)
+
+check: .venv/.installed-check ## style, types, and the syntax of the page's scripts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@$(SETUP) scripts
+
+bench: .venv/.installed ## measure CPU per request, chunk and frame
+	@exec $(BIN)/python -m bench $(ARGS)
+
+clean: ## remove what was installed and cached; the data folder stays
+	rm -rf .venv static/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.installed: setup.cfg pyproject.toml
+	@$(SETUP) install
+	@touch $@
+
+.venv/.installed-test: .venv/.installed
+	@$(SETUP) install test
+	@touch $@
+
+.venv/.installed-check: .venv/.installed
+	@$(SETUP) install check
+	@touch $@
+
+$(LIBRARIES): static/package-lock.json
+	@$(SETUP) page
+	@touch $@

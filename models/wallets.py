@@ -29,6 +29,7 @@ _NOT_NEGATIVE = {"bsonType": ["long", "int"], "minimum": 0}
 SHAPES = (
     CollectionShape(
         WALLETS,
+        indexes=(Index([("updated_at", 1)]),),
         schema={
             "required": ["credits", "credits_held", "points", "seq", "head", "version", "epoch", "offset"],
             "properties": dict.fromkeys(
@@ -125,3 +126,20 @@ async def holding_nodes(database: Database) -> list[str]:
     """The nodes that own open holds."""
     rows = await database[HOLDS].aggregate([{"$group": {"_id": "$node"}}])
     return [row["_id"] for row in rows]
+
+
+def scan_changed(database: Database, since: datetime) -> AsyncIterator[Document]:
+    """Wallets changed after `since`."""
+    scanned: AsyncIterator[Document] = database[WALLETS].scan({"updated_at": {"$gt": since}})
+    return scanned
+
+
+async def entry_sums(database: Database, user: str, *, after: int, until: int) -> tuple[int, dict[str, int]]:
+    """How many entries a wallet has with `after < seq <= until`, and their sums by unit."""
+    rows = await database[ENTRIES].aggregate(
+        [
+            {"$match": {"wallet": user, "seq": {"$gt": after, "$lte": until}}},
+            {"$group": {"_id": "$unit", "sum": {"$sum": "$amount"}, "count": {"$sum": 1}}},
+        ]
+    )
+    return sum(row["count"] for row in rows), {row["_id"]: row["sum"] for row in rows}

@@ -1,0 +1,125 @@
+"""The auditor: does every wallet equal the sum of its entries, and is its chain whole?
+
+`audit` reads everything and names what differs; `DriftMonitor` does the same all the time for the wallets that changed,
+from the entries that it has not summed yet. Both only read.
+"""
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from config import limits
+from models import wallets
+from models.clock import now
+from models.database import Database, Document
+
+log = structlog.get_logger(__name__)
+
+_OVERLAP = timedelta(seconds=5)  # an `updated_at` is older than its commit
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as it must be."""
+
+    wallet: str
+    what: str
+
+
+async def audit(database: Database) -> AsyncIterator[Difference]:
+    """Recompute every wallet from its entries and verify its chain and holds, yielding each difference."""
+    held = await wallets.hold_sums(database)
+    async for wallet in wallets.scan_wallets(database):
+        async for difference in _audit_wallet(database, wallet, held.get(wallet["_id"], 0)):
+            yield difference
+
+
+async def _audit_wallet(database: Database, wallet: Document, held: int) -> AsyncIterator[Difference]:
+    user = wallet["_id"]
+    sums = {"credit": 0, "point": 0}
+    seq, head = 0, wallets.GENESIS
+    async for entry in wallets.scan_entries(database, user):
+        if entry["seq"] > wallet["seq"] and seq == wallet["seq"]:
+            return  # written while we read; the wallet up to here was right
+        sums[entry["unit"]] += entry["amount"]
+        for what in _entry_faults(entry, seq, head, sums):
+            yield Difference(user, f"entry {entry['_id']}: {what}")
+        seq, head = entry["seq"], entry["hash"]
+    for what in _wallet_faults(wallet, sums, seq, head):
+        yield Difference(user, what)
+    if wallet["credits_held"] != held and await _still_differs(database, wallet):
+        yield Difference(user, f"credits_held is {wallet['credits_held']}, its open holds add up to {held}")
+
+
+def _entry_faults(entry: Document, seq: int, head: str, sums: dict[str, int]) -> list[str]:
+    faults = []
+    if entry["seq"] != seq + 1:
+        faults.append(f"seq is {entry['seq']} after {seq}")
+    if entry["previous_hash"] != head:
+        faults.append("previous_hash is not the hash of the entry before")
+    if entry["hash"] != wallets.entry_hash(entry):
+        faults.append("hash does not match its content")
+    if entry["balance_after"] != sums[entry["unit"]]:
+        faults.append(f"balance_after is {entry['balance_after']}, the entries add up to {sums[entry['unit']]}")
+    return faults
+
+
+def _wallet_faults(wallet: Document, sums: dict[str, int], seq: int, head: str) -> list[str]:
+    faults = []
+    for name, unit in (("credits", "credit"), ("points", "point")):
+        if wallet[name] != sums[unit]:
+            faults.append(f"{name} is {wallet[name]}, its entries add up to {sums[unit]}")
+    if (wallet["seq"], wallet["head"]) != (seq, head):
+        faults.append(f"seq and head do not name the last entry (seq {wallet['seq']}, entries end at {seq})")
+    if wallet["credits"] < wallet["credits_held"]:
+        faults.append("more is held than there is")
+    return faults
+
+
+async def _still_differs(database: Database, wallet: Document) -> bool:
+    """Holds and wallets are not read at one moment: only a wallet that stood still meanwhile can be blamed."""
+    current = await wallets.wallet(database, wallet["_id"])
+    return current is not None and current["version"] == wallet["version"]
+
+
+class DriftMonitor:
+    """Sums what is new in changed wallets; `drifting` names the wallets whose balance is not their entries' sum."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._summed: OrderedDict[str, tuple[int, int, int]] = OrderedDict()  # user -> seq, credits, points
+        self._since = now()
+        self._last_full = now()
+        self.drifting: set[str] = set()
+
+    async def check(self) -> int:
+        """One pass over the wallets changed since the last one (once a day over all); how many drift."""
+        started = now()
+        if started - self._last_full > timedelta(seconds=limits.DRIFT_FULL_SECONDS):
+            self._summed.clear()
+            self._since = datetime.min.replace(tzinfo=started.tzinfo)
+            self._last_full = started
+        async for wallet in wallets.scan_changed(self._database, self._since):
+            await self._check_wallet(wallet)
+        self._since = started - _OVERLAP
+        return len(self.drifting)
+
+    async def _check_wallet(self, wallet: Document) -> None:
+        user = wallet["_id"]
+        seq, credit, point = self._summed.get(user, (0, 0, 0))
+        count, sums = await wallets.entry_sums(self._database, user, after=seq, until=wallet["seq"])
+        credit, point = credit + sums.get("credit", 0), point + sums.get("point", 0)
+        right = (credit, point, seq + count) == (wallet["credits"], wallet["points"], wallet["seq"])
+        if right:
+            self.drifting.discard(user)
+            self._summed[user] = (wallet["seq"], credit, point)
+            self._summed.move_to_end(user)
+        else:
+            log.error("ledger drift", wallet=user, credits=wallet["credits"], entries=credit, seq=wallet["seq"])
+            self.drifting.add(user)
+            self._summed.pop(user, None)
+        if len(self._summed) > limits.WALLET_CACHE_ENTRIES:
+            self._summed.popitem(last=False)

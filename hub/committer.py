@@ -1,0 +1,236 @@
+"""Group commit: the one task of a process that writes wallets, entries, holds and what must be true with them.
+
+    callers --submit()--> queue --up to 512--> one transaction --> results to the callers, pushes to the broker
+
+While one commit is under way the next batch gathers by itself: alone an operation waits for nobody, and a crowd shares
+the cost of one commit. A refused operation fails alone; a conflict with another process repeats the batch, then splits it.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from config import limits
+from hub.batch import Batch, Outcome, Snapshot
+from hub.errors import Code, HubError
+from hub.operations import Applied, ExtendHold, Operation, SettleHold
+from models import wallets as shapes
+from models.database import (
+    Conflict,
+    Database,
+    DatabaseError,
+    DatabaseUnavailable,
+    Document,
+    DuplicateKey,
+    OutcomeUnknown,
+    Transaction,
+)
+
+log = structlog.get_logger(__name__)
+
+_RETRY_SECONDS = 1.0  # what a caller is told to wait when the database is away
+
+
+@dataclass(slots=True)
+class Waiting:
+    """An operation in the queue and whom to tell."""
+
+    operation: Operation
+    done: asyncio.Future[Applied]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit made true: the wallets as they now stand and the new events, in order."""
+
+    wallets: Sequence[Document]
+    events: Sequence[Document]
+    operations: int
+
+
+class Committer:
+    """Owns the ledger's session and its queue; `on_commit` is called after each commit, before the callers are told."""
+
+    def __init__(self, database: Database, on_commit: Callable[[Committed], None]) -> None:
+        self._database = database
+        self._on_commit = on_commit
+        self._queue: deque[Waiting] = deque()
+        self._filled = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._session: Any = None
+        self._in_flight = 0
+
+    @property
+    def session_id(self) -> Any:
+        """The id by which another node can end what this process left open."""
+        return self._session.session_id
+
+    def open(self) -> None:
+        self._session = self._database.new_session()
+
+    def start(self, task: asyncio.Task[None]) -> None:
+        """Keep the task that runs `run`, so that `close` can end it."""
+        self._task = task
+
+    async def close(self) -> None:
+        """Commit what waits, then end."""
+        while (self._queue or self._in_flight) and self._task is not None and not self._task.done():
+            await asyncio.sleep(0.01)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._session is not None:
+            await self._session.end_session()
+
+    async def submit(self, operation: Operation) -> Applied:
+        """Have one operation committed. Cancelling the caller does not undo it.
+
+        Raises `HubError` (refused, UNAVAILABLE with nothing written, OUTCOME_UNKNOWN) or `HoldGone`.
+        """
+        if not self._database.up or len(self._queue) >= limits.LEDGER_QUEUE_MAX:
+            raise _unavailable()
+        waiting = Waiting(operation, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._filled.set()
+        return await asyncio.shield(waiting.done)
+
+    async def run(self) -> None:
+        """Commit batches for ever."""
+        while True:
+            await self._filled.wait()
+            batch = self._take()
+            self._in_flight = len(batch)
+            try:
+                await self._commit(batch)
+            except Exception:  # whatever happened, nobody may wait for ever, and the next batch comes
+                log.exception("batch failed", operations=len(batch))
+                _fail(batch, HubError(Code.INTERNAL, "The ledger failed"))
+            self._in_flight = 0
+
+    def _take(self) -> list[Waiting]:
+        batch: list[Waiting] = []
+        size = 0
+        while self._queue and len(batch) < limits.BATCH_OPERATIONS_MAX and size < limits.BATCH_BYTES_MAX:
+            waiting = self._queue.popleft()
+            size += waiting.operation.size_bytes
+            batch.append(waiting)
+        if not self._queue:
+            self._filled.clear()
+        return batch
+
+    async def _commit(self, batch: list[Waiting]) -> None:
+        for _ in range(limits.BATCH_CONFLICT_TRIES):
+            try:
+                await self._commit_once(batch)
+            except (Conflict, DuplicateKey) as error:
+                log.info("batch collided", operations=len(batch), error=str(error)[:200])
+                last: DatabaseError = error
+                continue
+            except DatabaseUnavailable:
+                return _fail(batch, _unavailable())
+            except OutcomeUnknown:
+                return _fail(batch, _unknown())
+            except DatabaseError as error:
+                last = error
+                break
+            return None
+        return await self._split(batch, last)
+
+    async def _split(self, batch: list[Waiting], error: DatabaseError) -> None:
+        """Something in the batch cannot be written: halve it until that operation stands alone, and fail it."""
+        if len(batch) == 1:
+            log.error("operation failed", operation=batch[0].operation.id, error=str(error)[:500])
+            code = Code.CONFLICT if isinstance(error, Conflict | DuplicateKey) else Code.INTERNAL
+            return _fail(batch, HubError(code, "The ledger could not write this"))
+        middle = len(batch) // 2
+        await self._commit(batch[:middle])
+        return await self._commit(batch[middle:])
+
+    async def _commit_once(self, batch: list[Waiting]) -> None:
+        operations = [waiting.operation for waiting in batch]
+
+        async def body(transaction: Transaction) -> tuple[Batch, list[Outcome]]:
+            applied = Batch(await _read(transaction, operations))
+            outcomes = [applied.apply(operation) for operation in operations]
+            await _write(transaction, applied)
+            return applied, outcomes
+
+        applied, outcomes = await self._database.transaction(body, session=self._session)
+        events = [event for outcome in outcomes for event in outcome.events]
+        self._on_commit(Committed(list(applied.wallets.values()), events, len(batch)))
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            _tell(waiting, outcome)
+
+
+async def _read(transaction: Transaction, operations: Sequence[Operation]) -> Snapshot:
+    """Everything that decides whether the operations can be applied, in as few reads as possible."""
+    users, hold_ids, keys = _needed(operations)
+    found = await transaction.find(shapes.WALLETS, {"_id": {"$in": sorted(users)}}) if users else []
+    holds = await transaction.find(shapes.HOLDS, {"_id": {"$in": sorted(hold_ids)}}) if hold_ids else []
+    taken: set[tuple[str, str, Any]] = set()
+    for (collection, name), values in keys.items():
+        rows = await transaction.find(collection, {name: {"$in": values}}, {name: 1})
+        taken.update((collection, name, row[name]) for row in rows)
+    return Snapshot({row["_id"]: row for row in found}, {row["_id"]: row for row in holds}, taken)
+
+
+def _needed(operations: Sequence[Operation]) -> tuple[set[str], set[str], dict[tuple[str, str], list[Any]]]:
+    users: set[str] = set()
+    hold_ids: set[str] = set()
+    keys: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for operation in operations:
+        users.update(leg.wallet for leg in operation.legs)
+        users.update(change.wallet for change in operation.holds)
+        users.update(event.user for event in operation.events)
+        users.difference_update(operation.new_wallets)
+        hold_ids.update(change.hold for change in operation.holds if isinstance(change, ExtendHold | SettleHold))
+        if operation.once:
+            keys["entries", "operation"].append(operation.id)
+        for insert in operation.inserts:
+            for name in insert.unique:
+                keys[insert.collection, name].append(insert.document[name])
+    return users, hold_ids, keys
+
+
+async def _write(transaction: Transaction, batch: Batch) -> None:
+    writes = batch.writes()
+    for collection, documents in writes.inserts.items():
+        if documents:
+            await transaction.insert(collection, documents)
+    for collection, updates in writes.guarded_updates.items():
+        await transaction.update(collection, updates, all_match=True)
+    for collection, updates in writes.updates.items():
+        await transaction.update(collection, updates)
+    for collection, queries in writes.guarded_deletes.items():
+        await transaction.delete(collection, queries, all_match=True)
+    for collection, queries in writes.deletes.items():
+        await transaction.delete(collection, queries)
+
+
+def _tell(waiting: Waiting, outcome: Outcome) -> None:
+    if waiting.done.done():
+        return
+    if outcome.applied is not None:
+        waiting.done.set_result(outcome.applied)
+    else:
+        waiting.done.set_exception(outcome.error or HubError(Code.INTERNAL, "The ledger gave no answer"))
+        waiting.done.exception()  # seen: a caller that was cancelled meanwhile leaves no complaint in the log
+
+
+def _fail(batch: Sequence[Waiting], error: HubError) -> None:
+    for waiting in batch:
+        _tell(waiting, Outcome(error=error))
+
+
+def _unavailable() -> HubError:
+    message = "The database is away; nothing was written"
+    return HubError(Code.UNAVAILABLE, message, retry_after_seconds=_RETRY_SECONDS)
+
+
+def _unknown() -> HubError:
+    message = "The outcome is unknown: repeat the request with the same Idempotency-Key"
+    return HubError(Code.OUTCOME_UNKNOWN, message, retry_after_seconds=_RETRY_SECONDS)

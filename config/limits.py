@@ -98,6 +98,10 @@ PROVIDER_CONNECTIONS_MAX: Final = 1_000
 PROVIDER_LINE_BYTES_MAX: Final = 1 << 20  # one line of an event stream
 PROVIDER_BODY_BYTES_MAX: Final = 32 << 20
 PROVIDER_ERROR_CHARS_MAX: Final = 500  # of a provider's own words, shown to the caller
+PROVIDER_ERROR_BODY_BYTES_MAX: Final = 65_536
+PROVIDER_POOL_SECONDS: Final = 10.0  # how long a call waits for one of PROVIDER_CONNECTIONS_MAX
+PROVIDER_DRAIN_SECONDS: Final = 0.1  # after the last event, for the end that lets the connection be used again
+SANDBOX_TOKENS_MAX: Final = 400
 
 # --- realtime -----------------------------------------------------------------------------------------------
 FRAME_BYTES_MAX: Final = 65_536

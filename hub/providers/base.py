@@ -67,7 +67,8 @@ class ProviderError(Exception):
     """The provider failed. `message` is safe to show: it names no key and no address.
 
     `status` is the provider's HTTP status or None (connection, time-out, protocol); `request_is_wrong` says that a retry
-    cannot help because the provider refused the request itself (400, 404, 413, 422).
+    cannot help because the provider refused the request itself (400, 404, 413, 422); `temporary` that the same call may
+    succeed at once or after `retry_after_seconds`.
     """
 
     def __init__(
@@ -77,12 +78,19 @@ class ProviderError(Exception):
         status: int | None = None,
         retry_after_seconds: float | None = None,
         request_is_wrong: bool = False,
+        temporary: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.retry_after_seconds = retry_after_seconds
         self.request_is_wrong = request_is_wrong
+        self.temporary = temporary
+
+
+def temporary_status(status: int) -> bool:
+    """The statuses after which companies' own clients try again."""
+    return status in (408, 409, 429) or status >= 500
 
 
 class Provider(Protocol):
@@ -109,21 +117,30 @@ class HttpRequest:
 
 
 class StreamParser(Protocol):
-    """Turns the bytes of one streamed answer into events; pure, and fed in pieces of any size."""
+    """Turns the bytes of one streamed answer into events; pure, and fed in pieces of any size.
 
-    def feed(self, data: bytes) -> list[ProviderEvent]:
-        """Events completed by `data`; raises `ProviderError` for an error chunk or a broken line."""
+    Events are appended to the caller's list, so that those before an error in the same piece are not lost.
+    """
+
+    @property
+    def finished(self) -> bool:
+        """Whether the provider said why the answer ended; what may still come is its usage."""
         ...
 
-    def end(self) -> list[ProviderEvent]:
-        """The connection closed: the last events, or `ProviderError` when the answer was not finished."""
+    def feed(self, data: bytes, events: list[ProviderEvent]) -> None:
+        """Append what `data` completes; raises `ProviderError` for an error chunk or a broken line."""
+        ...
+
+    def end(self, events: list[ProviderEvent]) -> None:
+        """The connection closed: append the last events, or raise `ProviderError` when the answer was not finished."""
         ...
 
 
 class Converter(Protocol):
-    """A provider's wire form, without any I/O: tested on recorded bodies."""
+    """A provider's wire form, without any I/O: tested on recorded bodies. `label` is the company's name, for people."""
 
     name: str
+    label: str
 
     def request(self, call: ProviderCall, *, stream: bool) -> HttpRequest: ...
 

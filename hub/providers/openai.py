@@ -1,0 +1,221 @@
+"""The wire form of OpenAI's chat completions, spoken by OpenAI, MiniMax, Ollama, vLLM, llama.cpp and LM Studio.
+
+Pure: bytes in, events out. It relays one choice, always asks for usage, and believes none of it.
+"""
+
+import re
+from typing import Any, Final
+
+import orjson
+
+from hub.providers.base import (
+    Completion,
+    Delta,
+    Finish,
+    HttpRequest,
+    Json,
+    ProviderCall,
+    ProviderError,
+    ProviderEvent,
+    Usage,
+    temporary_status,
+)
+from hub.providers.sse import SseError, SseSplitter
+from hub.providers.words import credentials_refused, provider_words
+
+# Fields that the hub decides, whatever the caller sent: with `n` above 1 the bill would be for answers nobody reads.
+_OURS: Final = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"})
+# OpenAI's reasoning models refuse `max_tokens`, other servers know nothing else. The name decides, because it decides
+# there too, and an operator who adds such a model to the catalogue could forget a mark.
+_COMPLETION_TOKENS_NAMES: Final = re.compile(r"(.*/)?(o[1-9]|gpt-([5-9]|\d\d))(?![\da-z])")
+
+
+class OpenAIConverter:
+    """One OpenAI-compatible server. `label` is the company's name in messages; `api_key` None sends no credential."""
+
+    def __init__(self, name: str, label: str, base_url: str, api_key: str | None) -> None:
+        self.name = name
+        self.label = label
+        self._url = f"{base_url}/chat/completions"
+        self._secrets = (api_key, base_url)
+        self._headers = {"Content-Type": "application/json"}
+        if api_key is not None:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+
+    def request(self, call: ProviderCall, *, stream: bool) -> HttpRequest:
+        body = {key: value for key, value in call.parameters.items() if key not in _OURS and value is not None}
+        by_completion = _COMPLETION_TOKENS_NAMES.match(call.model)
+        body |= {"model": call.model, "messages": list(call.messages)}
+        body["max_completion_tokens" if by_completion else "max_tokens"] = call.max_tokens
+        if stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        headers = self._headers | {"Accept": "text/event-stream" if stream else "application/json"}
+        return HttpRequest(self._url, headers, orjson.dumps(body))
+
+    def parse_completion(self, body: bytes) -> Completion:
+        document = _load(body, self.label)
+        if document.get("error"):
+            raise _chunk_error(document["error"], self.label, self._secrets)
+        choice = _choice(document)
+        if choice is None or not isinstance(choice.get("message"), dict) or not choice.get("finish_reason"):
+            raise ProviderError(f"{self.label} sent no answer")
+        message = choice["message"]
+        extra = _extra(message)
+        return Completion(_text(message.get("content")), choice["finish_reason"], _usage(document), extra)
+
+    def parse_error(self, status: int, body: bytes) -> str:
+        if status in (401, 403):
+            return credentials_refused(self.label)
+        return provider_words(self.label, status, _error_message(body), self._secrets)
+
+    def stream_parser(self) -> "OpenAIStreamParser":
+        return OpenAIStreamParser(self.label, self._secrets)
+
+
+class OpenAIStreamParser:
+    """One streamed answer. Usage and finish are kept to the end, because usage comes in a chunk of its own after it."""
+
+    def __init__(self, label: str, secrets: tuple[str | None, ...]) -> None:
+        self._label = label
+        self._secrets = secrets
+        self._splitter = SseSplitter()
+        self._usage: Usage | None = None
+        self._finish: Finish | None = None
+        self._done = False
+
+    @property
+    def finished(self) -> bool:
+        return self._finish is not None
+
+    def feed(self, data: bytes, events: list[ProviderEvent]) -> None:
+        try:
+            payloads = self._splitter.feed(data)
+        except SseError as error:
+            raise ProviderError(f"{self._label}: {error}") from error
+        for _, payload in payloads:
+            self._take(payload, events)
+
+    def end(self, events: list[ProviderEvent]) -> None:
+        for _, payload in self._splitter.end():
+            self._take_last(payload, events)
+        if not self._done:
+            self._complete(events)
+
+    def _take(self, payload: bytes, events: list[ProviderEvent]) -> None:
+        if self._done:
+            return
+        if payload.startswith(b"[DONE]"):
+            self._complete(events)
+            return
+        chunk = _load(payload, self._label)
+        try:
+            choice = chunk["choices"][0]
+            delta = choice["delta"]
+            plain = len(delta) == 1 and not (choice["finish_reason"] or chunk.get("usage") or choice["index"])
+            content = delta["content"]
+        except (LookupError, TypeError):
+            plain, content = False, None
+        if plain and type(content) is str and "error" not in chunk:
+            if content:
+                events.append(Delta(content))
+        else:
+            self._take_odd(chunk, events)
+
+    def _take_odd(self, chunk: Json, events: list[ProviderEvent]) -> None:
+        """Any chunk at all: first, last, usage, tool calls, errors. The plain ones in between never come here."""
+        if chunk.get("error"):
+            raise _chunk_error(chunk["error"], self._label, self._secrets)
+        self._usage = _usage(chunk) or self._usage
+        choice = _choice(chunk)
+        if choice is None or choice.get("index"):
+            return
+        delta = choice.get("delta")
+        if isinstance(delta, dict):
+            content, extra = _text(delta.get("content")), _extra(delta)
+            if content or extra:
+                events.append(Delta(content, extra))
+        if isinstance(reason := choice.get("finish_reason"), str) and reason:
+            self._finish = Finish(reason)
+
+    def _take_last(self, payload: bytes, events: list[ProviderEvent]) -> None:
+        """What stood unfinished when the connection closed: half a line is an error, unless the answer had ended."""
+        try:
+            self._take(payload, events)
+        except ProviderError:
+            if self._finish is None:
+                raise
+
+    def _complete(self, events: list[ProviderEvent]) -> None:
+        if self._finish is None:
+            raise ProviderError(f"{self._label} ended the stream before the answer was finished", temporary=True)
+        self._done = True
+        if self._usage is not None:
+            events.append(self._usage)
+        events.append(self._finish)
+
+
+def _load(payload: bytes, label: str) -> Json:
+    try:
+        document = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise ProviderError(f"{label} sent a line that is not JSON", temporary=True) from error
+    if not isinstance(document, dict):
+        raise ProviderError(f"{label} sent JSON that is not an object")
+    return document
+
+
+def _choice(document: Json) -> Json | None:
+    choices = document.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        return choices[0]
+    return None
+
+
+def _text(content: object) -> str:
+    """Content is text or null; some servers send a list of parts, of which the text parts count."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return ""
+
+
+def _extra(message: Json) -> Json | None:
+    """All but role and content: tool_calls, refusal, reasoning. Nulls and empty lists say nothing."""
+    fields = {
+        key: value for key, value in message.items() if key not in ("role", "content") and value not in (None, [])
+    }
+    return fields or None
+
+
+def _usage(document: Json) -> Usage | None:
+    """None where it is absent or not two integers; whether the integers are believable is not decided here."""
+    usage = document.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if type(prompt) is not int or type(completion) is not int:
+        return None
+    return Usage(prompt, completion)
+
+
+def _error_message(body: bytes) -> str | None:
+    try:
+        error: Any = orjson.loads(body)["error"]
+    except (orjson.JSONDecodeError, LookupError, TypeError):
+        return None
+    message = error.get("message") if isinstance(error, dict) else error
+    return message if isinstance(message, str) else None
+
+
+def _chunk_error(error: object, label: str, secrets: tuple[str | None, ...]) -> ProviderError:
+    """An error inside an answer whose status was 200; its `code` may be a status as a number."""
+    message = error.get("message") if isinstance(error, dict) else error
+    code = error.get("code") if isinstance(error, dict) else None
+    status = code if type(code) is int and 400 <= code < 600 else None
+    words = message if isinstance(message, str) else None
+    return ProviderError(
+        credentials_refused(label) if status in (401, 403) else provider_words(label, status, words, secrets),
+        status=status,
+        temporary=status is None or temporary_status(status),
+    )

@@ -1,0 +1,101 @@
+"""Which provider answers for which AI model; decided once at start-up from the settings.
+
+key given                           the company
+another base URL, key or not        the server there (Ollama, vLLM, llama.cpp, LM Studio)
+neither, in development             the sandbox, marked as such
+neither, in production              nobody: the model is listed as unavailable
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+
+import structlog
+
+from config.catalogue import AiModel
+from config.settings import Settings
+from hub.providers.anthropic import AnthropicConverter
+from hub.providers.base import Converter, Provider
+from hub.providers.http_provider import HttpProvider
+from hub.providers.openai import OpenAIConverter
+from hub.providers.sandbox import SandboxProvider
+from hub.providers.transport import Patience, Transport
+
+log = structlog.get_logger(__name__)
+
+DEFAULT_BASE_URLS: Final = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+    "minimax": "https://api.minimax.io/v1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """Where one provider is reached, and with which key."""
+
+    name: str
+    label: str
+    base_url: str
+    api_key: str | None
+    converter: Callable[[str, str, str, str | None], Converter]
+
+    @property
+    def configured(self) -> bool:
+        return self.api_key is not None or self.base_url != DEFAULT_BASE_URLS[self.name]
+
+
+def _accesses(settings: Settings) -> tuple[_Access, ...]:
+    anthropic, openai = AnthropicConverter, OpenAIConverter
+    return (
+        _Access("openai", "OpenAI", settings.openai_base_url, settings.openai_api_key, openai),
+        _Access("anthropic", "Anthropic", settings.anthropic_base_url, settings.anthropic_api_key, anthropic),
+        _Access("minimax", "MiniMax", settings.minimax_base_url, settings.minimax_api_key, openai),
+    )
+
+
+class Providers:
+    """Every provider of this process, and the transport they share."""
+
+    def __init__(
+        self, transport: Transport, by_name: Mapping[str, Provider], sandbox_tokens_per_second: float | None
+    ) -> None:
+        self._transport = transport
+        self._by_name = dict(by_name)
+        self._sandbox_tokens_per_second = sandbox_tokens_per_second  # None: there is no sandbox
+        self._sandboxes: dict[str | None, SandboxProvider] = {}  # by vocabulary, of which there are three
+
+    @classmethod
+    async def open(cls, settings: Settings, patience: Patience | None = None) -> Self:
+        """Must run in the loop that will use it."""
+        transport = await Transport.open(patience)
+        by_name: dict[str, Provider] = {}
+        for access in _accesses(settings):
+            if access.configured:
+                converter = access.converter(access.name, access.label, access.base_url, access.api_key)
+                by_name[access.name] = HttpProvider(converter, transport)
+            else:
+                outcome = "unavailable" if settings.production else "answered by the sandbox"
+                log.warning("A provider has no key", provider=access.name, its_models=outcome)
+        pace = None if settings.production else settings.sandbox_tokens_per_second
+        return cls(transport, by_name, pace)
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    def for_model(self, model: AiModel) -> Provider | None:
+        """Who answers for a model; None where it is unavailable."""
+        provider = self._by_name.get(model.provider)
+        if provider is not None or self._sandbox_tokens_per_second is None:
+            return provider
+        sandbox = self._sandboxes.get(model.vocabulary)
+        if sandbox is None:
+            sandbox = SandboxProvider(self._sandbox_tokens_per_second, model.vocabulary)
+            self._sandboxes[model.vocabulary] = sandbox
+        return sandbox
+
+    def is_sandbox(self, model: AiModel) -> bool:
+        return model.provider not in self._by_name and self._sandbox_tokens_per_second is not None
+
+    def available(self, model: AiModel) -> bool:
+        return model.provider in self._by_name or self.is_sandbox(model)

@@ -34,6 +34,17 @@ LOGIN_TRIES_PER_ADDRESS: Final = "60 per 15 minutes"
 REGISTRATIONS_PER_ADDRESS: Final = "60 per 15 minutes"
 EMAIL_CHARS_MAX: Final = 254
 NAME_CHARS_MAX: Final = 100
+USERNAME_CHARS_MIN: Final = 3
+USERNAME_CHARS_MAX: Final = 30
+COOKIE_CHARS_MAX: Final = 256  # a cookie or refresh token of ours is about 80
+LOGIN_SLIDE_SECONDS: Final = 3_600  # a login's use is noted at most this often, so that few requests write
+IDENTITY_READ_TRIES: Final = 3  # reads of a credential that was revoked while it was being read
+REVOCATION_DAYS: Final = 1
+REVOCATIONS_SEEN_MAX: Final = 10_000  # ids kept to tell a revocation's second coming
+REVOCATIONS_REPLAY_MAX: Final = 1_000  # read after a gap; beyond it the whole cache is dropped
+REVOCATION_OVERLAP_SECONDS: Final = 60  # read again after a gap: more than the clocks of two nodes differ
+FOLLOW_RETRY_SECONDS: Final = 0.1  # doubled up to the next line
+FOLLOW_RETRY_SECONDS_MAX: Final = 5.0
 
 # --- database and ledger ------------------------------------------------------------------------------------
 MONEY_SECONDS_MAX: Final = 10  # deadline of one transaction, its retries included

@@ -1,0 +1,46 @@
+"""Revocations: who is no longer what a cache may say, kept for a day and followed by every node.
+
+`{_id: revocation_..., user, login?, key?, reason, created_at}`: without `login` and `key` it concerns all of the user's
+credentials. The reason `changed` ends nothing: it says that the user's document has to be read again.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from config import limits
+from models.database import CollectionShape, Database, Document, Index
+from models.ids import new_id
+
+REVOCATIONS = "revocations"
+CHANGED = "changed"
+SHAPES = (
+    CollectionShape(
+        REVOCATIONS, indexes=(Index([("created_at", 1)], expire_after_seconds=limits.REVOCATION_DAYS * 86_400),)
+    ),
+)
+
+
+def new_revocation(user: str, reason: str, moment: datetime, login: str | None, key: str | None) -> Document:
+    document = {"_id": new_id("revocation"), "user": user, "reason": reason, "created_at": moment}
+    if login is not None:
+        document["login"] = login
+    if key is not None:
+        document["key"] = key
+    return document
+
+
+async def add(database: Database, revocation: Document) -> None:
+    await database[REVOCATIONS].insert_one(revocation)
+
+
+async def since(database: Database, moment: datetime, limit: int) -> list[Document]:
+    """At most `limit`, oldest first."""
+    return await database[REVOCATIONS].find({"created_at": {"$gte": moment}}, sort=[("created_at", 1)], limit=limit)
+
+
+@asynccontextmanager
+async def watch(database: Database) -> AsyncIterator[AsyncIterator[Document]]:
+    """Revocations as they are committed, from the moment the block is entered, by whichever node."""
+    async with database[REVOCATIONS].watch([{"$match": {"operationType": "insert"}}]) as changes:
+        yield (change["fullDocument"] async for change in changes)

@@ -1,0 +1,82 @@
+"""Users: shape, indexes and queries. A user is made by the ledger's sign-up operation, together with the wallet.
+
+`{_id: user_..., email, email_key, username, username_key, first_name, last_name, password, role, status, tier,
+email_verified, phone, timezone, language, number, created_at, updated_at, last_active_at}`. The `_key`s are what
+addresses and names are compared by (NFKC, case-folded); `username` and `username_key` are absent where there is none;
+`password` is a bcrypt hash, or None for who signs in elsewhere.
+"""
+
+from datetime import datetime
+
+from models.database import CollectionShape, Database, Document, Index
+
+USERS = "users"
+NUMBERS = "users"  # the counter of `number`
+
+SHAPES = (
+    CollectionShape(
+        USERS,
+        indexes=(
+            Index([("email_key", 1)], unique=True),
+            Index([("username_key", 1)], unique=True, only_where={"username_key": {"$exists": True}}),
+            Index([("number", 1)], unique=True),
+            Index([("created_at", -1)]),
+        ),
+        schema={
+            "required": ["email", "email_key", "role", "status", "tier", "number"],
+            "properties": {
+                "role": {"enum": ["user", "admin"]},
+                "status": {"enum": ["active", "suspended"]},
+                "tier": {"enum": ["free", "basic", "pro", "business", "enterprise"]},
+            },
+        },
+    ),
+)
+
+
+def new_user(user_id: str, number: int, email: str, email_key: str, password: str | None, moment: datetime) -> Document:
+    """A user with the defaults; the caller adds names and what else was asked for."""
+    return {
+        "_id": user_id,
+        "email": email,
+        "email_key": email_key,
+        "first_name": "",
+        "last_name": "",
+        "password": password,
+        "role": "user",
+        "status": "active",
+        "tier": "free",
+        "email_verified": False,
+        "phone": None,
+        "timezone": "UTC",
+        "language": "en",
+        "number": number,
+        "created_at": moment,
+        "updated_at": moment,
+        "last_active_at": moment,
+    }
+
+
+def without_password(user: Document) -> Document:
+    """The document as the rest of the hub may see it."""
+    return {key: value for key, value in user.items() if key != "password"}
+
+
+async def by_id(database: Database, user_id: str) -> Document | None:
+    return await database[USERS].find_one({"_id": {"$eq": user_id}})
+
+
+async def by_email(database: Database, email_key: str) -> Document | None:
+    return await database[USERS].find_one({"email_key": {"$eq": email_key}})
+
+
+async def seen(database: Database, user_id: str, moment: datetime) -> Document | None:
+    """Note that the user was active; the document, or None where there is none."""
+    change = {"$set": {"last_active_at": moment}}
+    return await database[USERS].find_one_and_update({"_id": {"$eq": user_id}}, change)
+
+
+async def change(database: Database, user_id: str, changes: Document, moment: datetime) -> Document | None:
+    """Set the given fields; the document after it. Raises `DuplicateKey` where an address or name is taken."""
+    update = {"$set": {**changes, "updated_at": moment}}
+    return await database[USERS].find_one_and_update({"_id": {"$eq": user_id}}, update)

@@ -205,7 +205,11 @@ async def _ask(process: MongodProcess, command: database.Document) -> database.D
 
 
 async def _configure(process: MongodProcess) -> None:
-    """Make the replica set of a new folder, or give it the port it has now."""
+    """Make the replica set of a new folder, or give it the port it has now.
+
+    In the second case mongod first asks whoever has the old port whether that is itself, and serves only after 30 s
+    where a listener there takes the connection and never answers.
+    """
     host = f"127.0.0.1:{process.port}"
     try:
         config = (await _ask(process, {"replSetGetConfig": 1}))["config"]

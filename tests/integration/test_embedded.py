@@ -208,13 +208,15 @@ def test_a_port_that_someone_else_has_is_exchanged(folder: Path) -> None:
             return mongod.port or 0
 
     async def second(taken: int) -> None:
-        async with _started(folder) as (mongod, uri):
+        async with await asyncio.start_server(_hang_up, "127.0.0.1", taken), _started(folder) as (mongod, uri):
             assert mongod.port != taken
             assert await _names(uri) == ["before"]
 
-    port = asyncio.run(first())
-    with socket.create_server(("127.0.0.1", port)):
-        asyncio.run(second(port))
+    asyncio.run(second(asyncio.run(first())))
+
+
+async def _hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
 
 
 def test_a_used_pid_does_not_pass_for_the_database(tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+/** The few REST calls of the page. The login lives in an HttpOnly cookie: no token ever reaches this code. */
+
+export class ApiError extends Error {
+  /** `fields` maps a field's name to what is wrong with it. */
+  constructor(status, { code = "", message = "", details = [] } = {}) {
+    super(message || `The hub answered with status ${status}.`);
+    this.status = status;
+    this.code = code;
+    const listed = Array.isArray(details) ? details : [];
+    this.fields = Object.fromEntries(listed.map((detail) => [detail.field, detail.message]));
+  }
+}
+
+async function call(method, path, body) {
+  const headers = { Accept: "application/json", ...(body && { "Content-Type": "application/json" }) };
+  let response;
+  try {
+    response = await fetch(path, { method, headers, body: body && JSON.stringify(body), credentials: "same-origin" });
+  } catch {
+    throw new ApiError(0, { message: "The hub cannot be reached. Check your connection and try again." });
+  }
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new ApiError(response.status, answer.error);
+  return answer.data;
+}
+
+export const login = (email, password) => call("POST", "/api/auth/login", { email, password });
+export const register = (fields) => call("POST", "/api/auth/register", fields);
+export const logout = () => call("POST", "/api/auth/logout", {});
+export const listModels = () => call("GET", "/api/mcp/models");

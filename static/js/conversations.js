@@ -1,0 +1,118 @@
+/** The list of conversations, which one is open, and its stored messages. The address's hash names the open one. */
+
+import { onConnected, onEvent, onForget, request } from "./hub.js";
+import { conversations, makeMessage, makeThread, moreConversations, session, thread } from "./state.js";
+import { follow, isRunning, whenStale } from "./streams.js";
+
+const PAGE = 30;
+const THREADS_MAX = 30;
+const threads = new Map(); // the ones that were open, so that going back to one is instant and keeps its running answer
+
+const hashId = () => location.hash.match(/^#\/c\/(.+)$/)?.[1] ?? null;
+
+export async function loadList() {
+  const answer = await request("conversations.list", { limit: Math.max(PAGE, Math.min(conversations.value.length, 100)) });
+  conversations.value = answer.conversations;
+  moreConversations.value = answer.conversations.length >= PAGE;
+}
+
+export async function loadOlder() {
+  const before = conversations.value.at(-1)?.id;
+  const answer = await request("conversations.list", { limit: PAGE, before });
+  conversations.value = [...conversations.value, ...answer.conversations];
+  moreConversations.value = answer.conversations.length === PAGE;
+}
+
+export function newConversation() {
+  thread.value = makeThread();
+  if (hashId()) history.pushState(null, "", "#/");
+}
+
+export function openConversation(id) {
+  if (thread.value.id.peek() === id) return;
+  const opened = threads.get(id) ?? makeThread(id);
+  keep(opened);
+  thread.value = opened;
+  if (hashId() !== id) history.pushState(null, "", `#/c/${id}`);
+  if (!isRunning(opened)) loadMessages(opened);
+}
+
+/** A new conversation got its id with its first answer. */
+export function named(opened, id, title) {
+  opened.id.value = id;
+  opened.phase.value = "ready";
+  keep(opened);
+  if (thread.value === opened) history.replaceState(null, "", `#/c/${id}`);
+  if (conversations.value.some((known) => known.id === id)) return;
+  const now = new Date().toISOString();
+  conversations.value = [{ id, title, created_at: now, updated_at: now }, ...conversations.value];
+}
+
+/** Reads the stored messages; answers that still run are followed from the point up to which they are stored. */
+export async function loadMessages(opened) {
+  opened.phase.value = opened.messages.value.length ? opened.phase.value : "loading";
+  try {
+    const answer = await request("conversations.messages", { conversation_id: opened.id.peek() });
+    if (isRunning(opened)) return; // a turn began meanwhile: what is on the page is newer
+    opened.messages.value = answer.messages.map((stored) => renewed(opened, stored));
+    opened.phase.value = "ready";
+  } catch (error) {
+    opened.problem.value = error.message;
+    opened.phase.value = error.temporary ? "failed" : "gone";
+  }
+}
+
+/** The message on the page stays the same object where nothing changed, so that the reader's selection survives. */
+function renewed(opened, stored) {
+  const running = stored.status === "streaming" && stored.stream_id;
+  const known = opened.messages.value.find((message) => message.id === stored.id);
+  if (known && !running && known.content.value === stored.content && known.status.value === stored.status) return known;
+  const message = makeMessage(stored);
+  if (running) follow(opened, message, stored);
+  return message;
+}
+
+export async function deleteConversation(id) {
+  await request("conversations.delete", { conversation_id: id });
+  threads.delete(id);
+  conversations.value = conversations.value.filter((known) => known.id !== id);
+  if (thread.value.id.peek() === id) newConversation();
+}
+
+function keep(opened) {
+  const id = opened.id.peek();
+  threads.delete(id);
+  threads.set(id, opened);
+  for (const [old, candidate] of threads) {
+    if (threads.size <= THREADS_MAX) break;
+    if (candidate !== thread.value && !isRunning(candidate)) threads.delete(old);
+  }
+}
+
+/** Another tab or program changed a conversation: what is open is read anew, what is merely kept is forgotten. */
+function changedElsewhere(id) {
+  const known = threads.get(id);
+  if (known && known === thread.value) loadMessages(known);
+  else if (known && !isRunning(known)) threads.delete(id);
+  loadList().catch(() => {});
+}
+
+function fromAddress() {
+  if (session.peek() !== "in") return;
+  const id = hashId();
+  if (id) openConversation(id);
+  else if (thread.value.id.peek()) thread.value = makeThread();
+}
+
+whenStale({ thread: loadMessages, conversation: changedElsewhere });
+addEventListener("popstate", fromAddress);
+onEvent("conversation.created", () => loadList().catch(() => {}));
+onForget(() => threads.clear());
+onConnected((_reply, fresh) => {
+  if (!fresh) return;
+  loadList().catch(() => {});
+  for (const [id, known] of threads) if (known !== thread.value && !isRunning(known)) threads.delete(id);
+  const opened = thread.value;
+  if (opened.id.peek()) isRunning(opened) || loadMessages(opened);
+  else if (!opened.messages.peek().length) fromAddress();
+});

@@ -1,0 +1,91 @@
+/**
+ * The page's one connection and who listens to it: pushes and events by name, and what is to be done after each
+ * (re)connection. Business modules register here; this module knows only who is signed in and the events' position.
+ */
+
+import { Connection } from "./connection.js";
+import { announcement, forgetUser, link, session, sessionNotice, user } from "./state.js";
+
+const REGAINED_MS = 4_000;
+const SOCKET_URL = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
+
+const CLOSED_BECAUSE = {
+  4503: "This address may not open a connection to the hub.",
+  4504: "Too many connections are open for your account. Close other tabs, then reconnect.",
+  4505: "The hub did not understand this page. Reload it to get the current version.",
+};
+
+const pushes = new Map();
+const events = new Map();
+const connectedTasks = [];
+const forgetTasks = [];
+let position = null;
+let regainedTimer = 0;
+
+export const onPush = (type, handle) => pushes.set(type, handle);
+export const onEvent = (type, handle) => events.set(type, handle);
+/** `task(reply, fresh)`; fresh: events were missed, so whatever lists the page holds must be read anew. */
+export const onConnected = (task) => connectedTasks.push(task);
+export const onForget = (task) => forgetTasks.push(task);
+
+const connection = new Connection({
+  url: SOCKET_URL,
+  position: () => position,
+  onConnected: connected,
+  onPush: (frame) => pushes.get(frame.type)?.(frame),
+  onState: changed,
+});
+
+export const request = (type, fields, options) => connection.request(type, fields, options);
+export const retryNow = () => connection.retryNow();
+export const reconnect = () => connection.start();
+
+export function signedIn() {
+  sessionNotice.value = "";
+  session.value = "starting";
+  link.value = { name: "connecting" };
+  connection.start();
+}
+
+export function signedOut(notice = "") {
+  connection.stop();
+  position = null;
+  sessionNotice.value = notice;
+  session.value = "out";
+  link.value = { name: "connecting" };
+  forgetUser();
+  for (const task of forgetTasks) task();
+}
+
+function connected(reply) {
+  if (user.value && user.value.id !== reply.user.id) forgetUser(); // another tab signed somebody else in
+  const fresh = !(position && reply.recovered);
+  if (fresh) position = reply.position;
+  user.value = reply.user;
+  session.value = "in";
+  for (const task of connectedTasks) task(reply, fresh);
+}
+
+onPush("event", ({ offset, event }) => {
+  if (position && offset <= position.offset) return; // already seen before the connection was lost
+  position = { ...position, offset };
+  events.get(event.type)?.(event.data);
+});
+
+function changed(state) {
+  clearTimeout(regainedTimer);
+  if (state.name === "open") return opened();
+  if (state.name === "lost") return (link.value = { name: session.value === "in" ? "lost" : "connecting", tried: true });
+  if (state.code === 4501) return signedOut(session.value === "in" ? "Your login has ended. Please sign in again." : "");
+  if (state.code === 4502) return signedOut("You were signed out, here or on another device.");
+  const reason = CLOSED_BECAUSE[state.code] ?? state.reason ?? "The hub closed the connection.";
+  link.value = { name: "stopped", reason };
+}
+
+function opened() {
+  const back = link.value.name === "lost" || link.value.name === "stopped";
+  link.value = { name: back ? "regained" : "open" };
+  if (!back) return;
+  announcement.value = "Connected again.";
+  regainedTimer = setTimeout(() => (link.value = { name: "open" }), REGAINED_MS);
+}

@@ -1,0 +1,25 @@
+/** What the page keeps in the browser: small conveniences, never a credential. Storage may be forbidden: then nothing is kept. */
+
+export function recall(key, storage = () => localStorage) {
+  try {
+    return storage().getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+export function remember(key, value, storage = () => localStorage) {
+  try {
+    storage().setItem(key, value);
+  } catch {
+    // Private windows and full disks refuse; the page works without.
+  }
+}
+
+export function forget(key, storage = () => localStorage) {
+  try {
+    storage().removeItem(key);
+  } catch {
+    // As above.
+  }
+}

@@ -1,0 +1,114 @@
+/** Signing in and signing up: one form, errors at the fields they belong to. */
+
+import { html } from "htm/preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+
+import { login, register } from "../js/account.js";
+import { sessionNotice } from "../js/state.js";
+import { Eye, Logo } from "./icons.js";
+import { ThemeButton } from "./theme-button.js";
+
+const EMAIL = { name: "email", label: "Email", type: "email", autocomplete: "username", test: "email", missing: "Enter your email address." };
+const PASSWORD = { name: "password", label: "Password", type: "password", test: "password", missing: "Enter a password." };
+const FORMS = {
+  login: {
+    title: "Sign in",
+    submit: "Sign in",
+    send: login,
+    fields: [EMAIL, { ...PASSWORD, autocomplete: "current-password" }],
+    other: ["register", "New here?", "Create an account"],
+  },
+  register: {
+    title: "Create an account",
+    submit: "Create account",
+    send: register,
+    fields: [
+      { name: "firstName", label: "First name", type: "text", autocomplete: "given-name", test: "first-name", missing: "Enter your first name." },
+      { name: "lastName", label: "Last name", type: "text", autocomplete: "family-name", test: "last-name", missing: "Enter your last name." },
+      EMAIL,
+      { ...PASSWORD, autocomplete: "new-password", hint: "At least 8 characters." },
+    ],
+    other: ["login", "Already have an account?", "Sign in"],
+  },
+};
+
+export function Auth() {
+  const [mode, setMode] = useState("login");
+  useEffect(() => {
+    document.title = `${FORMS[mode].title} – Smart AI Hub`;
+  }, [mode]);
+  const [next, question, label] = FORMS[mode].other;
+  return html`<main class="auth">
+    <div class="auth-theme"><${ThemeButton} /></div>
+    <div class="auth-card">
+      <${Logo} />
+      <h1>${FORMS[mode].title}</h1>
+      ${sessionNotice.value && html`<p class="notice" role="status">${sessionNotice.value}</p>`}
+      <${AuthForm} key=${mode} form=${FORMS[mode]} />
+      <p class="auth-switch">
+        ${question}${" "}
+        <button type="button" class="link" data-test="switch-form" onClick=${() => setMode(next)}>${label}</button>
+      </p>
+    </div>
+  </main>`;
+}
+
+function AuthForm({ form }) {
+  const [errors, setErrors] = useState({});
+  const [busy, setBusy] = useState(false);
+  const element = useRef(null);
+
+  useEffect(() => element.current.querySelector("input").focus(), []);
+  useEffect(() => element.current.querySelector("[aria-invalid=true]")?.focus(), [errors]);
+
+  async function submit(event) {
+    event.preventDefault();
+    if (busy) return;
+    const values = Object.fromEntries(new FormData(event.currentTarget));
+    const missing = form.fields.filter(({ name }) => !values[name].trim()).map(({ name, missing }) => [name, missing]);
+    if (missing.length) return setErrors(Object.fromEntries(missing));
+    setBusy(true);
+    try {
+      await form.send(values);
+    } catch (error) {
+      setErrors(placed(error, form));
+      setBusy(false);
+    }
+  }
+
+  return html`<form ref=${element} onSubmit=${submit} noValidate aria-busy=${busy}>
+    ${errors.form && html`<p class="notice notice-bad" role="alert" data-test="form-error">${errors.form}</p>`}
+    <div class="fields">
+      ${form.fields.map((field) => html`<${Field} key=${field.name} ...${field} error=${errors[field.name]} />`)}
+    </div>
+    <button type="submit" class="button button-main" data-test="submit" aria-disabled=${busy}>
+      ${busy ? "One moment…" : form.submit}
+    </button>
+  </form>`;
+}
+
+/** Each error at its field; what belongs to no field of this form stands above it. */
+function placed(error, form) {
+  const shown = form.fields.filter(({ name }) => error.fields?.[name]);
+  if (shown.length) return Object.fromEntries(shown.map(({ name }) => [name, error.fields[name]]));
+  return { form: error.message };
+}
+
+function Field({ name, label, type, autocomplete, test, hint, error }) {
+  const [shown, setShown] = useState(false);
+  const secret = type === "password";
+  const note = error ?? hint;
+  return html`<div class=${`field field-${name}`}>
+    <label for=${`field-${name}`}>${label}</label>
+    <div class="field-box">
+      <input
+        id=${`field-${name}`} name=${name} type=${secret && shown ? "text" : type} autocomplete=${autocomplete}
+        data-test=${test} aria-invalid=${error ? "true" : "false"} aria-describedby=${note ? `note-${name}` : undefined}
+        autocapitalize=${type === "text" ? "words" : "none"} spellcheck=${false} required
+      />
+      ${secret && html`<button type="button" class="icon-button" aria-pressed=${shown} aria-label="Show password"
+        onClick=${() => setShown(!shown)}><${Eye} /></button>`}
+    </div>
+    ${note && html`<p class=${error ? "field-note field-bad" : "field-note"} id=${`note-${name}`} data-test=${error ? `${test}-error` : undefined}>${note}</p>`}
+  </div>`;
+}

@@ -1,0 +1,21 @@
+/** An answer's Markdown. Each block is replaced only when its own HTML changes. */
+
+import { Component, html } from "htm/preact";
+
+import { blocks } from "../js/markdown.js";
+
+class Block extends Component {
+  shouldComponentUpdate(next) {
+    return next.html !== this.props.html;
+  }
+
+  render() {
+    return html`<div class="block" dangerouslySetInnerHTML=${{ __html: this.props.html }}></div>`;
+  }
+}
+
+export function MarkdownView({ text, streaming }) {
+  return html`<div class=${streaming ? "prose streaming" : "prose"} data-test="content">
+    ${blocks(text).map((block, at) => html`<${Block} key=${at} html=${block} />`)}
+  </div>`;
+}

@@ -1,0 +1,77 @@
+/** The list of conversations and the account. On a phone it is a drawer over the conversation. */
+
+import { html } from "htm/preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+
+import { logout } from "../js/account.js";
+import { deleteConversation, loadOlder, openConversation } from "../js/conversations.js";
+import { dayGroup } from "../js/format.js";
+import { conversations, moreConversations, thread, user } from "../js/state.js";
+import { Confirm } from "./confirm.js";
+import { Close, Leave, Logo, Plus, Trash } from "./icons.js";
+import { ThemeButton } from "./theme-button.js";
+
+export function Sidebar({ hidden, modal, onChosen, onNew, onClose }) {
+  const root = useRef(null);
+  const [doomed, setDoomed] = useState(null);
+  useEffect(() => {
+    if (modal) root.current.querySelector("[data-test=new-chat]").focus();
+  }, [modal]);
+  return html`<aside class="sidebar" ref=${root} inert=${hidden} aria-label="Conversations and account">
+    <div class="sidebar-head">
+      <${Logo} /><span class="brand">Smart AI Hub</span>
+      ${modal && html`<button type="button" class="icon-button" aria-label="Close the list" onClick=${onClose}><${Close} /></button>`}
+    </div>
+    <button type="button" class="button new-chat" data-test="new-chat" onClick=${onNew}><${Plus} />New conversation</button>
+    <nav class="conversations" aria-label="Conversations">
+      <${Groups} onChosen=${onChosen} onDelete=${setDoomed} />
+      ${moreConversations.value && html`<button type="button" class="more" onClick=${() => loadOlder().catch(() => {})}>Older</button>`}
+    </nav>
+    <${Account} />
+    ${doomed && html`<${Confirm} title="Delete this conversation?" text=${`"${doomed.title}" and its messages will be gone for good.`}
+      action="Delete" onConfirm=${() => deleteConversation(doomed.id)} onClose=${() => setDoomed(null)} />`}
+  </aside>`;
+}
+
+function Groups({ onChosen, onDelete }) {
+  const groups = new Map();
+  for (const known of conversations.value) {
+    const day = dayGroup(known.updated_at);
+    groups.set(day, [...(groups.get(day) ?? []), known]);
+  }
+  if (!groups.size) return html`<p class="sidebar-empty">Your conversations will appear here.</p>`;
+  return [...groups].map(([day, list]) => html`<section key=${day}>
+    <h2>${day}</h2>
+    <ul>${list.map((known) => html`<${Item} key=${known.id} known=${known} onChosen=${onChosen} onDelete=${onDelete} />`)}</ul>
+  </section>`);
+}
+
+function Item({ known, onChosen, onDelete }) {
+  const current = thread.value.id.value === known.id;
+  const title = known.title || "Untitled";
+  function open(event) {
+    if (event.metaKey || event.ctrlKey || event.shiftKey) return; // a new tab is the browser's business
+    event.preventDefault();
+    openConversation(known.id);
+    onChosen();
+  }
+  return html`<li class=${current ? "conversation current" : "conversation"} data-test="conversation">
+    <a href=${`#/c/${known.id}`} aria-current=${current ? "page" : undefined} title=${title} onClick=${open}>${title}</a>
+    <button type="button" class="icon-button" aria-label=${`Delete "${title}"`} title="Delete" onClick=${() => onDelete({ ...known, title })}><${Trash} /></button>
+  </li>`;
+}
+
+function Account() {
+  const [problem, setProblem] = useState("");
+  const { email, firstName, lastName } = user.value ?? {};
+  const name = [firstName, lastName].filter(Boolean).join(" ");
+  return html`<div class="account">
+    <div class="account-name" title=${email}>
+      <span>${name || email}</span>${name && html`<small>${email}</small>`}
+      ${problem && html`<small class="field-bad" role="alert">${problem}</small>`}
+    </div>
+    <${ThemeButton} />
+    <button type="button" class="icon-button" data-test="logout" aria-label="Sign out" title="Sign out"
+      onClick=${() => logout().catch((error) => setProblem(error.message))}><${Leave} /></button>
+  </div>`;
+}

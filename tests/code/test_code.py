@@ -1,0 +1,230 @@
+"""Tests about the code itself: what may import what, who may write money, and what may stand nowhere.
+
+Each rule is a function from a parsed file to its faults. It is run on every file of ours, and on a line that breaks it:
+a rule that finds nothing there would find nothing anywhere.
+"""
+
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYERS = ("config", "models", "hub", "handlers", "run")  # each imports only itself and what stands to its left
+FILE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 60
+
+MONEY_COLLECTIONS = {"wallets", "entries", "holds"}
+MONEY_CONSTANTS = {"WALLETS", "ENTRIES", "HOLDS"}
+WRITES = {
+    *("insert", "update", "delete", "insert_one", "update_one", "update_many"),
+    *("find_one_and_update", "delete_one", "delete_many"),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One Python file: its path from the root with `/`, its text and its syntax tree."""
+
+    path: str
+    text: str
+
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text, self.path)
+
+    @property
+    def layer(self) -> str:
+        return self.path.split("/")[0].removesuffix(".py")
+
+    def nodes(self, *kinds: type[ast.AST]) -> Iterator[ast.AST]:
+        return (node for node in ast.walk(self.tree) if isinstance(node, kinds))
+
+
+Rule = Callable[[Source], Iterable[str]]
+
+
+def _sources() -> list[Source]:
+    folders = [ROOT / layer for layer in LAYERS if (ROOT / layer).is_dir()]
+    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
+    files += [path for path in (ROOT / "run.py",) if path.exists()]
+    return [Source(path.relative_to(ROOT).as_posix(), path.read_text()) for path in files]
+
+
+def _imported(source: Source) -> Iterator[tuple[int, str]]:
+    """Every imported name in full: `from tornado import web` is `tornado.web`."""
+    for node in source.nodes(ast.Import, ast.ImportFrom):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            prefix = "." * node.level + (node.module or "")
+            yield from ((node.lineno, f"{prefix}.{alias.name}") for alias in node.names)
+
+
+def _called(source: Source) -> Iterator[tuple[ast.Call, str]]:
+    """Every call with the written name of what it calls."""
+    for node in source.nodes(ast.Call):
+        if isinstance(node, ast.Call):
+            yield node, ast.unparse(node.func)
+
+
+def imports_point_left(source: Source) -> Iterator[str]:
+    allowed = LAYERS[: LAYERS.index(source.layer) + 1]
+    for line, name in _imported(source):
+        top = name.split(".")[0]
+        if (top in LAYERS and top not in allowed) or top in ("", "tests", "bench"):
+            yield f"{source.path}:{line} imports {name}"
+
+
+def driver_stays_in_one_place(source: Source) -> Iterator[str]:
+    for line, name in _imported(source):
+        if name.split(".")[0] in ("pymongo", "bson", "gridfs", "motor") and source.path != "models/database.py":
+            yield f"{source.path}:{line} imports {name}"
+
+
+def http_stays_in_handlers(source: Source) -> Iterator[str]:
+    for line, name in _imported(source):
+        if name.startswith(("tornado.web", "tornado.websocket")) and source.layer not in ("handlers", "run"):
+            yield f"{source.path}:{line} imports {name}"
+
+
+def nothing_prints(source: Source) -> Iterator[str]:
+    for node, name in _called(source):
+        if name == "print" and source.path != "run.py":
+            yield f"{source.path}:{node.lineno} prints"
+
+
+def times_have_a_zone(source: Source) -> Iterator[str]:
+    for node, name in _called(source):
+        last = name.rsplit(".", 1)[-1]
+        naive = last in ("utcnow", "utcfromtimestamp") or name.endswith("datetime.today")
+        bare_now = name.endswith("datetime.now") and not node.args and not node.keywords
+        bare_stamp = name.endswith("datetime.fromtimestamp") and len(node.args) + len(node.keywords) < 2
+        if naive or bare_now or bare_stamp:
+            yield f"{source.path}:{node.lineno} calls {name} without a time zone"
+
+
+def no_failure_is_swallowed(source: Source) -> Iterator[str]:
+    for node in source.nodes(ast.ExceptHandler):
+        assert isinstance(node, ast.ExceptHandler)
+        caught = ast.unparse(node.type) if node.type else ""
+        silent = all(isinstance(statement, ast.Pass | ast.Continue) for statement in node.body)
+        if not caught or (silent and caught in ("Exception", "BaseException")):
+            yield f"{source.path}:{node.lineno} swallows {caught or 'everything'}"
+
+
+def tasks_are_tracked(source: Source) -> Iterator[str]:
+    """`models/embedded.py` lies below `hub/tasks.py` and keeps its one task itself."""
+    for node, name in _called(source):
+        starts = name.rsplit(".", 1)[-1] in ("create_task", "ensure_future")
+        if starts and source.path not in ("hub/tasks.py", "models/embedded.py"):
+            yield f"{source.path}:{node.lineno} starts a task beside hub/tasks.py"
+
+
+def modules_say_what_they_own(source: Source) -> Iterator[str]:
+    if not ast.get_docstring(source.tree):
+        yield f"{source.path} has no docstring"
+
+
+def files_and_functions_are_short(source: Source) -> Iterator[str]:
+    if (lines := len(source.text.splitlines())) >= FILE_LINES_MAX:
+        yield f"{source.path} has {lines} lines"
+    for node in source.nodes(ast.FunctionDef, ast.AsyncFunctionDef):
+        assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        lines = (node.end_lineno or node.lineno) - node.lineno + 1
+        if lines >= FUNCTION_LINES_MAX:
+            yield f"{source.path}:{node.lineno} {node.name} has {lines} lines"
+
+
+def money_has_one_writer(source: Source) -> Iterator[str]:
+    """Outside the ledger nothing names its collections; `models/wallets.py` names them to read."""
+    if source.path == "models/wallets.py":
+        yield from (f"{source.path}:{node.lineno} calls {name}" for node, name in _called(source) if _writes(name))
+    elif not _is_ledger(source.path):
+        yield from (f"{source.path}:{line} names {what}" for line, what in _money_named(source))
+
+
+def _writes(name: str) -> bool:
+    return "." in name and name.rsplit(".", 1)[1] in WRITES
+
+
+def _is_ledger(path: str) -> bool:
+    """The ledger's front, its committer, and the pure part in which the committer works out a batch."""
+    return path in ("hub/committer.py", "hub/batch.py") or path.startswith("hub/ledger")
+
+
+def _money_named(source: Source) -> Iterator[tuple[int, str]]:
+    """`database["wallets"]`, `tx.update("wallets", …)`, `wallets.WALLETS`, `database[HOLDS]`, `from … import HOLDS`."""
+    yield from ((getattr(node, "lineno", 0), ast.unparse(node)) for node in ast.walk(source.tree) if _names_money(node))
+    yield from (found for found in _imported(source) if found[1].rsplit(".", 1)[-1] in MONEY_CONSTANTS)
+
+
+def _names_money(node: ast.AST) -> bool:
+    match node:
+        case ast.Subscript(value=value, slice=key):
+            return _is_money(key) and ast.unparse(value).lower().endswith(("database", "db"))
+        case ast.Call(func=function, args=arguments):
+            return _writes(ast.unparse(function)) and any(map(_is_money, arguments))
+        case ast.Attribute(attr=name):
+            return name in MONEY_CONSTANTS
+    return False
+
+
+def _is_money(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value in MONEY_COLLECTIONS
+
+
+# Each rule with the path of a file that does not exist and a text that breaks the rule there.
+BROKEN: dict[Rule, tuple[str, str]] = {
+    imports_point_left: ("models/x.py", "from hub import errors"),
+    driver_stays_in_one_place: ("hub/x.py", "from bson import Int64"),
+    http_stays_in_handlers: ("hub/x.py", "from tornado import web"),
+    nothing_prints: ("hub/x.py", "print('here')"),
+    times_have_a_zone: ("hub/x.py", "import datetime\nnow = datetime.datetime.now()"),
+    no_failure_is_swallowed: ("hub/x.py", "try:\n    x()\nexcept Exception:\n    pass"),
+    tasks_are_tracked: ("hub/x.py", "asyncio.create_task(x())"),
+    modules_say_what_they_own: ("hub/x.py", "x = 1"),
+    files_and_functions_are_short: ("hub/x.py", "def x():\n" + "    y()\n" * FUNCTION_LINES_MAX),
+    money_has_one_writer: ("hub/x.py", "await tx.update('wallets', changes)"),
+}
+RULES = sorted(BROKEN, key=lambda rule: rule.__name__)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_code_keeps_the_rule(rule: Rule) -> None:
+    faults = [fault for source in _sources() for fault in rule(source)]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_rule_finds_what_breaks_it(rule: Rule) -> None:
+    assert list(rule(Source(*BROKEN[rule])))
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "text"),
+    [
+        (imports_point_left, "config/x.py", "import models.database"),
+        (imports_point_left, "hub/x.py", "from . import errors"),
+        (http_stays_in_handlers, "models/x.py", "import tornado.websocket"),
+        (times_have_a_zone, "hub/x.py", "datetime.utcnow()"),
+        (times_have_a_zone, "hub/x.py", "datetime.fromtimestamp(0)"),
+        (no_failure_is_swallowed, "hub/x.py", "try:\n    x()\nexcept:\n    raise"),
+        (files_and_functions_are_short, "hub/x.py", "\n" * FILE_LINES_MAX),
+        (money_has_one_writer, "handlers/x.py", "await services.database['entries'].insert_one({})"),
+        (money_has_one_writer, "models/x.py", "from models.wallets import HOLDS"),
+        (money_has_one_writer, "hub/x.py", "database[wallets.WALLETS]"),
+        (money_has_one_writer, "models/wallets.py", "await database[WALLETS].update_one({}, {})"),
+    ],
+)
+def test_the_rule_finds_other_forms(rule: Rule, path: str, text: str) -> None:
+    assert list(rule(Source(path, text)))
+
+
+def test_every_layer_is_looked_at() -> None:
+    """Only a folder without code may be absent here."""
+    seen = {source.layer for source in _sources()}
+    assert seen >= {layer for layer in LAYERS if list((ROOT / layer).glob("**/*.py"))}
+    assert "hub" in seen

@@ -16,7 +16,7 @@ run: .venv/.installed $(LIBRARIES) ## install what is missing and start the hub 
 	@exec $(BIN)/python run.py
 
 test: .venv/.installed-test $(LIBRARIES) ## install what the tests need and run them all (make test ARGS="-k ledger")
-	@$(SETUP) chromium
+	@$(SETUP) browser
 	@exec $(BIN)/pytest $(ARGS)
 
 check: .venv/.installed-check ## style, types, and the syntax of the page's scripts

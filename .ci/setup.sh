@@ -2,7 +2,7 @@
 # What the Makefile needs on a machine where nothing has been installed by hand. Each argument is one step:
 #   install EXTRAS   the virtual environment with the hub's packages (EXTRAS: none, test or check)
 #   page             the page's libraries, by npm
-#   chromium         a browser for the tests of the page
+#   browser          Chromium, for the tests of the page
 #   scripts          parse the page's own scripts
 # Installs system packages only as root on a system with apt-get; elsewhere it says what to install.
 set -eu
@@ -75,7 +75,7 @@ page() {
     (cd static && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error)
 }
 
-chromium() {
+browser() {
     for name in chromium chromium-browser google-chrome google-chrome-stable; do
         if command -v "$name" >/dev/null; then return; fi
     done
@@ -93,6 +93,6 @@ scripts() {
 step=${1:?a step}; shift
 case $step in
     install) install "${1:-}" ;;
-    page | chromium | scripts) "$step" ;;
+    page | browser | scripts) "$step" ;;
     *) fail "there is no step $step" ;;
 esac

@@ -15,7 +15,7 @@ fail() { say "error: $*"; exit 1; }
 system_packages() {
     purpose=$1; shift
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        say "$purpose needs system packages. On Debian or Ubuntu: sudo apt-get install $*"
+        say "missing for $purpose; on Debian or Ubuntu: sudo apt-get install $*"
         return 1
     fi
     say "installing $* for $purpose"

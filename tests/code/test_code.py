@@ -5,6 +5,7 @@ a rule that finds nothing there would find nothing anywhere.
 """
 
 import ast
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,3 +229,12 @@ def test_every_layer_is_looked_at() -> None:
     seen = {source.layer for source in _sources()}
     assert seen >= {layer for layer in LAYERS if list((ROOT / layer).glob("**/*.py"))}
     assert "hub" in seen
+
+
+def test_the_lock_file_names_no_download_address() -> None:
+    """Each machine takes the libraries from where it is set to take them; the hashes tell that they are the same."""
+    packages = json.loads((ROOT / "static" / "package-lock.json").read_text())["packages"]
+    installed = {name: package for name, package in packages.items() if name}
+    assert installed
+    assert not [name for name, package in installed.items() if "resolved" in package]
+    assert not [name for name, package in installed.items() if "integrity" not in package]

@@ -124,9 +124,10 @@ def test_a_fresh_folder_gets_transactions_and_keeps_its_data(folder: Path) -> No
     asyncio.run(scenario())
 
 
-def test_it_listens_on_loopback_alone_and_its_files_are_private(folder: Path) -> None:
+def test_it_is_kept_from_the_network_the_terminal_and_other_users(folder: Path) -> None:
     async def scenario() -> None:
         async with _started(folder) as (mongod, _):
+            assert os.getsid(mongod.pid or 0) == mongod.pid, "Ctrl-C reaches only the terminal's own session"
             listening = _listening_addresses(mongod.port or 0)
             assert listening == {"0100007F"}, "hexadecimal 127.0.0.1, and no IPv6"
         assert (folder / "mongod").stat().st_mode & 0o077 == 0

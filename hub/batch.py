@@ -17,6 +17,7 @@ from hub.operations import (
     Applied,
     ExtendHold,
     HoldChange,
+    Insert,
     Leg,
     NewEvent,
     Operation,
@@ -106,8 +107,8 @@ class _Draft:
         if self.operation.once and ("entries", "operation", self.operation.id) in self.batch.taken:
             raise HubError(Code.CONFLICT, "This has been done already")
         for insert in self.operation.inserts:
-            for name in insert.unique:
-                if (insert.collection, name, insert.document[name]) in self.batch.taken:
+            for name, key in claims(insert):
+                if key in self.batch.taken:
                     raise insert.taken(name)
 
     def _wallet(self, user: str) -> Document:
@@ -253,8 +254,9 @@ class Batch:
         writes.inserts[EVENTS] += draft.events
         self.taken.add(("entries", "operation", operation.id))
         for insert in operation.inserts:
-            self.taken.update((insert.collection, name, insert.document[name]) for name in insert.unique)
-            writes.inserts[insert.collection].append(insert.document)
+            self.taken.update(key for _, key in claims(insert))
+            document = insert.document(draft.receipt) if callable(insert.document) else insert.document
+            writes.inserts[insert.collection].append(document)
         for update in operation.updates:
             change = update.change(draft.receipt) if callable(update.change) else update.change
             writes.updates[update.collection].append((update.query, change))
@@ -287,6 +289,15 @@ class Batch:
         elif read is not None and hold is not read:
             change = {"$set": {"amount": hold["amount"]}} if hold else {}
             self._writes.guarded_updates[shapes.HOLDS].append(({"_id": hold_id}, change))
+
+
+def claims(insert: Insert) -> list[tuple[str, tuple[str, str, Any]]]:
+    """The unique fields of an insert with the keys that they take: `(field, (collection, field, value))`."""
+    document = insert.document
+    if callable(document):
+        assert not insert.unique, "unique fields must be known before the operation is applied"
+        return []
+    return [(name, (insert.collection, name, document[name])) for name in insert.unique]
 
 
 def wallet_state(wallet: Document) -> WalletState:

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from config import limits
-from hub.batch import Batch, Outcome, Snapshot
+from hub.batch import Batch, Outcome, Snapshot, claims
 from hub.errors import Code, HubError
 from hub.operations import Applied, ExtendHold, Operation, SettleHold
 from models import wallets as shapes
@@ -191,8 +191,8 @@ def _needed(operations: Sequence[Operation]) -> tuple[set[str], set[str], dict[t
         if operation.once:
             keys["entries", "operation"].append(operation.id)
         for insert in operation.inserts:
-            for name in insert.unique:
-                keys[insert.collection, name].append(insert.document[name])
+            for name, (collection, _, value) in claims(insert):
+                keys[collection, name].append(value)
     return users, hold_ids, keys
 
 

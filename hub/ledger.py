@@ -60,14 +60,20 @@ class Hold:
     def id(self) -> str:
         return self._place.hold
 
-    async def place(self, inserts: Sequence[Insert], updates: Sequence[Update], events: Sequence[NewEvent]) -> None:
+    async def place(
+        self, inserts: Sequence[Insert], updates: Sequence[Update], events: Sequence[NewEvent], size_bytes: int
+    ) -> None:
         """Reserve; `inserts`, `updates` and `events` stand with the hold or not at all.
 
         Raises `HubError`: INSUFFICIENT_CREDITS, or whatever a taken unique key says.
         """
-        size = 1_000 + sum(len(str(insert.document.get("content", ""))) for insert in inserts)
         operation = Operation(
-            id=f"place:{self.id}", holds=[self._place], inserts=inserts, updates=updates, events=events, size_bytes=size
+            id=f"place:{self.id}",
+            holds=[self._place],
+            inserts=inserts,
+            updates=updates,
+            events=events,
+            size_bytes=size_bytes,
         )
         self.amount = (await self._ledger.commit(operation)).held
 
@@ -94,20 +100,24 @@ class Hold:
         events: Sequence[NewEvent] = (),
         size_bytes: int = 1_000,
     ) -> Receipt:
-        """Charge the smaller of `charge` and what is held, and free the rest, together with what else must be true.
+        """Charge `charge`, and free the rest of what is held, together with what else must be true.
 
+        A charge above the hold first takes what else is available, and never more than there is.
         Repeats itself while the database is away or an outcome unknown: a hold settles once, so this is safe.
         """
+        wallet = self._place.wallet
+        short = charge - self.amount
+        extension = [ExtendHold(self.id, wallet, short)] if short > 0 else []
         operation = Operation(
             id=self.id,
-            holds=[SettleHold(self.id, self._place.wallet, charge, description, metadata)],
+            holds=[*extension, SettleHold(self.id, wallet, charge, description, metadata)],
             inserts=inserts,
             updates=updates,
             deletes=deletes,
             events=events,
             size_bytes=size_bytes,
         )
-        self.receipt = await self._ledger.settle(operation, self._place.wallet)
+        self.receipt = await self._ledger.settle(operation, wallet)
         return self.receipt
 
 
@@ -146,10 +156,11 @@ class Ledger:
         inserts: Sequence[Insert] = (),
         updates: Sequence[Update] = (),
         events: Sequence[NewEvent] = (),
+        size_bytes: int = 1_000,
     ) -> AsyncIterator[Hold]:
         """Reserve credits for as long as the block runs; left without a settlement they are released."""
         hold = Hold(self, place)
-        await hold.place(inserts, updates, events)
+        await hold.place(inserts, updates, events, size_bytes)
         try:
             yield hold
         finally:

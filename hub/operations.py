@@ -101,11 +101,11 @@ class Insert:
     """A document to insert; `unique` names its fields whose values come from outside, so that another may hold them.
 
     A twin is looked for before writing, so that it fails this operation alone, with the error that `taken` makes of the
-    field's name.
+    field's name. A document without such fields may be a function of the operation's receipt.
     """
 
     collection: str
-    document: Document
+    document: Document | Callable[[Receipt | None], Document]
     unique: Sequence[str] = ()
     taken: Callable[[str], Exception] = _already_there
 

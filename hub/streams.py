@@ -10,7 +10,7 @@ money, providers or HTTP.
 import asyncio
 import secrets
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,7 +55,9 @@ class Stream:
     cost_micro: int = 0  # spent so far, not yet settled
     size_bytes: int = 0
     task: asyncio.Task[None] | None = None
-    stopping: bool = False
+    admitted: bool = False  # its hold stands
+    settling: bool = False  # its last delta has come; it can no longer be stopped
+    stopping: bool = False  # its user, or the hub's end, has asked it to end
     _wakes: list[Callable[[], None]] = field(default_factory=list)
     abandoned: asyncio.TimerHandle | None = None
 
@@ -119,6 +121,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._running: dict[str, Stream] = {}
+        self._by_user: Counter[str] = Counter()
         self._finished: OrderedDict[str, tuple[float, Stream]] = OrderedDict()
         self._finished_bytes = 0
 
@@ -132,16 +135,24 @@ class Streams:
     def running_of(self, user: str) -> list[Stream]:
         return [stream for stream in self._running.values() if stream.user == user]
 
+    def running_by(self, user: str) -> int:
+        """How many of a user's streams run."""
+        return self._by_user[user]
+
     def add(self, stream: Stream) -> None:
         self._running[stream.id] = stream
+        self._by_user[stream.user] += 1
 
     def discard(self, stream: Stream) -> None:
-        """Forget a stream that was never admitted."""
-        self._running.pop(stream.id, None)
+        """Forget a stream that does not run any more."""
+        if self._running.pop(stream.id, None) is not None:
+            self._by_user[stream.user] -= 1
+            if not self._by_user[stream.user]:
+                del self._by_user[stream.user]
 
     def retire(self, stream: Stream) -> None:
         """Move an ended stream among the finished and drop what is too old or too much."""
-        self._running.pop(stream.id, None)
+        self.discard(stream)
         stream.size_bytes = sum(len(delta.content) for delta in stream.deltas) + 200 * len(stream.deltas)
         self._finished[stream.id] = (time.monotonic(), stream)
         self._finished_bytes += stream.size_bytes

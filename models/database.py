@@ -318,6 +318,11 @@ class Database:
     async def close(self) -> None:
         await self._client.close()
 
+    async def drop(self) -> None:
+        """Remove the whole database: for tests."""
+        with _translated():
+            await self._client.drop_database(self.name)
+
     async def ping(self) -> None:
         """Raises `DatabaseUnavailable` when no server answers within two seconds."""
         with _translated(), pymongo.timeout(2):

@@ -1,0 +1,299 @@
+"""Chat: what a caller asks for, made into a running stream; and finding, stopping and abandoning streams.
+
+    ChatRequest --start()--> Job --generate()--> Stream <--follow-- SSE, WebSocket, JSON
+
+The generation belongs to the hub, not to the connection that asked for it: it runs as its own task and is settled
+whatever becomes of its followers.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import structlog
+
+from config import limits
+from config.catalogue import AiModel
+from hub.chat_records import Job, outcome_of
+from hub.errors import Code, HubError, invalid
+from hub.generation import Admitted, Progress, generate
+from hub.idempotency import IdempotencyKey, KeyTaken
+from hub.identity import Identity
+from hub.ledger import Ledger
+from hub.metrics import Metrics
+from hub.prices import charge_micro
+from hub.providers.base import Provider, Usage
+from hub.providers.registry import Providers
+from hub.streams import Outcome, Stream, Streams, replayed
+from hub.tasks import Tasks
+from hub.tokens import count_messages_fairly
+from models import conversations, idempotency
+from models.database import Database, Document
+from models.ids import new_id
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A completion as every face asks for it; fields are checked for type and bounds by the face.
+
+    Either `messages` (OpenAI's form) or `message` (the next turn of a kept conversation). `streamed` says how the
+    provider is called. `parameters` are OpenAI's other fields, passed on.
+    """
+
+    model: str
+    api: str
+    messages: list[Document] | None = None
+    message: str | None = None
+    max_tokens: int | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    streamed: bool = True
+    conversation: str | None = None
+    keep_conversation: bool = False
+    on_disconnect: Literal["continue", "cancel"] = "continue"
+    idempotency: IdempotencyKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A stream to follow. `repeated`: it belongs to an earlier request with the same idempotency key."""
+
+    stream: Stream
+    repeated: bool = False
+
+
+class Chat:
+    """Starts generations and keeps hold of them. One per process."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        ledger: Ledger,
+        streams: Streams,
+        catalogue: Mapping[str, AiModel],
+        providers: Providers,
+        tasks: Tasks,
+        metrics: Metrics,
+        node: str,
+        grace_seconds: float = limits.DISCONNECT_GRACE_SECONDS,
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._streams = streams
+        self._catalogue = catalogue
+        self._providers = providers
+        self._tasks = tasks
+        self._metrics = metrics
+        self._node = node
+        self._grace_seconds = grace_seconds
+        self._draining = False
+
+    async def start(self, identity: Identity, request: ChatRequest) -> Started:
+        """Begin a generation and return once its hold stands, or find the one that this request began before.
+
+        Raises `HubError`: MODEL_NOT_FOUND, INVALID, NOT_FOUND (conversation), INSUFFICIENT_CREDITS, RATE_LIMITED,
+        UNAVAILABLE, KEY_REUSED.
+        """
+        key = request.idempotency
+        if key is not None and (earlier := await self._earlier(identity, key)) is not None:
+            return earlier
+        job, provider = await self._prepare(identity, request)
+        try:
+            await self._launch(job, provider)
+        except KeyTaken:
+            if key is not None and (earlier := await self._earlier(identity, key)) is not None:
+                return earlier
+            raise
+        return Started(job.stream)
+
+    async def _earlier(self, identity: Identity, key: IdempotencyKey) -> Started | None:
+        record = await idempotency.record(self._database, key.id)
+        if record is None:
+            return None
+        key.check(record)
+        return Started(await self.find(identity, record["stream"]), repeated=True)
+
+    async def _prepare(self, identity: Identity, request: ChatRequest) -> tuple[Job, Provider]:
+        model, provider = self._model(request.model)
+        self._check_room(identity)
+        history = await self._history(identity, request)
+        said = self._said(request)
+        prompt = [*history, *said]
+        max_tokens = min(request.max_tokens or model.output_tokens_max, model.output_tokens_max)
+        prompt, prompt_tokens = await _fitting(model, prompt, keep=len(said), answer=request.max_tokens or 1)
+        self._check_funds(identity, model, prompt_tokens)
+        kept = request.keep_conversation or request.conversation is not None
+        stream = Stream(
+            id=new_id("stream"),
+            user=identity.user_id,
+            model=model.id,
+            conversation=(request.conversation or new_id("conv")) if kept else None,
+            message=new_id("msg"),
+            sandbox=self._providers.is_sandbox(model),
+            on_disconnect=request.on_disconnect,
+        )
+        job = Job(
+            stream=stream,
+            model=model,
+            prompt=prompt,
+            prompt_tokens=prompt_tokens,
+            max_tokens=min(max_tokens, max(1, model.context_tokens - prompt_tokens)),
+            parameters=request.parameters,
+            streamed=request.streamed,
+            api=request.api,
+            new_messages=said if kept else [],
+            new_conversation=kept and request.conversation is None,
+            idempotency=request.idempotency,
+        )
+        return job, provider
+
+    def _model(self, name: str) -> tuple[AiModel, Provider]:
+        model = self._catalogue.get(name)
+        if model is None:
+            raise HubError(Code.MODEL_NOT_FOUND, f"The model {name[:100]!r} does not exist")
+        provider = self._providers.for_model(model)
+        if provider is None:
+            raise HubError(Code.UNAVAILABLE, f"The model {name!r} is not available: its provider has no key")
+        return model, provider
+
+    def _check_room(self, identity: Identity) -> None:
+        if self._draining:
+            raise HubError(Code.UNAVAILABLE, "The hub is shutting down", retry_after_seconds=2)
+        if len(self._streams) >= limits.STREAMS_RUNNING_MAX:
+            raise HubError(Code.UNAVAILABLE, "The hub has as many streams as it can carry", retry_after_seconds=1)
+        if self._streams.running_by(identity.user_id) >= limits.STREAMS_PER_USER_MAX:
+            message = f"At most {limits.STREAMS_PER_USER_MAX} answers at once"
+            raise HubError(Code.RATE_LIMITED, message, retry_after_seconds=1)
+
+    def _check_funds(self, identity: Identity, model: AiModel, prompt_tokens: int) -> None:
+        """Refuse at once what the last known balance cannot pay; the hold decides about everything else."""
+        known = self._ledger.last_known(identity.user_id)
+        if known is not None and known.available <= 0 and charge_micro(model, prompt_tokens, 1) > 0:
+            raise HubError(Code.INSUFFICIENT_CREDITS, "There are no credits left")
+
+    async def _history(self, identity: Identity, request: ChatRequest) -> list[Document]:
+        """The turns of a kept conversation so far, as a provider takes them."""
+        if request.conversation is None:
+            return []
+        found = await conversations.conversation(self._database, identity.user_id, request.conversation)
+        if found is None:
+            raise HubError(Code.NOT_FOUND, "No such conversation")
+        turns = await conversations.messages(
+            self._database, request.conversation, limit=limits.CONVERSATION_CONTEXT_MESSAGES_MAX
+        )
+        return [{"role": turn["role"], "content": turn["content"]} for turn in turns if turn["content"]]
+
+    def _said(self, request: ChatRequest) -> list[Document]:
+        if request.message is not None:
+            return [{"role": "user", "content": request.message}]
+        return list(request.messages or [])
+
+    async def _launch(self, job: Job, provider: Provider) -> None:
+        """Run the generation as its own task; return when its hold stands, raise what refused it."""
+        admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        stream = job.stream
+        self._streams.add(stream)
+        stream.task = self._tasks.start(self._run(job, provider, admitted), f"generation {stream.id}")
+        await asyncio.shield(admitted)
+
+    async def _run(self, job: Job, provider: Provider, admitted: asyncio.Future[None]) -> None:
+        stream = job.stream
+        try:
+            async for step in generate(job, provider, self._ledger, self._node):
+                if isinstance(step, Progress):
+                    stream.append(step.deltas, step.cost)
+                elif isinstance(step, Admitted):
+                    stream.admitted = True
+                    admitted.set_result(None)
+                else:
+                    self._metrics.generation_ended(job.model, step)
+                    stream.finish(step)
+        except HubError as error:
+            if admitted.done():
+                raise
+            admitted.set_exception(error)
+            admitted.exception()  # seen, even if the caller has gone
+        finally:
+            if not admitted.done():
+                admitted.set_exception(HubError(Code.INTERNAL, "The generation could not start"))
+                admitted.exception()
+            self._end(stream)
+
+    def _end(self, stream: Stream) -> None:
+        if stream.outcome is not None:
+            self._streams.retire(stream)
+            return
+        self._streams.discard(stream)
+        if stream.admitted:  # its settlement failed: the sweeper charges the last checkpoint
+            error = HubError(Code.INTERNAL, "The answer broke off; what was stored of it will be settled")
+            stream.finish(Outcome(None, Usage(0, 0), "counted", None, None, error))
+
+    async def find(self, identity: Identity, stream_id: str) -> Stream:
+        """A stream of this user, running or finished. Raises `HubError` NOT_FOUND for everybody else's.
+
+        IN_FLIGHT: it runs on another node or waits to be settled after a crash; ask again shortly.
+        """
+        stream = self._streams.get(stream_id)
+        if stream is not None and stream.user == identity.user_id:
+            return stream
+        message = await conversations.message_of_stream(self._database, stream_id)
+        if message is None or message["user"] != identity.user_id:
+            raise HubError(Code.NOT_FOUND, "No such stream")
+        if message["status"] == "streaming":
+            raise HubError(Code.IN_FLIGHT, "This answer is being settled", retry_after_seconds=1)
+        return replayed(message, outcome_of(message))
+
+    async def stop(self, identity: Identity, stream_id: str) -> None:
+        """End a generation; what was produced is kept and charged. Stopping a finished one changes nothing."""
+        stream = await self.find(identity, stream_id)
+        self._stop(stream)
+
+    def stop_all_of(self, user: str) -> None:
+        """A user who was cut off generates nothing more."""
+        for stream in self._streams.running_of(user):
+            self._stop(stream)
+
+    def _stop(self, stream: Stream) -> None:
+        if stream.task is None or stream.settling or stream.stopping:
+            return
+        stream.stopping = True
+        if stream.admitted:
+            stream.task.cancel()
+
+    def left(self, stream: Stream) -> None:
+        """A follower has gone: a stream that nobody follows and that is to be cancelled then ends after a grace."""
+        if stream.on_disconnect != "cancel" or stream.followers or stream.outcome is not None:
+            return
+        if stream.abandoned is None:
+            loop = asyncio.get_running_loop()
+            stream.abandoned = loop.call_later(self._grace_seconds, self._stop, stream)
+
+    async def drain(self, seconds: float) -> None:
+        """Start nothing more, let running answers end for so long, then settle what they have."""
+        self._draining = True
+        running = [stream.task for stream in self._streams.running if stream.task is not None]
+        if running:
+            await asyncio.wait(running, timeout=seconds)
+        for stream in self._streams.running:
+            self._stop(stream)
+        running = [stream.task for stream in self._streams.running if stream.task is not None]
+        if running:
+            await asyncio.wait(running, timeout=limits.DATABASE_DOWN_WAIT_SECONDS)
+
+
+async def _fitting(model: AiModel, prompt: list[Document], *, keep: int, answer: int) -> tuple[list[Document], int]:
+    """The prompt with its token count; the oldest turns of the conversation go until it and the answer fit the model.
+
+    Raises `HubError` INVALID when even what was just said does not fit.
+    """
+    tokens = await count_messages_fairly(model.vocabulary, prompt)
+    while tokens + answer > model.context_tokens and len(prompt) > keep:
+        prompt = prompt[max(1, (len(prompt) - keep) // 4) :]
+        tokens = await count_messages_fairly(model.vocabulary, prompt)
+    if tokens + answer > model.context_tokens:
+        room = model.context_tokens
+        raise invalid("messages", f"{tokens} tokens and an answer of {answer} exceed the model's context of {room}")
+    return prompt, tokens

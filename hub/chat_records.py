@@ -1,0 +1,297 @@
+"""What a generation leaves in the database: the documents, updates and events of its beginning, checkpoints and end.
+
+Pure functions from a `Job` to parts of an `Operation`. A message is written at the beginning (`streaming`), at every
+checkpoint, and at the end, so that whatever kills the process finds a message that says how far the answer came.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from config import limits
+from config.catalogue import AiModel
+from hub.errors import Code, HubError
+from hub.idempotency import IdempotencyKey, completed, withdrawn
+from hub.operations import Delete, Insert, NewEvent, Receipt, Update
+from hub.prices import credits_number
+from hub.providers.base import Usage
+from hub.streams import Outcome, Stream
+from models.clock import milliseconds, now
+from models.conversations import CONVERSATIONS, MESSAGES
+from models.database import Document
+from models.ids import new_id
+from models.usage import USAGE
+
+TITLE_CHARS = 80
+SNIPPET_CHARS = 120
+
+
+@dataclass(slots=True)
+class Job:
+    """One completion to be made, with everything about it that has been decided."""
+
+    stream: Stream
+    model: AiModel
+    prompt: list[Document]  # what the provider gets
+    prompt_tokens: int
+    max_tokens: int
+    parameters: dict[str, Any]
+    streamed: bool
+    api: str
+    new_messages: list[Document]  # what the caller said, to be stored in the conversation
+    new_conversation: bool
+    idempotency: IdempotencyKey | None
+    created_at: datetime = field(default_factory=now)
+
+    @property
+    def user(self) -> str:
+        return self.stream.user
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What stands together with the hold."""
+
+    inserts: list[Insert]
+    updates: list[Update]
+    events: list[NewEvent]
+    size_bytes: int
+
+
+def opening(job: Job) -> Opening:
+    """The messages, the conversation and the idempotency record of a beginning generation."""
+    inserts = [Insert(MESSAGES, message) for message in [*_said(job), _answer(job)]]
+    updates: list[Update] = []
+    events: list[NewEvent] = []
+    if job.new_conversation:
+        conversation = _conversation(job)
+        inserts.append(Insert(CONVERSATIONS, conversation))
+        data = {"conversation_id": conversation["_id"], "title": conversation["title"]}
+        events.append(NewEvent(job.user, "conversation.created", data))
+    elif job.stream.conversation is not None:
+        change = {"$set": {"updated_at": job.created_at, "model": job.model.id}}
+        change["$inc"] = {"message_count": len(job.new_messages) + 1}
+        updates.append(Update(CONVERSATIONS, {"_id": job.stream.conversation}, change))
+    if job.idempotency is not None:
+        inserts.append(job.idempotency.claim(job.stream.id))
+    size = 1_000 + sum(len(str(message["content"])) for message in job.new_messages)
+    return Opening(inserts, updates, events, size)
+
+
+def _said(job: Job) -> list[Document]:
+    return [
+        {
+            "_id": new_id("msg"),
+            "user": job.user,
+            "conversation": job.stream.conversation,
+            "role": message["role"],
+            "content": message["content"],
+            "status": "complete",
+            "created_at": job.created_at,
+        }
+        for message in job.new_messages
+    ]
+
+
+def _answer(job: Job) -> Document:
+    stream = job.stream
+    message: Document = {
+        "_id": stream.message,
+        "user": stream.user,
+        "conversation": stream.conversation,
+        "role": "assistant",
+        "content": "",
+        "status": "streaming",
+        "model": job.model.id,
+        "stream": stream.id,
+        "epoch": stream.epoch,
+        "lengths": [],
+        "api": job.api,
+        "sandbox": stream.sandbox,
+        "usage": {"prompt_tokens": job.prompt_tokens, "completion_tokens": 0},
+        "created_at": job.created_at,
+    }
+    if job.idempotency is not None:
+        message["idempotency"] = job.idempotency.id
+    if stream.conversation is None:
+        message["expires_at"] = job.created_at + timedelta(days=limits.STATELESS_MESSAGE_DAYS)
+    return message
+
+
+def _conversation(job: Job) -> Document:
+    first = next((str(message["content"]) for message in job.new_messages if message["role"] == "user"), "")
+    return {
+        "_id": job.stream.conversation,
+        "user": job.user,
+        "title": " ".join(first.split())[:TITLE_CHARS] or "New conversation",
+        "model": job.model.id,
+        "message_count": len(job.new_messages) + 1,
+        "last_message": first[:SNIPPET_CHARS],
+        "created_at": job.created_at,
+        "updated_at": job.created_at,
+    }
+
+
+def checkpoint(job: Job, prompt_tokens: int, completion_tokens: int) -> Update:
+    """The answer so far, and what of it has been counted: exactly what the sweeper will charge if we die."""
+    content = _content(job.stream)
+    content["usage"] = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}
+    return Update(MESSAGES, {"_id": job.stream.message}, {"$set": content})
+
+
+def _content(stream: Stream) -> Document:
+    content: Document = {
+        "content": stream.text(),
+        "lengths": [len(delta.content) for delta in stream.deltas],
+    }
+    extras = {str(number): delta.extra for number, delta in enumerate(stream.deltas) if delta.extra is not None}
+    if extras:
+        content["extras"] = extras
+    return content
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a generation ended, before its settlement: the receipt is not known yet."""
+
+    finish_reason: str | None
+    usage: Usage
+    usage_source: str
+    detail: str | None = None
+    error: HubError | None = None
+    duration_ms: int = 0
+    first_token_ms: int | None = None
+
+    def outcome(self, receipt: Receipt) -> Outcome:
+        return Outcome(self.finish_reason, self.usage, self.usage_source, receipt, self.detail, self.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What stands together with the settlement."""
+
+    inserts: list[Insert]
+    updates: list[Update]
+    deletes: list[Delete]
+    events: list[NewEvent]
+    size_bytes: int
+
+
+def closing(job: Job, ending: Ending) -> Closing:
+    """The finished message, the conversation's last words, the usage row and the event."""
+    stream = job.stream
+    nothing = ending.error is not None and not stream.deltas
+    updates = [Update(MESSAGES, {"_id": stream.message}, lambda receipt: _finished(stream, ending, receipt))]
+    if stream.conversation is not None:
+        change = {"$set": {"updated_at": now(), "last_message": stream.text()[:SNIPPET_CHARS]}}
+        updates.append(Update(CONVERSATIONS, {"_id": stream.conversation}, change))
+    deletes: list[Delete] = []
+    if job.idempotency is not None and nothing:
+        deletes.append(withdrawn(job.idempotency.id))
+    elif job.idempotency is not None:
+        updates.append(completed(job.idempotency.id))
+    inserts = [] if nothing else [Insert(USAGE, lambda receipt: _usage_row(job, ending, receipt))]
+    kind = "chat.failed" if ending.error else "chat.completed"
+    event = NewEvent(job.user, kind, lambda receipt: ended_event(job, ending, receipt))
+    return Closing(inserts, updates, deletes, [event], 2_000 + 10 * len(stream.deltas) + len(stream.text()))
+
+
+def status_of(ending: Ending) -> str:
+    """complete, stopped (by its user), interrupted (by our own end) or failed."""
+    if ending.error is not None:
+        return "interrupted" if ending.error.code is Code.UNAVAILABLE else "failed"
+    return "stopped" if ending.finish_reason == "cancelled" else "complete"
+
+
+def _finished(stream: Stream, ending: Ending, receipt: Receipt | None) -> Document:
+    fields = _content(stream)
+    fields["status"] = status_of(ending)
+    fields["finish_reason"] = ending.finish_reason
+    fields["detail"] = ending.detail
+    fields["usage"] = usage_document(ending.usage)
+    fields["usage_source"] = ending.usage_source
+    fields["receipt"] = receipt_document(receipt)
+    if ending.error is not None:
+        fields["error"] = {"code": ending.error.code.value, "message": ending.error.message}
+    return {"$set": fields}
+
+
+def usage_document(usage: Usage) -> Document:
+    return {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+
+
+def receipt_document(receipt: Receipt | None) -> Document | None:
+    """A receipt as it is stored: micro-credits."""
+    if receipt is None:
+        return None
+    return {
+        "hold": receipt.hold,
+        "charged": receipt.charged,
+        "released": receipt.released,
+        "balance_after": receipt.balance_after,
+        "seq": receipt.seq,
+    }
+
+
+def receipt_view(receipt: Receipt | None, usage_source: str) -> Document | None:
+    """A receipt as its owner sees it: credits."""
+    if receipt is None:
+        return None
+    return {
+        "hold": credits_number(receipt.hold),
+        "charged": credits_number(receipt.charged),
+        "released": credits_number(receipt.released),
+        "balance_after": credits_number(receipt.balance_after),
+        "seq": receipt.seq,
+        "usage_source": usage_source,
+    }
+
+
+def ended_event(job: Job, ending: Ending, receipt: Receipt | None) -> Document:
+    """The data of `chat.completed` and `chat.failed` on the user's channel."""
+    stream = job.stream
+    data: Document = {
+        "stream_id": stream.id,
+        "conversation_id": stream.conversation,
+        "message_id": stream.message,
+        "model": job.model.id,
+        "api": job.api,
+        "finish_reason": ending.finish_reason,
+        "usage": usage_document(ending.usage),
+        "receipt": receipt_view(receipt, ending.usage_source),
+    }
+    if ending.error is not None:
+        data["error"] = {"code": ending.error.code.value, "message": ending.error.message}
+    return data
+
+
+def _usage_row(job: Job, ending: Ending, receipt: Receipt | None) -> Document:
+    ended_at = now()
+    return {
+        "_id": job.stream.id,
+        "user": job.user,
+        "model": job.model.id,
+        "provider": job.model.provider,
+        "api": job.api,
+        **usage_document(ending.usage),
+        "charged": receipt.charged if receipt else 0,
+        "usage_source": ending.usage_source,
+        "duration_ms": milliseconds(ended_at) - milliseconds(job.created_at),
+        "first_token_ms": ending.first_token_ms,
+        "status": status_of(ending),
+        "created_at": job.created_at,
+    }
+
+
+def outcome_of(message: Document) -> Outcome:
+    """How the stream of a stored, finished message ended."""
+    receipt, error = message.get("receipt"), message.get("error")
+    usage = message["usage"]
+    return Outcome(
+        finish_reason=message.get("finish_reason"),
+        usage=Usage(usage["prompt_tokens"], usage["completion_tokens"]),
+        usage_source=message.get("usage_source", "counted"),
+        receipt=Receipt(**receipt) if receipt else None,
+        detail=message.get("detail"),
+        error=HubError(Code(error["code"]), error["message"]) if error else None,
+    )

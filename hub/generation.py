@@ -1,0 +1,331 @@
+"""The one completion path: an async iterator from a decided `Job` to its settled `Outcome`.
+
+    hold (first lease)  ||  provider's call      both start at once; nothing is relayed before the hold stands
+      -> deltas, counted and relayed             -> a renewal in the background when the lease runs low or a
+                                                    checkpoint is due; at zero credits the stream ends there
+      -> settlement with the message, usage row and event, in one transaction
+
+JSON, SSE and WebSocket all drive this function; nothing else calls a provider.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from config import limits
+from hub.chat_records import Closing, Ending, Job, checkpoint, closing, opening
+from hub.errors import Code, HubError
+from hub.ledger import Hold, Ledger
+from hub.meter import Meter
+from hub.operations import PlaceHold
+from hub.prices import charge_micro, tokens_affordable
+from hub.providers.base import Delta, Finish, Provider, ProviderCall, ProviderError, ProviderEvent, Usage
+from hub.streams import Outcome
+from models.ids import new_id
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """New deltas, and what the whole answer costs so far in micro-credits."""
+
+    deltas: list[Delta]
+    cost: int
+
+
+class Admitted:
+    """The hold stands: from here on the answer is paid for."""
+
+
+Step = Admitted | Progress | Outcome
+
+
+async def generate(job: Job, provider: Provider, ledger: Ledger, node: str) -> AsyncGenerator[Step, None]:
+    """Yield `Admitted`, then `Progress` as it comes, then one `Outcome`.
+
+    Raises `HubError` before `Admitted` only: the hold was refused. A later failure is an `Outcome` with an error. When
+    the driving task is cancelled with `job.stream.stopping` set, what was produced is settled and the outcome yielded.
+    """
+    make = _stream if job.streamed else _complete
+    async with aclosing(make(_Work(job, provider, ledger, node))) as steps:
+        async for step in steps:
+            yield step
+
+
+@dataclass(slots=True)
+class _Work:
+    """The state of one running generation."""
+
+    job: Job
+    provider: Provider
+    ledger: Ledger
+    node: str
+    meter: Meter = field(init=False)
+    started: float = field(default_factory=time.monotonic)
+    first_token: float | None = None
+    finish_reason: str | None = None
+    lease_tokens: int = limits.FIRST_LEASE_TOKENS
+    lease_micro: int = 0
+    checkpoint_at: float = 0.0
+    renewal: asyncio.Task[int] | None = None
+    exhausted: bool = False
+    error: HubError | None = None
+
+    def __post_init__(self) -> None:
+        self.meter = Meter(self.job.model, self.job.prompt_tokens, self.job.max_tokens)
+        self.checkpoint_at = self.started + limits.CHECKPOINT_SECONDS
+
+    def place(self, want_tokens: int) -> PlaceHold:
+        """The first reservation: the prompt and `want_tokens` of answer, at least one."""
+        job, model, tokens = self.job, self.job.model, self.job.prompt_tokens
+        return PlaceHold(
+            hold=new_id("hold"),
+            wallet=job.user,
+            want=charge_micro(model, tokens, want_tokens),
+            at_least=charge_micro(model, tokens, 1),
+            node=self.node,
+            expires_at=job.created_at + timedelta(seconds=limits.HOLD_SECONDS),
+            stream=job.stream.id,
+            message=job.stream.message,
+            model=model.id,
+            prompt_tokens=tokens,
+        )
+
+    def call(self, max_tokens: int) -> ProviderCall:
+        return ProviderCall(self.job.model.upstream, self.job.prompt, max_tokens, self.job.parameters)
+
+    def take(self, events: list[ProviderEvent]) -> list[Delta]:
+        """Sort a batch: deltas are returned and counted, usage and finish reason are kept."""
+        deltas: list[Delta] = []
+        for event in events:
+            if type(event) is Delta:
+                deltas.append(event)
+            elif type(event) is Usage:
+                self.meter.provider_usage = event
+            elif type(event) is Finish:
+                self.finish_reason = event.reason
+        if deltas:
+            self.meter.count(deltas)
+            if self.first_token is None:
+                self.first_token = time.monotonic()
+        return deltas
+
+    def ending(self) -> Ending:
+        """How it ended: failed, stopped by its user, out of credits, or as the provider says."""
+        usage, source = self.meter.believed()
+        reason, detail, error = self.finish_reason, None, self.error
+        if error is not None:
+            reason = None
+            if not self.job.stream.deltas:
+                usage = Usage(0, 0)
+        elif self.exhausted:
+            reason, detail = "length", "insufficient_credits"
+        elif self.job.stream.stopping:
+            reason = "cancelled"
+        if self.meter.absurd():
+            log.error("impossible usage", model=self.job.model.id, said=repr(self.meter.provider_usage), counted=usage)
+        first = None if self.first_token is None else int((self.first_token - self.started) * 1_000)
+        return Ending(reason, usage, source, detail, error, first_token_ms=first)
+
+
+async def _stream(work: _Work) -> AsyncGenerator[Step, None]:
+    calling = work.provider.stream(work.call(work.job.max_tokens))
+    first = asyncio.ensure_future(_next(calling))
+    try:
+        records = opening(work.job)
+        lease = min(work.job.max_tokens, limits.FIRST_LEASE_TOKENS)
+        async with work.ledger.hold(
+            work.place(lease), records.inserts, records.updates, records.events, records.size_bytes
+        ) as hold:
+            work.lease_micro = hold.amount
+            yield Admitted()
+            with _breaking_off(work):
+                async for progress in _relay(work, hold, calling, first):
+                    yield progress
+            await _give_up(calling, first)
+            yield await _settle(work, hold, work.ending())
+    finally:
+        await _give_up(calling, first)
+
+
+async def _next(calling: AsyncIterator[list[ProviderEvent]]) -> list[ProviderEvent] | None:
+    try:
+        return await anext(calling)
+    except StopAsyncIteration:
+        return None
+
+
+async def _relay(
+    work: _Work,
+    hold: Hold,
+    calling: AsyncIterator[list[ProviderEvent]],
+    first: asyncio.Future[list[ProviderEvent] | None],
+) -> AsyncIterator[Progress]:
+    """Relay batches until the provider finishes or the credits end."""
+    deadline = work.started + limits.GENERATION_SECONDS_MAX
+    batch = None if work.job.stream.stopping else await first
+    while batch is not None:
+        deltas = work.take(batch)
+        if deltas:
+            cost = work.meter.cost
+            if cost >= hold.amount:
+                deltas = await _afford(work, hold, deltas)
+                cost = min(work.meter.cost, hold.amount)
+            yield Progress(deltas, cost)
+            if work.exhausted:
+                return
+            _renew_in_time(work, hold, cost)
+        if time.monotonic() > deadline:
+            raise HubError(Code.PROVIDER_FAILED, "The answer took too long")
+        batch = await _next(calling)
+
+
+async def _afford(work: _Work, hold: Hold, deltas: list[Delta]) -> list[Delta]:
+    """The batch costs all that is held: wait for more, or cut it at the delta that crosses zero."""
+    if work.renewal is not None:
+        await _renewed(work)
+    if work.meter.cost >= hold.amount:
+        _start_renewal(work, hold, work.meter.cost - hold.amount + _lease(work), work.meter.tokens_before_batch)
+        await _renewed(work)
+    if work.meter.cost < hold.amount:
+        return deltas
+    work.exhausted = True
+    return work.meter.cut(deltas, hold.amount)
+
+
+def _renew_in_time(work: _Work, hold: Hold, cost: int) -> None:
+    """Ask for the next lease, or only for a checkpoint, while the answer goes on."""
+    if work.renewal is not None:
+        if not work.renewal.done():
+            return
+        failed = None if work.renewal.cancelled() else work.renewal.exception()
+        if failed is not None:
+            log.warning("renewal failed", stream=work.job.stream.id, error=str(failed))
+        work.renewal = None
+    left = hold.amount - cost
+    if left < work.lease_micro * limits.LEASE_LOW_WATER:
+        _start_renewal(work, hold, max(0, _lease(work) - left), work.meter.completion_tokens)
+    elif time.monotonic() >= work.checkpoint_at:
+        _start_renewal(work, hold, 0, work.meter.completion_tokens)
+
+
+def _lease(work: _Work) -> int:
+    """The next lease in micro-credits: twice the last in tokens, never more than the answer may still need."""
+    work.lease_tokens = min(work.lease_tokens * 2, limits.LEASE_TOKENS_MAX)
+    left = max(1, work.job.max_tokens - work.meter.completion_tokens)
+    work.lease_micro = charge_micro(work.job.model, 0, min(work.lease_tokens, left))
+    return work.lease_micro
+
+
+def _start_renewal(work: _Work, hold: Hold, want: int, relayed_tokens: int) -> None:
+    """One operation extends the hold and writes the checkpoint; at most one is under way."""
+    job = work.job
+    work.checkpoint_at = time.monotonic() + limits.CHECKPOINT_SECONDS
+    update = checkpoint(job, job.prompt_tokens, relayed_tokens)
+    size = 1_000 + 20 * len(job.stream.deltas)
+    work.renewal = asyncio.ensure_future(hold.extend(want, [update], size))
+
+
+async def _renewed(work: _Work) -> None:
+    """Wait for the renewal under way; raises its `HubError`."""
+    renewal, work.renewal = work.renewal, None
+    if renewal is not None:
+        await asyncio.shield(renewal)
+
+
+async def _complete(work: _Work) -> AsyncGenerator[Step, None]:
+    """Unstreamed: hold for the whole answer, lowered to what the wallet can pay by lowering `max_tokens`."""
+    job = work.job
+    records = opening(job)
+    async with work.ledger.hold(
+        work.place(job.max_tokens), records.inserts, records.updates, records.events, records.size_bytes
+    ) as hold:
+        yield Admitted()
+        with _breaking_off(work):
+            if not job.stream.stopping:
+                yield await _answer(work, hold)
+        yield await _settle(work, hold, work.ending())
+
+
+async def _answer(work: _Work, hold: Hold) -> Progress:
+    """The whole answer as one delta."""
+    job = work.job
+    affordable = max(1, min(job.max_tokens, tokens_affordable(job.model, hold.amount, job.prompt_tokens)))
+    completion = await work.provider.complete(work.call(affordable))
+    events: list[ProviderEvent] = [Delta(completion.content, completion.extra), Finish(completion.finish_reason)]
+    if completion.usage is not None:
+        events.append(completion.usage)
+    deltas = work.take(events)
+    work.exhausted = completion.finish_reason == "length" and affordable < work.job.max_tokens
+    return Progress(deltas, work.meter.cost)
+
+
+async def _settle(work: _Work, hold: Hold, ending: Ending) -> Outcome:
+    """Charge what was used, together with everything that must be true at the end."""
+    job = work.job
+    if work.renewal is not None:
+        await asyncio.wait([work.renewal])
+    charge = charge_micro(job.model, ending.usage.prompt_tokens, ending.usage.completion_tokens)
+    records: Closing = closing(job, ending)
+    receipt = await hold.settle(
+        charge,
+        f"{job.model.name} usage",
+        {"model": job.model.id, "stream": job.stream.id, "api": job.api, "tokens": _total(ending.usage)},
+        inserts=records.inserts,
+        updates=records.updates,
+        deletes=records.deletes,
+        events=records.events,
+        size_bytes=records.size_bytes,
+    )
+    return ending.outcome(receipt)
+
+
+def _total(usage: Usage) -> int:
+    return usage.prompt_tokens + usage.completion_tokens
+
+
+@contextmanager
+def _breaking_off(work: _Work) -> Iterator[None]:
+    """Keep whatever breaks the answer off in `work.error`: what was produced is settled all the same."""
+    try:
+        yield
+    except ProviderError as failure:
+        work.error = provider_failure(failure)
+    except HubError as failure:
+        work.error = failure
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()  # it has done its work; the settlement must not be cancelled too
+        if not work.job.stream.stopping:
+            work.error = HubError(Code.UNAVAILABLE, "The hub is shutting down")
+    except Exception:
+        log.exception("generation broke", stream=work.job.stream.id)
+        work.error = HubError(Code.INTERNAL, "The answer broke off")
+    work.job.stream.settling = True
+
+
+async def _give_up(
+    calling: AsyncIterator[list[ProviderEvent]], first: asyncio.Future[list[ProviderEvent] | None]
+) -> None:
+    """End the provider's call, whatever it is doing; harmless when it has ended."""
+    if not first.done():
+        first.cancel()
+        await asyncio.wait([first])
+    elif not first.cancelled():
+        first.exception()  # seen
+    close = getattr(calling, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def provider_failure(failure: ProviderError) -> HubError:
+    """A provider's failure in our words."""
+    code = Code.PROVIDER_REFUSED if failure.request_is_wrong else Code.PROVIDER_FAILED
+    return HubError(code, failure.message, retry_after_seconds=failure.retry_after_seconds)

@@ -1,0 +1,29 @@
+"""All collection families, for the database to make at start-up."""
+
+from models import (
+    conversations,
+    counters,
+    events,
+    idempotency,
+    logins,
+    nodes,
+    notifications,
+    revocations,
+    usage,
+    users,
+    wallets,
+)
+
+ALL = (
+    *conversations.SHAPES,
+    *counters.SHAPES,
+    *events.SHAPES,
+    *idempotency.SHAPES,
+    *logins.SHAPES,
+    *nodes.SHAPES,
+    *notifications.SHAPES,
+    *revocations.SHAPES,
+    *usage.SHAPES,
+    *users.SHAPES,
+    *wallets.SHAPES,
+)

@@ -37,7 +37,7 @@ def tokens_affordable(model: AiModel, micro: int, prompt_tokens: int) -> int:
 def credits_number(micro: int) -> int | float:
     """Credits as a JSON number with up to six decimals; whole amounts stay integers.
 
-    Exact up to 2^53 micro-credits (nine thousand million credits); beyond it the last decimals are the nearest float's.
+    Exact up to 10^15 micro-credits (a thousand million credits); beyond it the last decimals are the nearest float's.
     """
     whole, rest = divmod(micro, MICRO_PER_CREDIT)
     return micro / MICRO_PER_CREDIT if rest else whole

@@ -77,6 +77,8 @@ class AnthropicConverter:
         blocks, reason = document.get("content"), document.get("stop_reason")
         if not isinstance(blocks, list) or not isinstance(reason, str):
             raise ProviderError(f"{self.label} sent no answer")
+        if not all(isinstance(block, dict) for block in blocks):
+            raise ProviderError(f"{self.label} sent content that is not in blocks")
         text = "".join(block.get("text", "") for block in blocks if block.get("type") == "text")
         usage = document.get("usage")
         return Completion(text, _FINISH.get(reason, "stop"), _whole_usage(usage), _extra(blocks))

@@ -23,17 +23,20 @@ class SseSplitter:
         self._parts: list[bytes] = []  # of the unfinished event; joined once, or a trickle would cost its square
         self._held_bytes = 0
         self._after_cr = False
-        self._started = False
+        self._at_start = True
 
     def feed(self, data: bytes) -> list[tuple[str, bytes]]:
         """The events that `data` completes, as (event name or "", data). Raises `SseError` beyond the bound."""
-        if not self._started or self._after_cr or b"\r" in data:
+        if self._after_cr or b"\r" in data:
             data = self._normalise(data)
         if b"\n\n" not in data and not (data[:1] == b"\n" and self._parts and self._parts[-1][-1:] == b"\n"):
             self._hold(data)
             return []
         if self._parts:
             data = b"".join((*self._parts, data))
+        if self._at_start:
+            self._at_start = False
+            data = data.removeprefix(_BOM)
         blocks = data.split(b"\n\n")
         self._parts, self._held_bytes = [], 0
         self._hold(blocks.pop())
@@ -57,9 +60,6 @@ class SseSplitter:
         """Every line end as LF. A CR at the end of one read and LF at the start of the next are one line end."""
         if not data:
             return data
-        if not self._started:
-            self._started = True
-            data = data.removeprefix(_BOM)
         if self._after_cr:
             data = data.removeprefix(b"\n")
         self._after_cr = data.endswith(b"\r")

@@ -1,0 +1,281 @@
+"""Identity: sign-up, sign-in, and the one function from a credential to who is asking.
+
+    register, login, refresh --> LoginResult (access token, refresh token, cookie: three credentials of one login)
+    resolve(credential) --> cache --miss--> login and user from the database --> Identity
+
+It never knows a header or a cookie's attributes, and never moves money by itself: a sign-up is one operation of the ledger.
+Reads let `DatabaseError`s out; whoever answers the caller says that we are unavailable.
+"""
+
+import hmac
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from config import limits
+from config.settings import Settings
+from hub import identity_input, login_secrets, signup
+from hub.access_tokens import AccessTokens
+from hub.errors import Code, HubError
+from hub.identity_cache import Credential, Identity, IdentityCache, cache_key
+from hub.ledger import Ledger
+from hub.login_secrets import NewLogin
+from hub.passwords import Passwords
+from hub.realtime.broker import Broker
+from hub.revocations import Revocations
+from hub.signup import Registration
+from hub.throttle import Throttle
+from models import counters, logins, users
+from models.clock import now
+from models.database import Database, Document
+
+__all__ = ["Credential", "Identities", "Identity", "LoginResult", "Registration"]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginResult:
+    """A login's user, without the password, and its credentials; `expires_in` is the access token's life in seconds.
+
+    `cookie` is None after a refresh: the one that the login began with stays.
+    """
+
+    user: Document
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int
+    cookie: str | None = field(repr=False)
+
+
+class Identities:
+    """Everyone who may ask something of this hub. One per process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        ledger: Ledger,
+        broker: Broker,
+        access_tokens: AccessTokens,
+        passwords: Passwords,
+        throttle: Throttle,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._ledger = ledger
+        self._access_tokens = access_tokens
+        self._passwords = passwords
+        self._throttle = throttle
+        self._cache = IdentityCache()
+        self._refreshing: set[str] = set()
+        self.revocations = Revocations(database, broker, self._cache)
+
+    def close(self) -> None:
+        self.revocations.close()
+
+    async def follow(self) -> None:
+        """Run as a task: hears of revocations even where the broker lost the message."""
+        await self.revocations.follow()
+
+    # --- who is asking -------------------------------------------------------------------------------------
+
+    async def resolve(self, credential: Credential) -> Identity:
+        """Who a credential stands for. Reads nothing from the database within 30 seconds of the last time.
+
+        Raises `HubError` UNAUTHENTICATED, or `DatabaseError`.
+        """
+        size = len(credential.value)
+        if not 0 < size <= limits.ACCESS_TOKEN_CHARS_MAX or not credential.value.isascii():
+            raise _unauthenticated()
+        key = cache_key(credential)
+        for _ in range(limits.IDENTITY_READ_TRIES):
+            cached = self._cache.get(key)
+            if cached is not None:
+                return cached
+            drops = self._cache.drops
+            identity = await self._read(credential)
+            if drops == self._cache.drops:  # else a revocation came meanwhile, and what was read may be older
+                self._cache.put(key, identity)
+                return identity
+        return await self._read(credential)
+
+    async def _read(self, credential: Credential) -> Identity:
+        if credential.kind == "cookie":
+            return await self._read_cookie(credential.value)
+        if hmac.compare_digest(credential.value.encode(), self._settings.service_token.encode()):
+            return _SERVICE
+        claims = self._access_tokens.read(credential.value)
+        login = await self._standing_login(claims.login)
+        if login["user"] != claims.user:
+            raise _unauthenticated()
+        user = _active(await users.by_id(self._database, claims.user))
+        return _identity(user, "token", claims.login, float(claims.expires_at))
+
+    async def _read_cookie(self, value: str) -> Identity:
+        login_id = login_secrets.login_of(value)
+        if login_id is None:
+            raise _unauthenticated()
+        login = await self._standing_login(login_id)
+        if not login_secrets.matches(value, login["cookie_hash"]):
+            raise _unauthenticated()
+        user = _active(await self._user_of(login))
+        return _identity(user, "cookie", login_id, None)
+
+    async def _standing_login(self, login_id: str) -> Document:
+        """A login that has not ended; the database removes expired ones up to a minute late."""
+        login = await logins.by_id(self._database, login_id)
+        if login is None or login["expires_at"] <= now():
+            raise _unauthenticated()
+        return login
+
+    async def _user_of(self, login: Document) -> Document | None:
+        """The user of a cookie's login, which each use puts off again, written once an hour."""
+        moment = now()
+        if moment - login["last_used_at"] < timedelta(seconds=limits.LOGIN_SLIDE_SECONDS):
+            return await users.by_id(self._database, login["user"])
+        await logins.slide(self._database, login["_id"], moment, login_secrets.end(moment))
+        return await users.seen(self._database, login["user"], moment)
+
+    # --- signing up and in ---------------------------------------------------------------------------------
+
+    async def register(self, registration: Registration) -> LoginResult:
+        """Make a user with a wallet, welcome credits and a first login, all or nothing.
+
+        A taken address costs the same hash as a free one. Raises `HubError`: INVALID, RATE_LIMITED, CONFLICT naming the
+        field, UNAVAILABLE, OUTCOME_UNKNOWN.
+        """
+        signup.check(registration)
+        await self._throttle.registration(registration.address)
+        return await self.create(registration)
+
+    async def create(self, registration: Registration, role: str = "user") -> LoginResult:
+        """`register` without a limit and with any role: for the operator, not for strangers."""
+        signup.check(registration)
+        password = await self._passwords.hash(registration.password)
+        number = await counters.next_number(self._database, users.NUMBERS)
+        user = signup.new_user(registration, password, number, role)
+        login = login_secrets.start(user["_id"], user["created_at"])
+        await self._ledger.commit(signup.operation(user, login.document, self._settings.signup_credits_micro))
+        return self._result(user, login)
+
+    async def login(self, email: str, password: str, address: str, device: Credential | None = None) -> LoginResult:
+        """Sign in. A `device` that holds a login of this very account keeps its owner from being locked out by others.
+
+        Raises `HubError`: INVALID, RATE_LIMITED, BAD_CREDENTIALS (the same for an unknown address, and the same work),
+        FORBIDDEN (right password, suspended user), UNAVAILABLE.
+        """
+        key = identity_input.key(identity_input.email(email))
+        known_login = await self._known_login(device, key)
+        await self._throttle.login(key, address, known_login)
+        user = await users.by_email(self._database, key)
+        if not await self._passwords.verify(password, user["password"] if user else None) or user is None:
+            raise HubError(Code.BAD_CREDENTIALS, "Invalid email or password")
+        await self._throttle.succeeded(key, known_login)
+        if user["status"] != "active":
+            raise HubError(Code.FORBIDDEN, "This account is suspended")
+        return await self._sign_in(user["_id"])
+
+    async def _known_login(self, device: Credential | None, email_key: str) -> str | None:
+        """The login that a device already has, if it is one of this account."""
+        if device is None:
+            return None
+        try:
+            identity = await self.resolve(device)
+        except HubError:
+            return None
+        return identity.login_id if identity.user.get("email_key") == email_key else None
+
+    async def _sign_in(self, user_id: str) -> LoginResult:
+        """A new login, never one that was there before: what an attacker planted gains nothing."""
+        moment = now()
+        login = login_secrets.start(user_id, moment)
+        await logins.add(self._database, login.document)
+        return self._result(_active(await users.seen(self._database, user_id, moment)), login)
+
+    def _result(self, user: Document, login: NewLogin) -> LoginResult:
+        token, seconds = self._access_tokens.issue(user["_id"], login.document["_id"], user["role"])
+        return LoginResult(users.without_password(user), token, login.refresh_token, seconds, login.cookie)
+
+    async def refresh(self, refresh_token: str) -> LoginResult:
+        """Exchange a refresh token for a new pair, once.
+
+        One that comes again after its exchange was stolen, from one side or the other: the whole login ends. Copies that
+        arrive *while* it is being exchanged are only refused: a page's two requests are no theft. There is no grace
+        beyond that; on another node, which cannot see the exchange under way, such a copy counts as a reuse.
+
+        Raises `HubError` UNAUTHENTICATED.
+        """
+        login_id = login_secrets.login_of(refresh_token)
+        if login_id is None or refresh_token in self._refreshing:
+            raise _bad_refresh()
+        self._refreshing.add(refresh_token)
+        try:
+            return await self._rotate(login_id, refresh_token)
+        finally:
+            self._refreshing.discard(refresh_token)
+
+    async def _rotate(self, login_id: str, old: str) -> LoginResult:
+        moment = now()
+        fresh, used = login_secrets.new_secret(login_id), login_secrets.digest(old)
+        end = login_secrets.end(moment)
+        login = await logins.rotate(self._database, login_id, used, login_secrets.digest(fresh), moment, end)
+        if login is None:
+            await self._end_if_reused(login_id, used)
+            raise _bad_refresh()
+        user = _active(await users.seen(self._database, login["user"], moment))
+        token, seconds = self._access_tokens.issue(user["_id"], login_id, user["role"])
+        return LoginResult(users.without_password(user), token, fresh, seconds, None)
+
+    async def _end_if_reused(self, login_id: str, used: str) -> None:
+        login = await logins.by_id(self._database, login_id)
+        if login is not None and used in login["used_refresh"]:
+            log.warning("a used refresh token came again", user=login["user"], login=login_id)
+            await self.revoke_login(login_id, login["user"], "refresh_reused")
+
+    # --- signing out and being put out ---------------------------------------------------------------------
+
+    async def logout(self, identity: Identity) -> None:
+        """End the login that asked; an API key or the service has none."""
+        if identity.login_id is not None:
+            await self.revoke_login(identity.login_id, identity.user_id, "logout")
+
+    async def revoke_login(self, login_id: str, user_id: str, reason: str) -> None:
+        """End one login on every node, with its sockets and generations."""
+        await self.revocations.end(user_id, reason, login_id)
+
+    async def revoke_user(self, user_id: str, reason: str) -> None:
+        """End all logins of a user on every node."""
+        await self.revocations.end(user_id, reason)
+
+    async def change_user(self, user_id: str, changes: dict[str, Any]) -> Document:
+        """Change a user's document, and have every node read it again. Raises `HubError` NOT_FOUND, `DuplicateKey`."""
+        user = await users.change(self._database, user_id, changes, now())
+        if user is None:
+            raise HubError(Code.NOT_FOUND, "No such user")
+        await self.revocations.changed(user_id)
+        return users.without_password(user)
+
+
+_SERVICE = Identity("service", "service", "enterprise", "service", None, None, None, None, {})
+
+
+def _identity(user: Document, kind: Any, login_id: str, expires_at: float | None) -> Identity:
+    shown = users.without_password(user)
+    return Identity(user["_id"], user["role"], user["tier"], kind, login_id, None, None, expires_at, shown)
+
+
+def _active(user: Document | None) -> Document:
+    if user is None or user["status"] != "active":
+        raise _unauthenticated()
+    return user
+
+
+def _unauthenticated() -> HubError:
+    return HubError(Code.UNAUTHENTICATED, "Invalid or expired credentials")
+
+
+def _bad_refresh() -> HubError:
+    return HubError(Code.UNAUTHENTICATED, "Invalid or expired refresh token")

@@ -1,0 +1,115 @@
+"""Revocations: how every node learns, within a second, that someone is no longer what a cache says.
+
+    end() --one transaction--> database --change stream--> follow() --+
+      +--------publish------------------> broker ---------------------+--> subscribers of REVOCATIONS
+
+The broker is the fast way and may lose a message; the change stream is the sure one. What came by either is remembered,
+so that it is handed on once. A signal is `revoked {user, login?, key?, reason}`, or `changed {user, reason}` when the
+user's document has to be read again and nothing has ended.
+"""
+
+import asyncio
+import random
+from collections import OrderedDict
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from config import limits
+from hub.identity_cache import IdentityCache
+from hub.realtime.broker import REVOCATIONS, Broker, Publication
+from models import logins, revocations
+from models.clock import now
+from models.database import Database, DatabaseError, Document
+
+log = structlog.get_logger(__name__)
+
+
+class Revocations:
+    """Writes and hears revocations, and keeps the cache of identities true to them. One per process."""
+
+    def __init__(self, database: Database, broker: Broker, cache: IdentityCache) -> None:
+        self._database = database
+        self._broker = broker
+        self._cache = cache
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._current = now()  # up to here the change stream has been followed
+        self.following = asyncio.Event()  # set while it is
+        broker.subscribe(REVOCATIONS, self._heard)
+
+    def close(self) -> None:
+        self._broker.unsubscribe(REVOCATIONS, self._heard)
+
+    async def end(self, user: str, reason: str, login: str | None = None) -> None:
+        """End one login of a user, or with None all of them. Raises `DatabaseError`; then nothing has ended."""
+        revocation = revocations.new_revocation(user, reason, now(), login, None)
+        await logins.end(self._database, revocation)
+        self._publish(revocation)
+
+    async def end_key(self, user: str, reason: str, key: str) -> None:
+        """Say that an API key has ended, after it was marked so."""
+        await self._tell(revocations.new_revocation(user, reason, now(), None, key))
+
+    async def changed(self, user: str) -> None:
+        """Say that a user's document (role, tier, name) is another one now; the logins stay."""
+        await self._tell(revocations.new_revocation(user, revocations.CHANGED, now(), None, None))
+
+    async def _tell(self, revocation: Document) -> None:
+        await revocations.add(self._database, revocation)
+        self._publish(revocation)
+
+    def _publish(self, revocation: Document) -> None:
+        """Drop what we hold ourselves at once, whatever becomes of the message."""
+        names: tuple[str, ...] = ("user", "login", "key", "reason")
+        data = {name: revocation[name] for name in names if name in revocation}
+        data["id"] = revocation["_id"]
+        self._apply(data)
+        kind = "changed" if data["reason"] == revocations.CHANGED else "revoked"
+        self._broker.publish(REVOCATIONS, Publication("signal", kind, data))
+
+    def _heard(self, channel: str, publication: Publication) -> None:
+        self._apply(publication.data)
+
+    def _apply(self, data: dict[str, Any]) -> None:
+        self._cache.drop(data["user"], data.get("login"), data.get("key"))
+        self._seen[data["id"]] = None
+        if len(self._seen) > limits.REVOCATIONS_SEEN_MAX:
+            self._seen.popitem(last=False)
+
+    async def follow(self) -> None:
+        """Follow the change stream until cancelled, opening it again, ever more slowly, when it breaks."""
+        pause = limits.FOLLOW_RETRY_SECONDS
+        while True:
+            try:
+                await self._follow_once()
+            except DatabaseError as error:
+                log.warning("revocations are not followed", error=str(error), retry_seconds=pause)
+            if self.following.is_set():
+                pause = limits.FOLLOW_RETRY_SECONDS
+            self.following.clear()
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, limits.FOLLOW_RETRY_SECONDS_MAX)
+
+    async def _follow_once(self) -> None:
+        async with revocations.watch(self._database) as fresh:
+            opened = now()
+            await self._catch_up()
+            self._current = opened
+            self.following.set()
+            async for revocation in fresh:
+                self._current = revocation["created_at"]
+                self._pass_on(revocation)
+
+    async def _catch_up(self) -> None:
+        """Read what was written while nobody followed; when that is too much, trust nothing that is cached."""
+        start = self._current - timedelta(seconds=limits.REVOCATION_OVERLAP_SECONDS)
+        missed = await revocations.since(self._database, start, limits.REVOCATIONS_REPLAY_MAX)
+        if len(missed) == limits.REVOCATIONS_REPLAY_MAX:
+            self._cache.clear()
+        for revocation in missed:
+            self._pass_on(revocation)
+
+    def _pass_on(self, revocation: Document) -> None:
+        if revocation["_id"] not in self._seen:
+            self._publish(revocation)

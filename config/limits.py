@@ -17,6 +17,9 @@ PAGE_SIZE_DEFAULT: Final = 20
 PAGE_SIZE_MAX: Final = 100
 PAGE_NUMBER_MAX: Final = 10_000
 REQUEST_ID_CHARS_MAX: Final = 128
+QUERY_CHARS_MAX: Final = 4_096  # of the query of an address
+RATE_LIMIT_ENTRIES: Final = 50_000  # windows in memory; beyond it the oldest are forgotten
+BODY_DISCARDED_BYTES_MAX: Final = 32 << 20  # of a body that is too large, read and dropped so that the answer arrives
 
 # --- identity -----------------------------------------------------------------------------------------------
 ACCESS_TOKEN_SECONDS: Final = 3_600
@@ -129,6 +132,17 @@ CONNECTIONS_MAX: Final = 15_000
 QUEUE_ITEMS_MAX: Final = 1_000
 QUEUE_BYTES_MAX: Final = 1 << 20
 WRITE_SECONDS_MAX: Final = 10.0  # a frame that does not leave within it marks the connection as too slow
+WRITE_BYTES: Final = 16_384  # frames that wait are written this much at a time
+WRITE_BYTES_PER_DEADLINE: Final = 65_536  # a larger frame has the time again for each of these
+SOCKET_UNSENT_BYTES: Final = 32_768  # what the kernel may keep unsent; the rest stays where it can be merged
+DELTA_CHARS_MAX: Final = 16_384  # text merged into one frame; more becomes the next frame
+REPLY_BYTES_MAX: Final = 512 << 10  # a longer list is cut, and says that there is more
+STREAMS_PER_CONNECTION_MAX: Final = 32
+FRAGMENTS_PER_MESSAGE_MAX: Final = 128
+FRAME_ID_CHARS_MAX: Final = 64
+COMMANDS_WAITING_MAX: Final = 200  # beyond those that run; a page that was offline sends what it has
+COMMANDS_WAITING_BYTES_MAX: Final = 256 << 10
+CLOSING_STEPS: Final = 50  # a drained node closes its connections in so many portions
 CHANNELS_PER_CONNECTION_MAX: Final = 32
 
 # --- shutdown -----------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""The AI Aggregator API: `/v1`, in the words of OpenAI too."""

@@ -1,0 +1,1 @@
+"""The Smart AI Hub API."""

@@ -1,0 +1,137 @@
+"""The sweeper settles what dead processes left: each hold at exactly its last checkpoint.
+
+    dead node -> killSessions (its transaction unlocks the wallets) -> its holds settled -> its document removed
+
+The message says what was delivered and counted; its owner is charged that, sees it as `interrupted`, and is told by
+`chat.failed`. Two sweepers may meet at one hold: it settles once.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from config import limits
+from config.catalogue import AiModel
+from hub.batch import HoldGone
+from hub.chat_records import Ending, Job, closing
+from hub.errors import Code, HubError
+from hub.idempotency import IdempotencyKey
+from hub.ledger import Ledger
+from hub.node import Node, forget
+from hub.operations import Operation, SettleHold
+from hub.prices import charge_micro
+from hub.providers.base import Usage
+from hub.streams import Outcome, replayed
+from models import conversations, nodes, wallets
+from models.clock import now
+from models.database import Database, DatabaseError, Document
+
+log = structlog.get_logger(__name__)
+
+
+class Sweeper:
+    """Looks for dead nodes and abandoned holds; one per process, all of them may run."""
+
+    def __init__(
+        self, database: Database, ledger: Ledger, node: Node, catalogue: Mapping[str, AiModel], data_dir: Path
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._node = node
+        self._catalogue = catalogue
+        self._data_dir = data_dir
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            await asyncio.sleep(limits.SWEEP_SECONDS)
+            try:
+                await self.sweep()
+            except (DatabaseError, HubError) as error:
+                log.warning("sweep failed", error=str(error)[:200])
+
+    async def unlock(self) -> list[Document]:
+        """End the transactions of dead processes; their documents, for `sweep` to remove when all is settled."""
+        dead = await self._node.dead_others()
+        sessions = [document["ledger_session"] for document in dead]
+        if sessions:
+            log.info("taking over from dead nodes", nodes=[document["_id"] for document in dead])
+            await self._database.kill_sessions(sessions)
+        return dead
+
+    async def sweep(self) -> int:
+        """One round; how many holds were settled."""
+        dead = await self.unlock()
+        gone = [document["_id"] for document in dead] + await self._unregistered()
+        settled = 0
+        while holds := await wallets.abandoned_holds(self._database, gone, now(), limits.SWEEP_HOLDS_MAX):
+            await asyncio.gather(*(self._settle(hold) for hold in holds))
+            settled += len(holds)
+        for document in dead:
+            await forget(self._database, document, self._data_dir)
+        return settled
+
+    async def _unregistered(self) -> list[str]:
+        """Owners of holds that have no document any more: somebody removed it before all was settled."""
+        owners = await wallets.holding_nodes(self._database)
+        existing = await nodes.existing(self._database, owners)
+        return [owner for owner in owners if owner not in existing and owner != self._node.id]
+
+    async def _settle(self, hold: Document) -> None:
+        message = await conversations.message_of_stream(self._database, hold["stream"])
+        operation = self._operation(hold, message)
+        try:
+            applied = await self._ledger.commit(operation)
+        except HoldGone:
+            return
+        log.info("hold settled for a dead process", hold=hold["_id"], receipt=applied.receipt)
+
+    def _operation(self, hold: Document, message: Document | None) -> Operation:
+        model = self._catalogue.get(hold["model"])
+        if model is None or message is None or message["status"] != "streaming":
+            log.warning("nothing to charge by", hold=hold["_id"], model=hold["model"], message=hold["message"])
+            return Operation(id=hold["_id"], holds=[SettleHold(hold["_id"], hold["wallet"], 0, "released")])
+        job = _job(message, model)
+        usage = _delivered(message)
+        error = HubError(Code.UNAVAILABLE, "The hub stopped in the middle of this answer")
+        records = closing(job, Ending(None, usage, "counted", error=error))
+        charge = charge_micro(model, usage.prompt_tokens, usage.completion_tokens)
+        metadata = {"model": model.id, "stream": job.stream.id, "api": job.api, "interrupted": True}
+        return Operation(
+            id=hold["_id"],
+            holds=[SettleHold(hold["_id"], hold["wallet"], charge, f"{model.name} usage", metadata)],
+            inserts=records.inserts,
+            updates=records.updates,
+            deletes=records.deletes,
+            events=records.events,
+            size_bytes=records.size_bytes,
+        )
+
+
+def _delivered(message: Document) -> Usage:
+    usage = message["usage"]
+    if not usage["completion_tokens"]:
+        return Usage(0, 0)
+    return Usage(usage["prompt_tokens"], usage["completion_tokens"])
+
+
+def _job(message: Document, model: AiModel) -> Job:
+    """The dead process's job, as far as its message tells; enough for the records of its end."""
+    usage = _delivered(message)
+    key = message.get("idempotency")
+    return Job(
+        stream=replayed(message, Outcome(None, usage, "counted", None)),
+        model=model,
+        prompt=[],
+        prompt_tokens=usage.prompt_tokens,
+        max_tokens=model.output_tokens_max,
+        parameters={},
+        streamed=True,
+        api=message["api"],
+        new_messages=[],
+        new_conversation=False,
+        idempotency=IdempotencyKey(key, "") if key else None,
+        created_at=message["created_at"],
+    )

@@ -22,6 +22,7 @@ from hub.providers.base import (
     temporary_status,
 )
 from hub.providers.sse import SseError, SseSplitter
+from hub.providers.wire import dump_body, load_object
 from hub.providers.words import credentials_refused, provider_words
 
 VERSION: Final = "2023-06-01"
@@ -70,10 +71,10 @@ class AnthropicConverter:
         if stream:
             body["stream"] = True
         headers = self._headers | {"Accept": "text/event-stream" if stream else "application/json"}
-        return HttpRequest(self._url, headers, orjson.dumps(body))
+        return HttpRequest(self._url, headers, dump_body(body))
 
     def parse_completion(self, body: bytes) -> Completion:
-        document = _load(body, self.label)
+        document = load_object(body, self.label)
         blocks, reason = document.get("content"), document.get("stop_reason")
         if not isinstance(blocks, list) or not isinstance(reason, str):
             raise ProviderError(f"{self.label} sent no answer")
@@ -135,7 +136,7 @@ class AnthropicStreamParser:
             self._complete(events)
 
     def _take(self, payload: bytes, events: list[ProviderEvent]) -> None:
-        chunk = _load(payload, self._label)
+        chunk = load_object(payload, self._label)
         kind = chunk.get("type", "")
         taker = self._takers.get(kind)
         if taker is not None and not self._done:
@@ -200,16 +201,6 @@ class AnthropicStreamParser:
         if self._input_tokens is not None and self._output_tokens is not None:
             events.append(Usage(self._input_tokens, self._output_tokens))
         events.append(self._finish)
-
-
-def _load(payload: bytes, label: str) -> Json:
-    try:
-        document = orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
-        raise ProviderError(f"{label} sent a line that is not JSON", temporary=True) from error
-    if not isinstance(document, dict):
-        raise ProviderError(f"{label} sent JSON that is not an object")
-    return document
 
 
 def _tool_delta(call: Json) -> Delta:

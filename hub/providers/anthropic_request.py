@@ -20,11 +20,18 @@ _TOOL_CHOICES: Final = {"auto": "auto", "none": "none", "required": "any"}
 
 def messages_body(call: ProviderCall) -> Json:
     """The whole body but `stream`. Raises `ProviderError` (`request_is_wrong`) for what has no form there."""
-    system, turns = _turns(call.messages)
-    body: Json = {"model": call.model, "max_tokens": call.max_tokens, "messages": turns}
-    if system:
-        body["system"] = system
-    return body | _sampling(call.parameters) | _tools(call.parameters)
+    try:
+        system, turns = _turns(call.messages)
+        body: Json = {"model": call.model, "max_tokens": call.max_tokens, "messages": turns}
+        if system:
+            body["system"] = system
+        return body | _sampling(call.parameters) | _tools(call.parameters)
+    except (
+        AttributeError,
+        LookupError,
+        TypeError,
+    ) as error:  # fields passed through have whatever form the caller gave
+        raise _wrong("A field of the request does not have the form of a chat completion") from error
 
 
 def _wrong(message: str) -> ProviderError:

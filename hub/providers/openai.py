@@ -21,6 +21,7 @@ from hub.providers.base import (
     temporary_status,
 )
 from hub.providers.sse import SseError, SseSplitter
+from hub.providers.wire import dump_body, load_object
 from hub.providers.words import credentials_refused, provider_words
 
 # Fields that the hub decides, whatever the caller sent: with `n` above 1 the bill would be for answers nobody reads.
@@ -50,10 +51,10 @@ class OpenAIConverter:
         if stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         headers = self._headers | {"Accept": "text/event-stream" if stream else "application/json"}
-        return HttpRequest(self._url, headers, orjson.dumps(body))
+        return HttpRequest(self._url, headers, dump_body(body))
 
     def parse_completion(self, body: bytes) -> Completion:
-        document = _load(body, self.label)
+        document = load_object(body, self.label)
         if document.get("error"):
             raise _chunk_error(document["error"], self.label, self._secrets)
         choice = _choice(document)
@@ -107,7 +108,7 @@ class OpenAIStreamParser:
         if payload.startswith(b"[DONE]"):
             self._complete(events)
             return
-        chunk = _load(payload, self._label)
+        chunk = load_object(payload, self._label)
         try:
             choice = chunk["choices"][0]
             delta = choice["delta"]
@@ -152,16 +153,6 @@ class OpenAIStreamParser:
         if self._usage is not None:
             events.append(self._usage)
         events.append(self._finish)
-
-
-def _load(payload: bytes, label: str) -> Json:
-    try:
-        document = orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
-        raise ProviderError(f"{label} sent a line that is not JSON", temporary=True) from error
-    if not isinstance(document, dict):
-        raise ProviderError(f"{label} sent JSON that is not an object")
-    return document
 
 
 def _choice(document: Json) -> Json | None:

@@ -6,12 +6,11 @@ The text says what it is, reads like an answer (paragraphs, a list, a code block
 
 import asyncio
 import hashlib
+import json
 import random
 import re
 from collections.abc import AsyncGenerator
 from typing import Final
-
-import orjson
 
 from config import limits
 from hub import tokens
@@ -85,8 +84,8 @@ class SandboxProvider:
 
 def _text(call: ProviderCall) -> str:
     """Longer than any answer may be; seeded by the prompt, so that a test or a page shows the same again."""
-    prompt = orjson.dumps([call.model, list(call.messages)], default=str)
-    dice = random.Random(hashlib.sha256(prompt).digest())
+    prompt = json.dumps([call.model, list(call.messages)])
+    dice = random.Random(hashlib.sha256(prompt.encode()).digest())
     parts = [_OPENING, _paragraph(dice), "### In short\n\n", _list(dice), _CODE]
     while sum(map(len, parts)) < _CHARS_MAX:
         parts += [_paragraph(dice)]

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from email.utils import formatdate
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +13,7 @@ from config import settings
 from config.catalogue import AiModel, load_catalogue
 from hub.providers.base import Delta, Finish, ProviderCall, ProviderError, ProviderEvent, Usage
 from hub.providers.http_provider import HttpProvider
-from hub.providers.registry import DEFAULT_BASE_URLS, Providers
+from hub.providers.registry import Providers
 from hub.providers.transport import Patience
 from tests.stand_ins.anthropic_server import AnthropicStandIn
 from tests.stand_ins.base import Scenario, StandIn
@@ -59,9 +57,9 @@ def call(model: AiModel, prompt: str = "Hi") -> ProviderCall:
     return ProviderCall(model.upstream, [{"role": "user", "content": prompt}], 100)
 
 
-def environment(data_dir: Path | str, **more: str) -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
     return {
-        "HUB_DATA_DIR": str(data_dir),
+        "HUB_DATA_DIR": "unused",
         "HUB_JWT_SECRET": "0123456789abcdef" * 2,
         "HUB_SERVICE_TOKEN": "abcdef0123456789" * 2,
     } | more
@@ -77,7 +75,7 @@ async def world(patience: Patience = QUICK) -> AsyncIterator[World]:
         "ANTHROPIC_BASE_URL": anthropic.base_url,
         "ANTHROPIC_API_KEY": "sk-ant-test",
     }
-    providers = await Providers.open(settings.load(environment("unused", **bases)), patience)
+    providers = await Providers.open(settings.load(environment(**bases)), patience)
     try:
         yield World(openai, anthropic, providers)
     finally:
@@ -292,7 +290,7 @@ def test_nobody_listens() -> None:
 
 def test_a_stand_in_in_a_thread() -> None:
     with OpenAIStandIn().in_thread() as server:
-        variables = environment("unused", OPENAI_BASE_URL=f"{server.url}/v1")
+        variables = environment(OPENAI_BASE_URL=f"{server.url}/v1")
 
         async def main() -> list[ProviderEvent]:
             providers = await Providers.open(settings.load(variables), QUICK)
@@ -302,40 +300,3 @@ def test_a_stand_in_in_a_thread() -> None:
                 await providers.close()
 
         assert asyncio.run(main())[-1] == Finish("stop")
-
-
-def opened(tmp_path: Path, check: Callable[[Providers], None], **variables: str) -> None:
-    async def main() -> None:
-        providers = await Providers.open(settings.load(environment(tmp_path, **variables)))
-        try:
-            check(providers)
-        finally:
-            await providers.close()
-
-    asyncio.run(main())
-
-
-def test_who_answers_in_development(tmp_path: Path) -> None:
-    def check(providers: Providers) -> None:
-        assert not providers.is_sandbox(GPT_4) and providers.available(GPT_4)
-        assert providers.is_sandbox(CLAUDE) and providers.available(CLAUDE)
-        claude: Any = providers.for_model(CLAUDE)
-        assert claude.name == "sandbox" and providers.for_model(CLAUDE) is claude
-        assert isinstance(providers.for_model(CATALOGUE["minimax"]), HttpProvider)
-
-    opened(tmp_path, check, OPENAI_API_KEY="sk-test", MINIMAX_BASE_URL="http://localhost:11434/v1")
-
-
-def test_who_answers_in_production(tmp_path: Path) -> None:
-    def check(providers: Providers) -> None:
-        assert not providers.available(GPT_4) and not providers.is_sandbox(GPT_4)
-        assert providers.for_model(GPT_4) is None
-        assert providers.available(CLAUDE)
-
-    opened(tmp_path, check, HUB_ENV="production", ANTHROPIC_API_KEY="sk-ant-test")
-
-
-def test_default_addresses_are_those_of_the_settings(tmp_path: Path) -> None:
-    loaded = settings.load(environment(tmp_path))
-    for name, url in DEFAULT_BASE_URLS.items():
-        assert getattr(loaded, f"{name}_base_url") == url

@@ -138,6 +138,13 @@ def test_what_has_no_form_there_is_the_callers_error(message: dict[str, Any]) ->
     assert caught.value.request_is_wrong and not caught.value.temporary
 
 
+@pytest.mark.parametrize("fields", [{"tools": [7]}, {"stop": 7}, {"temperature": "hot"}, {"stop": [None]}])
+def test_fields_of_another_form_are_the_callers_error(fields: dict[str, Any]) -> None:
+    with pytest.raises(ProviderError) as caught:
+        body_of([user("a")], **fields)
+    assert caught.value.request_is_wrong
+
+
 def test_sampling() -> None:
     body = body_of([user("a")], temperature=1.7, top_p=0.9, stop=["END", " "], presence_penalty=1, top_k=5)
     assert (body["temperature"], body["stop_sequences"], body["top_k"]) == (1, ["END"], 5)

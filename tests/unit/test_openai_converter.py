@@ -74,6 +74,13 @@ def test_the_name_of_the_limit(model: str, field: str) -> None:
     assert len({"max_tokens", "max_completion_tokens"} & set(body)) == 1
 
 
+def test_text_without_a_form_is_the_callers_error() -> None:
+    for messages in ([{"role": "user", "content": "\ud800"}], [{"role": "user", "content": 10**30}]):
+        with pytest.raises(ProviderError) as caught:
+            CONVERTER.request(ProviderCall("gpt-4", messages, 1), stream=True)
+        assert caught.value.request_is_wrong
+
+
 def test_no_key_sends_no_credential() -> None:
     keyless = OpenAIConverter("openai", "OpenAI", "http://localhost:11434/v1", None)
     assert "Authorization" not in keyless.request(ProviderCall("llama", [], 1), stream=False).headers

@@ -42,6 +42,10 @@ def test_the_same_prompt_has_the_same_answer_and_another_prompt_another() -> Non
     assert "```python" in first.content and "sandbox" in first.content
 
 
+def test_broken_text_is_answered_too() -> None:
+    assert asyncio.run(SandboxProvider(1e6, "cl100k_base").complete(call(prompt="\ud800"))).content
+
+
 def test_its_pace() -> None:
     async def seconds() -> float:
         loop = asyncio.get_running_loop()

@@ -142,9 +142,12 @@ FRAGMENTS_PER_MESSAGE_MAX: Final = 128
 FRAME_ID_CHARS_MAX: Final = 64
 COMMANDS_WAITING_MAX: Final = 200  # beyond those that run; a page that was offline sends what it has
 COMMANDS_WAITING_BYTES_MAX: Final = 256 << 10
+NOTIFICATIONS_MARKED_AT_ONCE: Final = 200
 CLOSING_STEPS: Final = 50  # a drained node closes its connections in so many portions
 CHANNELS_PER_CONNECTION_MAX: Final = 32
 
 # --- shutdown -----------------------------------------------------------------------------------------------
 DRAIN_STREAMS_SECONDS: Final = 10.0
 SHUTDOWN_SECONDS_MAX: Final = 15.0
+TASKS_GRACE_SECONDS: Final = 3.0
+CLOSE_STEP_SECONDS: Final = 5.0

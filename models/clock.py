@@ -12,3 +12,8 @@ def now() -> datetime:
 def milliseconds(moment: datetime) -> int:
     """Milliseconds since 1970, exact for what `now` gives."""
     return int(moment.timestamp()) * 1000 + moment.microsecond // 1000
+
+
+def timestamp(moment: datetime) -> str:
+    """As documents show it: UTC with `Z` and milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,5 +1,6 @@
 """Notifications: `{_id: notif_..., user, type, category, title, message, read, created_at}`."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from models.database import CollectionShape, Database, Document, Index
@@ -39,9 +40,10 @@ async def unread(database: Database, user: str) -> int:
     return await database[NOTIFICATIONS].count({"user": {"$eq": user}, "read": False})
 
 
-async def mark_read(database: Database, user: str, ids: list[str] | None) -> int:
-    """Mark these (or, with None, all) as read; how many changed."""
+async def unread_ids(database: Database, user: str, *, ids: Sequence[str] | None, limit: int) -> list[str]:
+    """Which of these (or, with None, of all) are unread; at most `limit`."""
     query: Document = {"user": {"$eq": user}, "read": False}
     if ids is not None:
-        query["_id"] = {"$in": ids}
-    return await database[NOTIFICATIONS].update_many(query, {"$set": {"read": True}})
+        query["_id"] = {"$in": list(ids)}
+    found = await database[NOTIFICATIONS].find(query, projection={"_id": 1}, limit=limit)
+    return [document["_id"] for document in found]

@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol
 import orjson
 import structlog
 
+from hub.realtime.wire import text_frame
+
 log = structlog.get_logger(__name__)
 
 PublicationKind = Literal["event", "state", "signal"]
@@ -35,9 +37,9 @@ class Publication:
 
     @property
     def frame(self) -> bytes:
-        """The push as it crosses every socket: encoded once, the same bytes for all."""
+        """The push as it crosses every socket, frame header included: encoded once, the same bytes for all."""
         if self._frame is None:
-            self._frame = orjson.dumps(self._push())
+            self._frame = text_frame(orjson.dumps(self._push(), option=orjson.OPT_UTC_Z))
         return self._frame
 
     def _push(self) -> dict[str, Any]:

@@ -1,0 +1,80 @@
+"""Notifications: told to a user, listed, and marked as read.
+
+Telling and marking are operations of the ledger, so that the notification and the event that announces it on the user's
+channel stand together or not at all.
+"""
+
+from collections.abc import Sequence
+
+from config import limits
+from hub.ledger import Ledger
+from hub.operations import Insert, NewEvent, Operation, Update
+from models import notifications
+from models.clock import now, timestamp
+from models.database import Database, Document
+from models.ids import new_id
+
+
+class Notifications:
+    """One per process. All methods raise `HubError` where the ledger does."""
+
+    def __init__(self, database: Database, ledger: Ledger) -> None:
+        self._database = database
+        self._ledger = ledger
+
+    async def notify(self, user: str, kind: str, category: str, title: str, message: str) -> Document:
+        """Tell a user something; the event is `notification.created` with the notification as its data."""
+        insert, event = notice(user, kind, category, title, message)
+        await self._ledger.commit(Operation(id=new_id("op"), inserts=[insert], events=[event]))
+        assert isinstance(insert.document, dict)
+        return insert.document
+
+    async def page(self, user: str, limit: int, before: str | None) -> tuple[list[Document], int]:
+        """Newest first, and how many are unread in all."""
+        found = await notifications.latest(self._database, user, limit=limit, before=before)
+        return found, await notifications.unread(self._database, user)
+
+    async def mark_read(self, user: str, ids: Sequence[str]) -> int:
+        """Mark these as read; how many were not yet. Other people's and unknown ids change nothing."""
+        unread = await notifications.unread_ids(self._database, user, ids=ids, limit=len(ids))
+        return await self._mark(user, unread, {"ids": unread})
+
+    async def mark_all_read(self, user: str) -> int:
+        """Mark all as read, in portions that a transaction carries; the last one announces the end."""
+        marked = 0
+        while unread := await notifications.unread_ids(
+            self._database, user, ids=None, limit=limits.NOTIFICATIONS_MARKED_AT_ONCE
+        ):
+            last = len(unread) < limits.NOTIFICATIONS_MARKED_AT_ONCE
+            marked += await self._mark(user, unread, {"all": True} if last else {"ids": unread})
+            if last:
+                break
+        return marked
+
+    async def _mark(self, user: str, ids: list[str], data: Document) -> int:
+        if not ids:
+            return 0
+        mark = {"$set": {"read": True}}
+        updates = [Update(notifications.NOTIFICATIONS, {"_id": one, "user": user}, mark) for one in ids]
+        event = NewEvent(user, "notification.read", data)
+        await self._ledger.commit(Operation(id=new_id("op"), updates=updates, events=[event]))
+        return len(ids)
+
+
+def notice(user: str, kind: str, category: str, title: str, message: str) -> tuple[Insert, NewEvent]:
+    """A notification as parts of an operation that does something else too."""
+    document = notifications.new_notification(new_id("notif"), user, kind, category, title, message, now())
+    return Insert(notifications.NOTIFICATIONS, document), NewEvent(user, "notification.created", view(document))
+
+
+def view(document: Document) -> Document:
+    """A notification as its owner sees it."""
+    return {
+        "id": document["_id"],
+        "type": document["type"],
+        "category": document["category"],
+        "title": document["title"],
+        "message": document["message"],
+        "read": document["read"],
+        "created_at": timestamp(document["created_at"]),
+    }

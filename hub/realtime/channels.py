@@ -1,0 +1,22 @@
+"""Which channels there are beside one's own, and who may listen."""
+
+from typing import Final
+
+from hub.errors import Code, HubError
+from hub.identity_cache import Identity
+from hub.realtime.broker import user_channel
+
+ADMIN_CHANNELS: Final = frozenset({"admin:metrics", "admin:events"})
+
+
+def may_listen(identity: Identity, channel: str) -> bool:
+    """An administrator's API key is no administrator."""
+    return not channel.startswith("admin:") or (identity.role == "admin" and identity.kind != "key")
+
+
+def authorise(identity: Identity, channel: str) -> None:
+    """Raises `HubError` FORBIDDEN or NOT_FOUND; somebody else's channel does not exist."""
+    if not may_listen(identity, channel):
+        raise HubError(Code.FORBIDDEN, "Only administrators may subscribe to this channel")
+    if channel not in ADMIN_CHANNELS and channel != user_channel(identity.user_id):
+        raise HubError(Code.NOT_FOUND, "There is no such channel")

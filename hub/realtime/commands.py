@@ -1,0 +1,259 @@
+"""The commands: a name, a schema, and a coroutine that calls one function of the hub.
+
+A coroutine returns the result of an `ok` reply, or None where it has sent a reply of its own form. What it raises as
+`HubError` becomes the error reply. Ownership is checked where the object is found: others' ids do not exist.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from marshmallow import Schema
+
+from config import limits
+from hub import notifications
+from hub.chat import ChatRequest
+from hub.errors import Code, HubError
+from hub.idempotency import IdempotencyKey
+from hub.identity import Identity
+from hub.providers.base import Json
+from hub.realtime import channels, frames, schemas, views
+from hub.realtime.feed import Feed, Missed, Position, event_frame, history_view, missed_since
+from hub.realtime.frames import CommandId
+from models import conversations
+from models.clock import now, timestamp
+
+if TYPE_CHECKING:
+    from hub.realtime.connection import Connection
+
+Run = Callable[["Connection", CommandId | None, dict[str, Any]], Awaitable[Json | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """`needs_user`: refused before `connect`."""
+
+    schema: Schema
+    run: Run
+    needs_user: bool = True
+
+    def load(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        return schemas.load(self.schema, data)
+
+
+def _identity(connection: "Connection") -> Identity:
+    assert connection.identity is not None, "checked before the command runs"
+    return connection.identity
+
+
+def _user(connection: "Connection") -> str:
+    return _identity(connection).user_id
+
+
+# --- the connection itself ---
+
+
+async def connect(connection: "Connection", command_id: CommandId | None, data: dict[str, Any]) -> None:
+    """Say who one is, and get the events missed since `recover`: listen, read, answer, then what came meanwhile."""
+    if connection.feed is not None:
+        raise HubError(Code.CONFLICT, "This connection is connected already")
+    if "token" in data:
+        await connection.authenticate(data["token"])
+    identity = await connection.check()
+    services = connection.services
+    feed = Feed(
+        identity.user_id, services.database, services.broker, connection.outbox, services.tasks, connection.lost
+    )
+    try:
+        wallet = await services.ledger.wallet(identity.user_id)
+        since = Position(**data["recover"]) if "recover" in data else None
+        missed = await feed.start(wallet, since)
+    except BaseException:
+        feed.close()
+        raise
+    if connection.is_closed:
+        feed.close()
+        return
+    connection.feed = feed
+    head = _connected(connection, identity, missed)
+    reply = frames.frame(frames.addressed(command_id, head | {"balance": views.balance_view(wallet)}))
+    connection.outbox.push(b"".join([reply, *map(event_frame, missed.events)]))
+    feed.live()
+
+
+def _connected(connection: "Connection", identity: Identity, missed: Missed) -> Json:
+    return {
+        "type": "connected",
+        "connection_id": connection.id,
+        "user": views.user_view(identity.user, identity.user_id),
+        "position": {"epoch": missed.position.epoch, "offset": missed.position.offset},
+        "recovered": missed.recovered,
+        "server_time": timestamp(now()),
+        "ping_seconds": limits.PING_INTERVAL_SECONDS,
+    }
+
+
+async def refresh(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
+    """A new access token of the same user, before the old one ends the connection."""
+    identity = await connection.authenticate(data["token"])
+    return {"expires_at": identity.expires_at}
+
+
+async def ping(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
+    return {"server_time": timestamp(now())}
+
+
+async def subscribe(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
+    channels.authorise(_identity(connection), data["channel"])
+    connection.subscribe(data["channel"])
+    return {"channel": data["channel"]}
+
+
+async def unsubscribe(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
+    connection.unsubscribe(data["channel"])
+    return {"channel": data["channel"]}
+
+
+async def history(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
+    """A page of one's events beyond an offset. `recovered` says that nothing between is missing."""
+    services, user = connection.services, _user(connection)
+    wallet = await services.ledger.wallet(user)
+    since = Position(data.get("epoch", wallet.epoch), data["after"])
+    missed = await missed_since(services.database, wallet, since)
+    found = missed.events[: data["limit"]]
+    return {
+        "events": history_view(found),
+        "position": {"epoch": wallet.epoch, "offset": wallet.offset},
+        "recovered": missed.recovered,
+    }
+
+
+# --- chat ---
+
+
+async def chat_start(connection: "Connection", command_id: CommandId | None, data: dict[str, Any]) -> None:
+    """Start a generation, or find the one that the same idempotency key started, and follow it from its beginning."""
+    identity = _identity(connection)
+    connection.check_room()
+    request = _chat_request(connection, identity, data)
+    stream = (await connection.services.chat.start(identity, request)).stream
+    started = {
+        "type": "chat.started",
+        "stream_id": stream.id,
+        "epoch": stream.epoch,
+        "conversation_id": stream.conversation,
+        "message_id": stream.message,
+    }
+    connection.outbox.push(frames.frame(frames.addressed(command_id, started)))
+    connection.follow(stream, 0)
+
+
+def _chat_request(connection: "Connection", identity: Identity, data: dict[str, Any]) -> ChatRequest:
+    key = data.get("idempotency_key")
+    body = {name: value for name, value in data.items() if name != "idempotency_key"}
+    return ChatRequest(
+        model=data["model"],
+        api=connection.entrance.api,
+        messages=data.get("messages"),
+        message=data.get("message"),
+        max_tokens=data.get("max_tokens"),
+        parameters={name: data[name] for name in ("temperature", "top_p", "stop") if name in data},
+        conversation=data.get("conversation_id"),
+        keep_conversation="message" in data,
+        on_disconnect=data["on_disconnect"],
+        idempotency=None if key is None else IdempotencyKey.of(identity.user_id, key, "WS", "chat.start", body),
+    )
+
+
+async def chat_stop(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
+    await connection.services.chat.stop(_identity(connection), data["stream_id"])
+    return {"stream_id": data["stream_id"]}
+
+
+async def chat_resume(connection: "Connection", command_id: CommandId | None, data: dict[str, Any]) -> None:
+    """Go on after `after`; a cursor of another epoch or beyond the log starts from the beginning."""
+    stream = await connection.services.chat.find(_identity(connection), data["stream_id"])
+    connection.check_room(stream.id)
+    recovered = data["epoch"] == stream.epoch and data["after"] <= stream.offset
+    start = data["after"] if recovered else 0
+    resumed = {
+        "type": "chat.resumed",
+        "stream_id": stream.id,
+        "epoch": stream.epoch,
+        "offset": start,
+        "recovered": recovered,
+    }
+    connection.outbox.push(frames.frame(frames.addressed(command_id, resumed)))
+    connection.follow(stream, start)
+
+
+# --- what is stored ---
+
+
+async def conversations_list(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
+    found = await conversations.conversations(
+        connection.services.database, _user(connection), limit=data["limit"], before=data.get("before")
+    )
+    return {"conversations": [views.conversation_view(conversation) for conversation in found]}
+
+
+async def conversations_messages(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
+    """The last messages, oldest first, as many as one reply carries."""
+    database, streams = connection.services.database, connection.services.streams
+    await _own_conversation(connection, data["conversation_id"])
+    found = await conversations.messages(database, data["conversation_id"], limit=data["limit"])
+    shown = []
+    for message in found:
+        running = streams.get(message.get("stream", ""))
+        if message["status"] == "streaming" and running is None:  # it runs elsewhere: its cursor is in the document
+            message = await conversations.message_of_stream(database, message["stream"]) or message
+        shown.append(views.message_view(message, running))
+    return {"messages": views.fitting(shown)}
+
+
+async def conversations_delete(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
+    deleted = await conversations.delete(connection.services.database, _user(connection), data["conversation_id"])
+    if not deleted:
+        raise _no_conversation()
+    return {"conversation_id": data["conversation_id"]}
+
+
+async def _own_conversation(connection: "Connection", conversation_id: str) -> None:
+    if await conversations.conversation(connection.services.database, _user(connection), conversation_id) is None:
+        raise _no_conversation()
+
+
+def _no_conversation() -> HubError:
+    return HubError(Code.NOT_FOUND, "No such conversation")
+
+
+async def notifications_list(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
+    found, unread = await connection.services.notifications.page(_user(connection), data["limit"], data.get("before"))
+    return {"notifications": [notifications.view(document) for document in found], "unread": unread}
+
+
+async def notifications_read(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
+    return {"marked": await connection.services.notifications.mark_read(_user(connection), data["ids"])}
+
+
+async def notifications_read_all(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
+    return {"marked": await connection.services.notifications.mark_all_read(_user(connection))}
+
+
+COMMANDS: Final[Mapping[str, Spec]] = {
+    "connect": Spec(schemas.Connect(), connect, needs_user=False),
+    "refresh": Spec(schemas.Refresh(), refresh),
+    "ping": Spec(schemas.Nothing(), ping, needs_user=False),
+    "subscribe": Spec(schemas.Channel(), subscribe),
+    "unsubscribe": Spec(schemas.Channel(), unsubscribe),
+    "history": Spec(schemas.History(), history),
+    "chat.start": Spec(schemas.ChatStart(), chat_start),
+    "chat.stop": Spec(schemas.ChatStop(), chat_stop),
+    "chat.resume": Spec(schemas.ChatResume(), chat_resume),
+    "conversations.list": Spec(schemas.Page(), conversations_list),
+    "conversations.messages": Spec(schemas.ConversationMessages(), conversations_messages),
+    "conversations.delete": Spec(schemas.Conversation(), conversations_delete),
+    "notifications.list": Spec(schemas.Page(), notifications_list),
+    "notifications.read": Spec(schemas.Notifications(), notifications_read),
+    "notifications.read_all": Spec(schemas.Nothing(), notifications_read_all),
+}

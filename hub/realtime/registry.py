@@ -1,0 +1,112 @@
+"""The open connections of this process: by user, by what they wait for, and their bounds.
+
+It hears who lost a credential and closes them; it says when there are too many. It never sends.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import structlog
+
+from config import limits
+from hub.errors import Code, HubError
+from hub.realtime import close_codes
+from hub.realtime.broker import REVOCATIONS, Broker, Publication
+
+if TYPE_CHECKING:
+    from hub.realtime.connection import Connection
+
+log = structlog.get_logger(__name__)
+
+
+class Connections:
+    """`pending` ones have no user yet and are counted by address; the others by user."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._all: set[Connection] = set()
+        self._of_user: dict[str, set[Connection]] = {}
+        self._pending: Counter[str] = Counter()
+
+    def open(self) -> None:
+        self._broker.subscribe(REVOCATIONS, self._revoked)
+
+    def close(self) -> None:
+        self._broker.unsubscribe(REVOCATIONS, self._revoked)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @property
+    def users(self) -> int:
+        return len(self._of_user)
+
+    @property
+    def pending(self) -> int:
+        return self._pending.total()
+
+    @property
+    def queued_bytes(self) -> int:
+        return sum(connection.outbox.queued_bytes for connection in self._all)
+
+    def of_user(self, user: str) -> tuple["Connection", ...]:
+        return tuple(self._of_user.get(user, ()))
+
+    def admit(self, connection: "Connection") -> None:
+        """Take a connection without a user. Raises `HubError` CONFLICT when there are too many."""
+        if len(self._all) >= limits.CONNECTIONS_MAX:
+            raise _too_many("The hub has as many connections as it takes")
+        if self._pending[connection.address] >= limits.CONNECTIONS_PENDING_PER_ADDRESS_MAX:
+            raise _too_many("This address has too many connections without a credential")
+        self._all.add(connection)
+        self._pending[connection.address] += 1
+
+    def identify(self, connection: "Connection", user: str) -> None:
+        """An admitted connection has its user now. Raises `HubError` CONFLICT when the user has too many."""
+        assert connection in self._all, "a connection is admitted first"
+        if len(self._of_user.get(user, ())) >= limits.CONNECTIONS_PER_USER_MAX:
+            raise _too_many("This user has too many connections")
+        self._forget_pending(connection)
+        self._of_user.setdefault(user, set()).add(connection)
+
+    def remove(self, connection: "Connection", user: str | None) -> None:
+        """Whatever state it was in; a second time changes nothing."""
+        if connection not in self._all:
+            return
+        self._all.discard(connection)
+        if user is None:
+            self._forget_pending(connection)
+            return
+        others = self._of_user[user]
+        others.discard(connection)
+        if not others:
+            del self._of_user[user]
+
+    def _forget_pending(self, connection: "Connection") -> None:
+        self._pending[connection.address] -= 1
+        if not self._pending[connection.address]:
+            del self._pending[connection.address]
+
+    def _revoked(self, channel: str, publication: Publication) -> None:
+        data = publication.data
+        for connection in self.of_user(data["user"]):
+            if publication.type == "changed":
+                connection.reauthorise()
+            elif connection.holds(data.get("login"), data.get("key")):
+                connection.close(close_codes.CREDENTIAL_REVOKED)
+
+    async def close_all(self, code: int = close_codes.SHUTTING_DOWN, seconds: float = 0.5) -> None:
+        """Close every connection, spread over `seconds` so that they do not all come back at once."""
+        connections = list(self._all)
+        random.shuffle(connections)
+        steps = min(len(connections), limits.CLOSING_STEPS)
+        for step in range(steps):
+            for connection in connections[step::steps]:
+                connection.close(code)
+            await asyncio.sleep(seconds / steps)
+
+
+def _too_many(message: str) -> HubError:
+    return HubError(Code.CONFLICT, message)  # not `temporary`: trying again at once would not help

@@ -25,6 +25,7 @@ from hub.metrics import Metrics
 from hub.prices import charge_micro
 from hub.providers.base import Provider, Usage
 from hub.providers.registry import Providers
+from hub.realtime.broker import REVOCATIONS, Broker, Publication
 from hub.streams import Outcome, Stream, Streams, replayed
 from hub.tasks import Tasks
 from hub.tokens import count_messages_fairly
@@ -91,6 +92,13 @@ class Chat:
         self._grace_seconds = grace_seconds
         self._draining = False
 
+    def open(self, broker: Broker) -> None:
+        """Hear of revocations: a credential that is withdrawn generates nothing more."""
+        broker.subscribe(REVOCATIONS, self._revoked)
+
+    def close(self, broker: Broker) -> None:
+        broker.unsubscribe(REVOCATIONS, self._revoked)
+
     async def start(self, identity: Identity, request: ChatRequest) -> Started:
         """Begin a generation and return once its hold stands, or find the one that this request began before.
 
@@ -129,6 +137,7 @@ class Chat:
         stream = Stream(
             id=new_id("stream"),
             user=identity.user_id,
+            credential=identity.key_id or identity.login_id,
             model=model.id,
             conversation=(request.conversation or new_id("conv")) if kept else None,
             message=new_id("msg"),
@@ -251,10 +260,15 @@ class Chat:
         stream = await self.find(identity, stream_id)
         self._stop(stream)
 
-    def stop_all_of(self, user: str) -> None:
-        """A user who was cut off generates nothing more."""
-        for stream in self._streams.running_of(user):
-            self._stop(stream)
+    def _revoked(self, channel: str, publication: Publication) -> None:
+        """Stop what the credential began; all of the user's streams where none is named."""
+        if publication.type != "revoked":
+            return
+        data = publication.data
+        named = {data.get("login"), data.get("key")} - {None}
+        for stream in self._streams.running_of(data["user"]):
+            if not named or stream.credential in named:
+                self._stop(stream)
 
     def _stop(self, stream: Stream) -> None:
         if stream.task is None or stream.settling or stream.stopping:

@@ -46,6 +46,7 @@ class Stream:
     model: str
     conversation: str | None
     message: str  # id of the assistant's message that it becomes
+    credential: str | None = None  # the login or API key that asked for it
     sandbox: bool = False
     epoch: str = field(default_factory=lambda: secrets.token_hex(6))
     created: int = field(default_factory=lambda: int(time.time()))

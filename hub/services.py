@@ -1,0 +1,229 @@
+"""Every long-lived object of a process, in one frozen dataclass; opened step by step and closed in the mirrored order.
+
+database -> ledger -> node -> identities -> providers -> chat -> connections -> background loops
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from config import limits
+from config.catalogue import AiModel, load_catalogue
+from config.plans import Plans, load_plans
+from config.settings import Settings
+from hub import admin_seed
+from hub.access_tokens import AccessTokens
+from hub.audit import DriftMonitor
+from hub.chat import Chat
+from hub.errors import HubError
+from hub.identity import Identities
+from hub.ledger import Ledger
+from hub.metrics import Metrics
+from hub.node import Node
+from hub.notifications import Notifications
+from hub.passwords import BCRYPT_COST, Passwords
+from hub.providers.registry import Providers
+from hub.rate_limits import RateLimits
+from hub.realtime.broker import Broker, MemoryBroker
+from hub.realtime.registry import Connections
+from hub.streams import Streams
+from hub.sweeper import Sweeper
+from hub.tasks import Tasks
+from hub.throttle import Throttle
+from models import shapes, wallets
+from models.database import Database, DatabaseError
+
+log = structlog.get_logger(__name__)
+
+Closing = Callable[[], Awaitable[None] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What handlers and connections work with."""
+
+    settings: Settings
+    catalogue: Mapping[str, AiModel]
+    plans: Plans
+    metrics: Metrics
+    tasks: Tasks
+    broker: Broker
+    database: Database
+    ledger: Ledger
+    node: Node
+    sweeper: Sweeper
+    drift: DriftMonitor
+    passwords: Passwords
+    identities: Identities
+    providers: Providers
+    streams: Streams
+    chat: Chat
+    notifications: Notifications
+    rate_limits: RateLimits
+    connections: Connections
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Open services with what closes them, last opened first."""
+
+    services: Services
+    closings: Sequence[tuple[str, Closing]]
+
+    async def close(self) -> None:
+        """End every part; one that fails does not keep the others open."""
+        await _close_all(self.closings)
+
+
+async def _close_all(closings: Sequence[tuple[str, Closing]]) -> None:
+    for name, closing in reversed(closings):
+        await _close(name, closing)
+
+
+async def _close(name: str, closing: Closing) -> None:
+    try:
+        awaited = closing()
+        if awaited is not None:
+            await asyncio.wait_for(awaited, limits.CLOSE_STEP_SECONDS)
+    except Exception:  # the rest has to be closed all the same
+        log.exception("closing failed", step=name)
+
+
+async def open_services(settings: Settings, mongodb_uri: str, bcrypt_cost: int = BCRYPT_COST) -> Opened:
+    """Open everything, in order. When a step raises (`DatabaseError`, `HubError`, a settings file's error) all is closed."""
+    opening = _Opening(settings, bcrypt_cost)
+    try:
+        services = await opening.services(mongodb_uri)
+    except BaseException:
+        await _close_all(opening.closings)
+        raise
+    _watch(services)
+    _start_loops(services)
+    return Opened(services, opening.closings)
+
+
+class _Opening:
+    """The steps of the start, each naming what will close it."""
+
+    def __init__(self, settings: Settings, bcrypt_cost: int) -> None:
+        self._settings = settings
+        self._bcrypt_cost = bcrypt_cost
+        self.closings: list[tuple[str, Closing]] = []
+        self._catalogue, self._plans, self._metrics = load_catalogue(), load_plans(), Metrics()
+        self._tasks, self._broker = Tasks(), MemoryBroker()
+
+    async def services(self, mongodb_uri: str) -> Services:
+        database = await self._database(mongodb_uri)
+        ledger, node, sweeper = await self._ledger(database)
+        passwords, identities = await self._identities(database, ledger)
+        providers, streams, chat = await self._chat(database, ledger, node)
+        return Services(
+            settings=self._settings,
+            catalogue=self._catalogue,
+            plans=self._plans,
+            metrics=self._metrics,
+            tasks=self._tasks,
+            broker=self._broker,
+            database=database,
+            ledger=ledger,
+            node=node,
+            sweeper=sweeper,
+            drift=DriftMonitor(database),
+            passwords=passwords,
+            identities=identities,
+            providers=providers,
+            streams=streams,
+            chat=chat,
+            notifications=Notifications(database, ledger),
+            rate_limits=RateLimits(self._plans, self._settings.rate_limits),
+            connections=self._connections(),
+        )
+
+    def _closes(self, name: str, closing: Closing) -> None:
+        self.closings.append((name, closing))
+
+    async def _database(self, uri: str) -> Database:
+        database = Database(uri, self._settings.mongodb_database)
+        self._closes("database", database.close)
+        await database.open(shapes.ALL)
+        self._closes("tasks", lambda: self._tasks.close(limits.TASKS_GRACE_SECONDS))
+        self._closes("broker", self._broker.close)
+        await self._broker.open()
+        return database
+
+    async def _ledger(self, database: Database) -> tuple[Ledger, Node, Sweeper]:
+        ledger = Ledger(database, self._broker, self._metrics.batch)
+        self._closes("ledger", ledger.close)
+        ledger.open()
+        node = Node(database, self._settings.data_dir)
+        self._closes("node", node.close)
+        await node.open(ledger.session_id)
+        sweeper = Sweeper(database, ledger, node, self._catalogue, self._settings.data_dir)
+        await sweeper.unlock()  # before our first commit: a dead process's transaction may still lock wallets
+        ledger.start(self._tasks)
+        await sweeper.sweep()
+        return ledger, node, sweeper
+
+    async def _identities(self, database: Database, ledger: Ledger) -> tuple[Passwords, Identities]:
+        settings = self._settings
+        passwords = Passwords(settings.jwt_secret, cost=self._bcrypt_cost)
+        self._closes("passwords", passwords.close)
+        access_tokens, throttle = AccessTokens(settings.jwt_secret), Throttle(settings.rate_limits)
+        identities = Identities(settings, database, ledger, self._broker, access_tokens, passwords, throttle)
+        self._closes("identities", identities.close)
+        await admin_seed.seed(settings, database, identities, passwords)
+        return passwords, identities
+
+    async def _chat(self, database: Database, ledger: Ledger, node: Node) -> tuple[Providers, Streams, Chat]:
+        providers = await Providers.open(self._settings)
+        self._closes("providers", providers.close)
+        streams = Streams()
+        chat = Chat(
+            database=database,
+            ledger=ledger,
+            streams=streams,
+            catalogue=self._catalogue,
+            providers=providers,
+            tasks=self._tasks,
+            metrics=self._metrics,
+            node=node.id,
+        )
+        chat.open(self._broker)
+        self._closes("chat", lambda: chat.close(self._broker))
+        return providers, streams, chat
+
+    def _connections(self) -> Connections:
+        connections = Connections(self._broker)
+        connections.open()
+        self._closes("connections", connections.close)
+        return connections
+
+
+def _watch(services: Services) -> None:
+    """Gauges that are read when somebody asks."""
+    watch = services.metrics.watch
+    watch("connections", "Open connections", lambda: len(services.connections))
+    watch("queue_bytes", "Bytes waiting in connections' queues", lambda: services.connections.queued_bytes)
+    watch("streams_running", "Generations under way", lambda: len(services.streams))
+    watch("tasks_failed", "Background tasks that ended with an exception", lambda: services.tasks.failures)
+    watch("database_up", "Whether the database takes writes", lambda: float(services.database.up))
+
+
+def _start_loops(services: Services) -> None:
+    services.tasks.start(services.node.beat(), "node heartbeat")
+    services.tasks.start(services.sweeper.run(), "sweeper")
+    services.tasks.start(services.identities.follow(), "revocations")
+    services.tasks.start(_watch_ledger(services), "ledger watch")
+
+
+async def _watch_ledger(services: Services) -> None:
+    """The drift monitor and the count of open holds, for ever."""
+    while True:
+        await asyncio.sleep(limits.DRIFT_SECONDS)
+        try:
+            services.metrics.drift(await services.drift.check())
+            services.metrics.holds(await wallets.holds_open(services.database))
+        except (DatabaseError, HubError) as error:
+            log.warning("ledger watch failed", error=str(error)[:200])

@@ -11,6 +11,7 @@ user's document has to be read again and nothing has ended.
 import asyncio
 import random
 from collections import OrderedDict
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +22,7 @@ from hub.identity_cache import IdentityCache
 from hub.realtime.broker import REVOCATIONS, Broker, Publication
 from models import logins, revocations
 from models.clock import now
-from models.database import Database, DatabaseError, Document
+from models.database import Database, DatabaseError, Document, OutcomeUnknown
 
 log = structlog.get_logger(__name__)
 
@@ -44,19 +45,31 @@ class Revocations:
     async def end(self, user: str, reason: str, login: str | None = None) -> None:
         """End one login of a user, or with None all of them. Raises `DatabaseError`; then nothing has ended."""
         revocation = revocations.new_revocation(user, reason, now(), login, None)
-        await logins.end(self._database, revocation)
-        self._publish(revocation)
+        await self._tell(revocation, logins.end(self._database, revocation))
 
     async def end_key(self, user: str, reason: str, key: str) -> None:
         """Say that an API key has ended, after it was marked so."""
-        await self._tell(revocations.new_revocation(user, reason, now(), None, key))
+        revocation = revocations.new_revocation(user, reason, now(), None, key)
+        await self._tell(revocation, revocations.add(self._database, revocation))
 
     async def changed(self, user: str) -> None:
         """Say that a user's document (role, tier, name) is another one now; the logins stay."""
-        await self._tell(revocations.new_revocation(user, revocations.CHANGED, now(), None, None))
+        revocation = revocations.new_revocation(user, revocations.CHANGED, now(), None, None)
+        await self._tell(revocation, revocations.add(self._database, revocation))
 
-    async def _tell(self, revocation: Document) -> None:
-        await revocations.add(self._database, revocation)
+    async def _tell(self, revocation: Document, writing: Awaitable[None]) -> None:
+        """Write, then publish. Remembered before, because the change stream may be faster than the write's answer; where
+        that is lost with the caller or the connection, the revocation counts: who still has a login can come again.
+        """
+        self._remember(revocation["_id"])
+        try:
+            await writing
+        except (OutcomeUnknown, asyncio.CancelledError):
+            self._publish(revocation)
+            raise
+        except DatabaseError:
+            self._seen.pop(revocation["_id"], None)
+            raise
         self._publish(revocation)
 
     def _publish(self, revocation: Document) -> None:
@@ -73,7 +86,10 @@ class Revocations:
 
     def _apply(self, data: dict[str, Any]) -> None:
         self._cache.drop(data["user"], data.get("login"), data.get("key"))
-        self._seen[data["id"]] = None
+        self._remember(data["id"])
+
+    def _remember(self, revocation_id: str) -> None:
+        self._seen[revocation_id] = None
         if len(self._seen) > limits.REVOCATIONS_SEEN_MAX:
             self._seen.popitem(last=False)
 
@@ -85,9 +101,10 @@ class Revocations:
                 await self._follow_once()
             except DatabaseError as error:
                 log.warning("revocations are not followed", error=str(error), retry_seconds=pause)
-            if self.following.is_set():
-                pause = limits.FOLLOW_RETRY_SECONDS
-            self.following.clear()
+            finally:
+                if self.following.is_set():
+                    pause = limits.FOLLOW_RETRY_SECONDS
+                self.following.clear()
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, limits.FOLLOW_RETRY_SECONDS_MAX)
 

@@ -34,7 +34,8 @@ export function again(answer) {
   const at = list.indexOf(answer);
   const question = list[at - 1];
   if (!question) return;
-  if (!answer.streamId) thread.value.messages.value = list.filter((message) => message !== answer && message !== question);
+  if (!answer.streamId)
+    thread.value.messages.value = list.filter((message) => message !== answer && message !== question);
   send(question.content.value);
 }
 

@@ -86,7 +86,7 @@ export class Connection {
     this.retryNow();
   }
 
-  /** Resolves to the reply's result; rejects with a HubError. `once`: worthless on another socket, so refused with this one. */
+  /** Resolves to the reply's result; rejects with a HubError. `once`: worthless on another socket, so never sent again. */
   request(type, fields = {}, { once = false } = {}) {
     if (!this.#running || (once && !this.#ready) || this.#pending.size >= PENDING_MAX) return Promise.reject(lost());
     const frame = { id: this.#nextId++, type, ...fields };

@@ -11,7 +11,9 @@ const threads = new Map(); // the ones that were open, so that going back to one
 const hashId = () => location.hash.match(/^#\/c\/(.+)$/)?.[1] ?? null;
 
 export async function loadList() {
-  const answer = await request("conversations.list", { limit: Math.max(PAGE, Math.min(conversations.value.length, 100)) });
+  const answer = await request("conversations.list", {
+    limit: Math.max(PAGE, Math.min(conversations.value.length, 100)),
+  });
   conversations.value = answer.conversations;
   moreConversations.value = answer.conversations.length >= PAGE;
 }

@@ -8,6 +8,7 @@ function fixed(value, digits) {
 
 /** A balance: a fixed number of decimals for its size, so that it does not wobble while it moves. */
 export function credits(value) {
+  if (value === 0) return "0";
   const size = Math.abs(value);
   return fixed(value, size < 1 ? 6 : size < 1000 ? 4 : 2);
 }

@@ -75,8 +75,10 @@ onPush("event", ({ offset, event }) => {
 function changed(state) {
   clearTimeout(regainedTimer);
   if (state.name === "open") return opened();
-  if (state.name === "lost") return (link.value = { name: session.value === "in" ? "lost" : "connecting", tried: true });
-  if (state.code === 4501) return signedOut(session.value === "in" ? "Your login has ended. Please sign in again." : "");
+  if (state.name === "lost")
+    return (link.value = { name: session.value === "in" ? "lost" : "connecting", tried: true });
+  if (state.code === 4501)
+    return signedOut(session.value === "in" ? "Your login has ended. Please sign in again." : "");
   if (state.code === 4502) return signedOut("You were signed out, here or on another device.");
   const reason = CLOSED_BECAUSE[state.code] ?? state.reason ?? "The hub closed the connection.";
   link.value = { name: "stopped", reason };

@@ -14,10 +14,23 @@ import { highlighted, highlighter } from "./highlight.js";
 const CACHE_MAX = 1_000;
 const cache = new Map();
 
-const TAGS = "p h1 h2 h3 h4 h5 h6 ul ol li blockquote hr br strong em del code pre a table thead tbody tr th td input span div button";
+const TAGS =
+  "p h1 h2 h3 h4 h5 h6 ul ol li blockquote hr br strong em del code pre a table thead tbody tr th td input span div button";
 const PURIFY = {
   ALLOWED_TAGS: TAGS.split(" "),
-  ALLOWED_ATTR: ["href", "title", "class", "start", "align", "type", "checked", "disabled", "tabindex", "role", "aria-label"],
+  ALLOWED_ATTR: [
+    "href",
+    "title",
+    "class",
+    "start",
+    "align",
+    "type",
+    "checked",
+    "disabled",
+    "tabindex",
+    "role",
+    "aria-label",
+  ],
   ALLOW_DATA_ATTR: true,
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|tel:|#)/i,
 };
@@ -58,7 +71,9 @@ DOMPurify.addHook("afterSanitizeAttributes", (node) => {
 export function blocks(text) {
   const tokens = marked.lexer(text);
   const links = Object.keys(tokens.links).length; // a definition further down changes blocks further up
-  return tokens.filter((token) => token.type !== "space" && token.type !== "def").map((token) => rendered(token, links));
+  return tokens
+    .filter((token) => token.type !== "space" && token.type !== "def")
+    .map((token) => rendered(token, links));
 }
 
 function rendered(token, links) {

@@ -1,4 +1,4 @@
-/** What the page keeps in the browser: small conveniences, never a credential. Storage may be forbidden: then nothing is kept. */
+/** What the page keeps in the browser: small conveniences, never a credential. Where storage is forbidden, nothing. */
 
 export function recall(key, storage = () => localStorage) {
   try {

@@ -62,7 +62,8 @@ function readStored(stream) {
   release(stream);
   stream.message.status.value = "interrupted";
   // At first it may still say "streaming", until the hub has settled what the dead process left.
-  if (tries <= RETRIES_MAX) setTimeout(() => isRunning(stream.thread) || stale.thread(stream.thread), RETRY_MS * 2 ** (tries - 1));
+  if (tries <= RETRIES_MAX)
+    setTimeout(() => isRunning(stream.thread) || stale.thread(stream.thread), RETRY_MS * 2 ** (tries - 1));
 }
 
 function release(stream) {

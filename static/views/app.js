@@ -13,10 +13,18 @@ function Splash() {
   const stopped = name === "stopped";
   return html`<main class="splash">
     <${Logo} />
-    <p class=${tried || stopped ? "" : "late"} role="status" data-test="status" data-state=${stopped ? "stopped" : "connecting"}>
+    <p
+      class=${tried || stopped ? "" : "late"}
+      role="status"
+      data-test="status"
+      data-state=${stopped ? "stopped" : "connecting"}
+    >
       ${stopped ? reason : tried ? "The hub cannot be reached. Trying again…" : "Connecting…"}
     </p>
-    ${(tried || stopped) && html`<button type="button" class="button" onClick=${stopped ? reconnect : retryNow}>Try now</button>`}
+    ${
+      (tried || stopped) &&
+      html`<button type="button" class="button" onClick=${stopped ? reconnect : retryNow}>Try now</button>`
+    }
   </main>`;
 }
 

@@ -5,11 +5,25 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { login, register } from "../js/account.js";
 import { sessionNotice } from "../js/state.js";
+import { IconButton } from "./controls.js";
 import { Eye, Logo } from "./icons.js";
 import { ThemeButton } from "./theme-button.js";
 
-const EMAIL = { name: "email", label: "Email", type: "email", autocomplete: "username", test: "email", missing: "Enter your email address." };
-const PASSWORD = { name: "password", label: "Password", type: "password", test: "password", missing: "Enter a password." };
+const EMAIL = {
+  name: "email",
+  label: "Email",
+  type: "email",
+  autocomplete: "username",
+  test: "email",
+  missing: "Enter your email address.",
+};
+const PASSWORD = {
+  name: "password",
+  label: "Password",
+  type: "password",
+  test: "password",
+  missing: "Enter a password.",
+};
 const FORMS = {
   login: {
     title: "Sign in",
@@ -23,8 +37,22 @@ const FORMS = {
     submit: "Create account",
     send: register,
     fields: [
-      { name: "firstName", label: "First name", type: "text", autocomplete: "given-name", test: "first-name", missing: "Enter your first name." },
-      { name: "lastName", label: "Last name", type: "text", autocomplete: "family-name", test: "last-name", missing: "Enter your last name." },
+      {
+        name: "firstName",
+        label: "First name",
+        type: "text",
+        autocomplete: "given-name",
+        test: "first-name",
+        missing: "Enter your first name.",
+      },
+      {
+        name: "lastName",
+        label: "Last name",
+        type: "text",
+        autocomplete: "family-name",
+        test: "last-name",
+        missing: "Enter your last name.",
+      },
       EMAIL,
       { ...PASSWORD, autocomplete: "new-password", hint: "At least 8 characters." },
     ],
@@ -97,18 +125,30 @@ function placed(error, form) {
 function Field({ name, label, type, autocomplete, test, hint, error }) {
   const [shown, setShown] = useState(false);
   const secret = type === "password";
+  const toggle = () => setShown(!shown);
   const note = error ?? hint;
   return html`<div class=${`field field-${name}`}>
     <label for=${`field-${name}`}>${label}</label>
     <div class="field-box">
       <input
-        id=${`field-${name}`} name=${name} type=${secret && shown ? "text" : type} autocomplete=${autocomplete}
-        data-test=${test} aria-invalid=${error ? "true" : "false"} aria-describedby=${note ? `note-${name}` : undefined}
-        autocapitalize=${type === "text" ? "words" : "none"} spellcheck=${false} required
+        id=${`field-${name}`}
+        name=${name}
+        type=${secret && shown ? "text" : type}
+        autocomplete=${autocomplete}
+        autocapitalize=${type === "text" ? "words" : "none"}
+        spellcheck=${false}
+        required
+        data-test=${test}
+        aria-invalid=${error ? "true" : "false"}
+        aria-describedby=${note ? `note-${name}` : undefined}
       />
-      ${secret && html`<button type="button" class="icon-button" aria-pressed=${shown} aria-label="Show password"
-        onClick=${() => setShown(!shown)}><${Eye} /></button>`}
+      ${secret && html`<${IconButton} icon=${Eye} label="Show password" aria-pressed=${shown} onClick=${toggle} />`}
     </div>
-    ${note && html`<p class=${error ? "field-note field-bad" : "field-note"} id=${`note-${name}`} data-test=${error ? `${test}-error` : undefined}>${note}</p>`}
+    ${note && html`<${FieldNote} name=${name} test=${test} text=${note} bad=${Boolean(error)} />`}
   </div>`;
+}
+
+function FieldNote({ name, test, text, bad }) {
+  const mark = bad ? { class: "field-note field-bad", "data-test": `${test}-error` } : { class: "field-note" };
+  return html`<p id=${`note-${name}`} ...${mark}>${text}</p>`;
 }

@@ -5,17 +5,28 @@ import { html } from "htm/preact";
 import { ago } from "../js/format.js";
 import { loadOlder, markAllRead, markRead } from "../js/notifications.js";
 import { moreNotifications, notifications, unread } from "../js/state.js";
+import { IconButton, LinkButton, Older } from "./controls.js";
 import { Bell } from "./icons.js";
 import { usePopover } from "./popover.js";
 
 export function BellMenu() {
   const [open, setOpen, root, trigger] = usePopover();
   const count = unread.value;
+  const label = count ? `Notifications, ${count} unread` : "Notifications";
   return html`<div class="bell" ref=${root}>
-    <button type="button" class="icon-button" ref=${trigger} data-test="bell" aria-haspopup="dialog" aria-expanded=${open}
-      aria-label=${count ? `Notifications, ${count} unread` : "Notifications"} onClick=${() => setOpen(!open)}>
-      <${Bell} />${count > 0 && html`<span class="bell-count" data-test="bell-count" aria-hidden="true">${count > 99 ? "99+" : count}</span>`}
-    </button>
+    <${IconButton}
+      icon=${Bell}
+      label=${label}
+      test="bell"
+      elementRef=${trigger}
+      aria-haspopup="dialog"
+      aria-expanded=${open}
+      onClick=${() => setOpen(!open)}
+    />
+    ${
+      count > 0 &&
+      html`<span class="bell-count" data-test="bell-count" aria-hidden="true">${count > 99 ? "99+" : count}</span>`
+    }
     ${open && html`<${Panel} />`}
   </div>`;
 }
@@ -25,11 +36,11 @@ function Panel() {
   return html`<div class="panel bell-panel" role="dialog" aria-label="Notifications">
     <div class="panel-head">
       <h2>Notifications</h2>
-      ${unread.value > 0 && html`<button type="button" class="link" data-test="read-all" onClick=${markAllRead}>Mark all as read</button>`}
+      ${unread.value > 0 && html`<${LinkButton} test="read-all" onClick=${markAllRead}>Mark all as read<//>`}
     </div>
     ${list.length === 0 && html`<p class="panel-empty">Nothing yet.</p>`}
     <ul class="notes">${list.map((note) => html`<${Note} key=${note.id} note=${note} />`)}</ul>
-    ${moreNotifications.value && html`<button type="button" class="more" onClick=${() => loadOlder().catch(() => {})}>Older</button>`}
+    ${moreNotifications.value && html`<${Older} load=${loadOlder} />`}
   </div>`;
 }
 
@@ -40,7 +51,10 @@ function Note({ note }) {
       <p>${note.message}</p>
       <p class="note-time"><time datetime=${note.created_at}>${ago(note.created_at)}</time></p>
     </div>
-    ${!note.read && html`<button type="button" class="note-read" data-test="mark-read" aria-label=${`Mark "${note.title}" as read`}
-      title="Mark as read" onClick=${() => markRead([note.id])}><span></span></button>`}
+    ${
+      !note.read &&
+      html`<button type="button" class="note-read" data-test="mark-read" aria-label=${`Mark "${note.title}" as read`}
+      title="Mark as read" onClick=${() => markRead([note.id])}><span></span></button>`
+    }
   </li>`;
 }

@@ -6,16 +6,21 @@ import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { send, stop } from "../js/chat.js";
 import { chosenModel, link, modelId, thread } from "../js/state.js";
 import { forget, recall, remember } from "../js/storage.js";
+import { IconButton } from "./controls.js";
 import { ArrowUp, Stop } from "./icons.js";
 
 const DRAFT_KEY = "hub.draft";
 const perTab = () => sessionStorage;
+const WAITING = "Your question will be sent when the connection is back.";
+const CAUTION = "Models make mistakes. Check what matters.";
 const HEIGHT_MAX_PX = 240;
 
 export function Composer({ inputRef, running }) {
   const [text, setText] = useState(() => recall(DRAFT_KEY, perTab) ?? "");
   const answer = running.value;
-  const ready = text.trim() && modelId.value && !answer && thread.value.phase.value === "ready";
+  const [wanted, setWanted] = useState(false);
+  const loaded = modelId.value && thread.value.phase.value === "ready";
+  const ready = Boolean(text.trim() && loaded && !answer);
 
   useEffect(() => inputRef.current.focus({ preventScroll: true }), [thread.value]);
   useLayoutEffect(() => {
@@ -24,18 +29,28 @@ export function Composer({ inputRef, running }) {
     style.height = `${Math.min(inputRef.current.scrollHeight, HEIGHT_MAX_PX)}px`;
   }, [text]);
 
+  // Who presses Enter before the models have come need not press it again.
+  useEffect(() => {
+    if (wanted && ready) ask();
+  }, [wanted, ready]);
+
   function write(value) {
     setText(value);
+    setWanted(false);
     if (value) remember(DRAFT_KEY, value, perTab);
     else forget(DRAFT_KEY, perTab);
   }
 
-  function submit(event) {
-    event.preventDefault();
-    if (!ready) return;
+  function ask() {
     send(text.trim());
     write("");
     inputRef.current.focus();
+  }
+
+  function submit(event) {
+    event.preventDefault();
+    if (ready) ask();
+    else setWanted(!loaded);
   }
 
   function pressed(event) {
@@ -47,18 +62,40 @@ export function Composer({ inputRef, running }) {
     inputRef.current.focus(); // the button goes; the focus must not go with it
   }
 
+  const waiting = link.value.name === "lost" && answer?.status.value === "sending";
   return html`<form class="composer" onSubmit=${submit}>
     <div class="composer-box">
       <label class="visually-hidden" for="composer">Message</label>
-      <textarea id="composer" ref=${inputRef} data-test="composer" rows="1" value=${text} enterkeyhint="send" autocomplete="off"
+      <textarea
+        id="composer"
+        ref=${inputRef}
+        data-test="composer"
+        rows="1"
+        enterkeyhint="send"
+        autocomplete="off"
         placeholder=${chosenModel.value ? `Message ${chosenModel.value.name}` : "Message"}
-        onInput=${(event) => write(event.currentTarget.value)} onKeyDown=${pressed}></textarea>
-      ${answer
-        ? html`<button type="button" key="stop" class="round stop" data-test="stop" aria-label="Stop the answer" title="Stop (Esc)" onClick=${stopNow}><${Stop} /></button>`
-        : html`<button type="submit" key="send" class="round" data-test="send" aria-label="Send" title="Send (Enter)" aria-disabled=${!ready}><${ArrowUp} /></button>`}
+        value=${text}
+        onInput=${(event) => write(event.currentTarget.value)}
+        onKeyDown=${pressed}
+      ></textarea>
+      ${answer ? html`<${StopButton} onClick=${stopNow} />` : html`<${SendButton} ready=${ready} />`}
     </div>
-    <p class="composer-note">
-      ${link.value.name === "lost" && answer?.status.value === "sending" ? "Your question will be sent when the connection is back." : "Models make mistakes. Check what matters."}
-    </p>
+    <p class="composer-note">${waiting ? WAITING : CAUTION}</p>
   </form>`;
 }
+
+const StopButton = ({ onClick }) => {
+  const names = { label: "Stop the answer", hint: "Stop (Esc)", test: "stop" };
+  return html`<${IconButton} icon=${Stop} ...${names} extra="round stop" onClick=${onClick} />`;
+};
+
+const SendButton = ({ ready }) => html`<button
+  type="submit"
+  class="icon-button round"
+  data-test="send"
+  aria-label="Send"
+  title="Send (Enter)"
+  aria-disabled=${!ready}
+>
+  <${ArrowUp} />
+</button>`;

@@ -7,7 +7,11 @@ export function Confirm({ title, text, action, onConfirm, onClose }) {
   const dialog = useRef(null);
   const [problem, setProblem] = useState("");
   useEffect(() => dialog.current.showModal(), []);
-  const confirm = () => onConfirm().then(() => dialog.current?.close(), (error) => setProblem(error.message));
+  const confirm = () =>
+    onConfirm().then(
+      () => dialog.current?.close(),
+      (error) => setProblem(error.message),
+    );
   const keepKey = (event) => event.key === "Escape" && event.stopPropagation();
   return html`<dialog ref=${dialog} class="confirm" aria-labelledby="confirm-title" onClose=${onClose} onKeyDown=${keepKey}>
     <h2 id="confirm-title">${title}</h2>

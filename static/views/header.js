@@ -4,16 +4,18 @@ import { html } from "htm/preact";
 
 import { Balance } from "./balance.js";
 import { BellMenu } from "./bell.js";
+import { IconButton } from "./controls.js";
 import { Menu, Plus } from "./icons.js";
 import { ModelPicker } from "./model-picker.js";
 
 export function Header({ menuRef, phone, onMenu, onNew }) {
   return html`<header class="header">
-    ${phone && html`<button type="button" class="icon-button" ref=${menuRef} data-test="menu" aria-label="Conversations" onClick=${onMenu}><${Menu} /></button>`}
+    ${phone &&
+    html`<${IconButton} icon=${Menu} label="Conversations" test="menu" elementRef=${menuRef} onClick=${onMenu} />`}
     <${ModelPicker} />
     <div class="header-end">
       <${Balance} />
-      ${phone && html`<button type="button" class="icon-button" aria-label="New conversation" onClick=${onNew}><${Plus} /></button>`}
+      ${phone && html`<${IconButton} icon=${Plus} label="New conversation" onClick=${onNew} />`}
       <${BellMenu} />
     </div>
   </header>`;

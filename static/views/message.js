@@ -7,20 +7,30 @@ import { again } from "../js/chat.js";
 import { copyText } from "../js/copy.js";
 import { exactCredits } from "../js/format.js";
 import { models } from "../js/state.js";
+import { IconButton, LinkButton } from "./controls.js";
 import { Again, Check, Copy } from "./icons.js";
 import { MarkdownView } from "./markdown-view.js";
-import { Receipt } from "./receipt.js";
+import { Receipt, ReceiptButton } from "./receipt.js";
 
 const COPIED_MS = 1_500;
-const OUT_OF_CREDITS = "Your credits ran out, so the answer ends here. Nothing beyond your balance was charged. Once credits are added, you can go on.";
-const NO_CREDITS = "Your credits do not suffice for this question, so it was not asked and nothing was charged. Add credits, or choose a cheaper model.";
+const OUT_OF_CREDITS =
+  "Your credits ran out, so the answer ends here. Nothing beyond your balance was charged. " +
+  "Once credits are added, you can go on.";
+const NO_CREDITS =
+  "Your credits do not suffice for this question, so it was not asked and nothing was charged. " +
+  "Add credits, or choose a cheaper model.";
 
 export function Message({ message, last }) {
   const status = message.status.value;
   const mine = message.role === "user";
-  return html`<article class=${mine ? "message mine" : "message answer"} data-test="message" data-role=${message.role} data-status=${status}
-    aria-label=${mine ? "You" : "Answer"} aria-busy=${status === "streaming"}>
-    ${mine ? html`<div class="bubble" data-test="content">${message.content.value}</div>` : html`<${Answer} message=${message} last=${last} />`}
+  const marks = { "data-test": "message", "data-role": message.role, "data-status": status };
+  const spoken = { "aria-label": mine ? "You" : "Answer", "aria-busy": status === "streaming" };
+  return html`<article class=${mine ? "message mine" : "message answer"} ...${marks} ...${spoken}>
+    ${
+      mine
+        ? html`<div class="bubble" data-test="content">${message.content.value}</div>`
+        : html`<${Answer} message=${message} last=${last} />`
+    }
   </article>`;
 }
 
@@ -29,11 +39,13 @@ function Answer({ message, last }) {
   const text = message.content.value;
   const running = status === "streaming" || status === "sending";
   return html`
-    ${text ? html`<${MarkdownView} text=${text} streaming=${running} />` : running && html`<p class="waiting" aria-hidden="true"><i></i><i></i><i></i></p>`}
+    ${text ? html`<${MarkdownView} text=${text} streaming=${running} />` : running && html`<${Waiting} />`}
     <${Ending} message=${message} last=${last} />
     ${running ? html`<${Running} message=${message} />` : html`<${Footer} message=${message} />`}
   `;
 }
+
+const Waiting = () => html`<p class="waiting" aria-hidden="true"><i></i><i></i><i></i></p>`;
 
 /** Why an answer is shorter than it might be, in words. */
 function endingOf(message) {
@@ -43,7 +55,8 @@ function endingOf(message) {
   if (detail === "insufficient_credits") return ["warn", OUT_OF_CREDITS];
   if (status === "failed" && error?.code === "INSUFFICIENT_CREDITS") return ["warn", NO_CREDITS];
   if (status === "failed") return ["bad", `The answer failed. ${error?.message ?? ""}`];
-  if (status === "interrupted") return ["warn", "The answer was interrupted. What had arrived is kept, and only that is charged."];
+  if (status === "interrupted")
+    return ["warn", "The answer was interrupted. What had arrived is kept, and only that is charged."];
   if (status === "stopped") return ["", "You stopped this answer."];
   if (reason === "length") return ["", "The answer reached its length limit."];
   if (reason === "content_filter") return ["warn", "The provider's content filter ended this answer."];
@@ -57,27 +70,37 @@ function Ending({ message, last }) {
   const retry = last && ["failed", "interrupted"].includes(message.status.value);
   return html`<div class=${`ending ${tone && `ending-${tone}`}`} data-test="ending">
     <span>${text}</span>
-    ${retry && html`<button type="button" class="link" data-test="again" onClick=${() => again(message)}><${Again} />Ask again</button>`}
+    ${retry && html`<${LinkButton} test="again" onClick=${() => again(message)}><${Again} />Ask again<//>`}
   </div>`;
 }
 
 function Running({ message }) {
   const cost = message.cost.value;
-  return html`<footer class="message-foot" data-test="cost">${cost > 0 ? `${exactCredits(cost)} credits so far` : "\u00a0"}</footer>`;
+  const text = cost > 0 ? `${exactCredits(cost)} credits so far` : "\u00a0"; // the space keeps the line's height
+  return html`<footer class="message-foot" data-test="cost">${text}</footer>`;
 }
 
 function Footer({ message }) {
-  const [copied, setCopied] = useState(false);
+  const [open, setOpen] = useState(false);
   const name = models.value.find((model) => model.id === message.model)?.name ?? message.model;
+  if (!message.content.value && !message.receipt.value) return null;
+  return html`
+    <footer class="message-foot">
+      ${message.content.value && html`<${CopyButton} text=${message.content.value} />`}
+      <${ReceiptButton} message=${message} open=${open} onToggle=${() => setOpen(!open)} />
+      <span class="message-model">${name}</span>
+    </footer>
+    ${open && html`<${Receipt} message=${message} />`}
+  `;
+}
+
+function CopyButton({ text }) {
+  const [copied, setCopied] = useState(false);
   async function copy() {
-    await copyText(message.content.value);
+    await copyText(text);
     setCopied(true);
     setTimeout(() => setCopied(false), COPIED_MS);
   }
-  return html`<footer class="message-foot">
-    ${message.content.value && html`<button type="button" class="icon-button" aria-label=${copied ? "Copied" : "Copy the answer"} title="Copy" onClick=${copy}>
-      ${copied ? html`<${Check} />` : html`<${Copy} />`}</button>`}
-    <${Receipt} message=${message} />
-    <span class="message-model">${name}</span>
-  </footer>`;
+  const label = copied ? "Copied" : "Copy the answer";
+  return html`<${IconButton} icon=${copied ? Check : Copy} label=${label} onClick=${copy} />`;
 }

@@ -1,7 +1,7 @@
 /** Which model answers, with prices side by side: a button and a listbox. */
 
 import { html } from "htm/preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 import { chooseModel } from "../js/account.js";
 import { perMillion } from "../js/format.js";
@@ -19,26 +19,32 @@ export function ModelPicker() {
     setOpen(false);
     trigger.current.focus();
   }
+  const byArrow = (event) => event.key === "ArrowDown" && !open && (event.preventDefault(), setOpen(true));
+  const state = { "aria-haspopup": "listbox", "aria-expanded": open, "data-test": "model" };
+  const press = { onClick: () => setOpen(!open), onKeyDown: byArrow };
   return html`<div class="picker" ref=${root}>
-    <button type="button" class="picker-button" ref=${trigger} data-test="model" aria-haspopup="listbox" aria-expanded=${open}
-      onClick=${() => setOpen(!open)}
-      onKeyDown=${(event) => event.key === "ArrowDown" && !open && (event.preventDefault(), setOpen(true))}>
-      <span class="visually-hidden">Model: </span><span class="picker-name">${model?.name ?? "Choose a model"}</span><${Chevron} />
+    <button type="button" class="picker-button" ref=${trigger} ...${state} ...${press}>
+      <span class="visually-hidden">Model: </span>
+      <span class="picker-name">${model?.name ?? "Choose a model"}</span>
+      <${Chevron} />
     </button>
-    ${open && html`<div class="panel picker-panel">
+    ${
+      open &&
+      html`<div class="panel picker-panel">
       <p class="panel-note">Credits per million tokens</p>
       <${Options} onChoose=${choose} />
-    </div>`}
+    </div>`
+    }
   </div>`;
 }
 
 function Options({ onChoose }) {
   const list = useRef(null);
-  const options = () => [...list.current.querySelectorAll("[role=option]:not([aria-disabled=true])")];
-  useEffect(() => (list.current.querySelector("[aria-selected=true]") ?? options()[0])?.focus(), []);
+  const options = (element) => [...element.querySelectorAll("[role=option]:not([aria-disabled=true])")];
+  useLayoutEffect(() => (list.current.querySelector("[aria-selected=true]") ?? options(list.current)[0])?.focus(), []);
 
   function move(event) {
-    const all = options();
+    const all = options(event.currentTarget);
     const at = all.indexOf(document.activeElement);
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[event.key] ?? typed(all, at, event);
     if (to === undefined) return;
@@ -63,19 +69,37 @@ function Option({ model, onChoose }) {
   const chosen = model.id === modelId.value;
   const choose = () => usable(model) && onChoose(model.id);
   const pressed = (event) => ["Enter", " "].includes(event.key) && (event.preventDefault(), choose());
-  return html`<li role="option" tabindex="-1" class="option" data-test="model-option" data-model=${model.id} data-name=${model.name.toLowerCase()}
-    aria-selected=${chosen} aria-disabled=${!usable(model)} onClick=${choose} onKeyDown=${pressed}>
+  const marks = { "data-test": "model-option", "data-model": model.id, "data-name": model.name.toLowerCase() };
+  const state = { "aria-selected": chosen, "aria-disabled": !usable(model) };
+  return html`<li
+    role="option"
+    tabindex="-1"
+    class="option"
+    ...${marks}
+    ...${state}
+    onClick=${choose}
+    onKeyDown=${pressed}
+  >
     <span class="option-mark">${chosen && html`<${Check} />`}</span>
     <span class="option-text">
-      <span class="option-name">${model.name}
-        ${model.sandbox && html`<span class="tag" title="Answered by the built-in sandbox, not by the provider">sandbox</span>`}
-        ${!usable(model) && html`<span class="tag">unavailable</span>`}
-      </span>
-      <span class="option-more">${model.provider}${model.description ? ` · ${model.description}` : ""}</span>
+      <span class="option-name">${model.name} <${Tags} model=${model} /></span>
+      <span class="option-more">${[model.provider, model.description].filter(Boolean).join(" · ")}</span>
     </span>
     <span class="option-price" data-test="model-price">
-      <span><span class="visually-hidden">input </span>${perMillion(model.pricing.inputTokens)}<small> in</small></span>
-      <span><span class="visually-hidden">output </span>${perMillion(model.pricing.outputTokens)}<small> out</small></span>
+      <${Price} spoken="input " price=${model.pricing.inputTokens} unit="in" />
+      <${Price} spoken="output " price=${model.pricing.outputTokens} unit="out" />
     </span>
   </li>`;
 }
+
+function Tags({ model }) {
+  const sandbox = "Answered by the built-in sandbox, not by the provider";
+  return html`
+    ${model.sandbox && html`<span class="tag" title=${sandbox}>sandbox</span>`}
+    ${!usable(model) && html`<span class="tag">unavailable</span>`}
+  `;
+}
+
+const Price = ({ spoken, price, unit }) => html`<span>
+  <span class="visually-hidden">${spoken}</span>${perMillion(price)}<small>${` ${unit}`}</small>
+</span>`;

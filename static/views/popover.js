@@ -1,13 +1,17 @@
 /** What menus and panels share: they close by Escape, by a press outside, and when the focus leaves them. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
-/** `[open, setOpen, root, trigger]`: give `root` to the element around trigger and panel; closing by Escape returns the focus. */
+/**
+ * `[open, setOpen, root, trigger]`: `root` is for the element around trigger and panel. Closing by Escape returns the
+ * focus to the trigger.
+ */
 export function usePopover() {
   const [open, setOpen] = useState(false);
   const root = useRef(null);
   const trigger = useRef(null);
-  useEffect(() => {
+  // Before the paint: a quick hand presses Escape before the next effect would run.
+  useLayoutEffect(() => {
     if (!open) return undefined;
     const element = root.current;
     const outside = (event) => element.contains(event.target) || setOpen(false);

@@ -17,11 +17,10 @@ function tokens(usage) {
   return input === undefined || output === undefined ? null : [input, output];
 }
 
-export function Receipt({ message }) {
+function rowsOf(message) {
   const receipt = message.receipt.value;
-  if (!receipt) return null;
   const used = tokens(message.usage.value);
-  const rows = [
+  return [
     ["Held at most", exactCredits(receipt.hold)],
     ["Charged", exactCredits(receipt.charged)],
     ["Released", exactCredits(receipt.released)],
@@ -30,8 +29,18 @@ export function Receipt({ message }) {
     ["Usage", SOURCES[receipt.usage_source] ?? receipt.usage_source],
     ["Wallet entry", `No. ${receipt.seq}`],
   ].filter(Boolean);
-  return html`<details class="receipt" data-test="receipt">
-    <summary>${exactCredits(receipt.charged)} credits</summary>
-    <dl>${rows.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
-  </details>`;
+}
+
+export function ReceiptButton({ message, open, onToggle }) {
+  const receipt = message.receipt.value;
+  if (!receipt) return null;
+  const names = { "data-test": "receipt", "aria-expanded": open, title: "Show the receipt" };
+  return html`<button type="button" class="receipt-button" ...${names} onClick=${onToggle}>
+    ${exactCredits(receipt.charged)} credits
+  </button>`;
+}
+
+export function Receipt({ message }) {
+  const rows = rowsOf(message).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`);
+  return html`<dl class="receipt" data-test="receipt-rows" aria-label="Receipt">${rows}</dl>`;
 }

@@ -56,7 +56,7 @@ export function Shell() {
 
   function closeDrawer() {
     setDrawer(false);
-    menu.current?.focus();
+    requestAnimationFrame(() => menu.current?.focus()); // until it is drawn anew, the button is inert
   }
 
   /** After a choice in the list the reader wants to write, not to search the focus. */
@@ -65,13 +65,19 @@ export function Shell() {
     requestAnimationFrame(() => composer.current?.focus());
   }
 
+  /** By hand: the address's hash names the conversation. */
+  function skip(event) {
+    event.preventDefault();
+    composer.current?.focus();
+  }
+
   function startNew() {
     newConversation();
     chosen();
   }
 
   return html`<div class=${open ? "shell drawer-open" : "shell"}>
-    <a class="skip" href="#composer" onClick=${(event) => (event.preventDefault(), composer.current?.focus())}>Skip to the message box</a>
+    <a class="skip" href="#composer" onClick=${skip}>Skip to the message box</a>
     <${Sidebar} hidden=${phone && !drawer} modal=${open} onChosen=${chosen} onNew=${startNew} onClose=${closeDrawer} />
     ${open && html`<div class="scrim" onClick=${closeDrawer}></div>`}
     <div class="stage" inert=${open}>

@@ -8,6 +8,7 @@ import { deleteConversation, loadOlder, openConversation } from "../js/conversat
 import { dayGroup } from "../js/format.js";
 import { conversations, moreConversations, thread, user } from "../js/state.js";
 import { Confirm } from "./confirm.js";
+import { IconButton, Older } from "./controls.js";
 import { Close, Leave, Logo, Plus, Trash } from "./icons.js";
 import { ThemeButton } from "./theme-button.js";
 
@@ -20,16 +21,21 @@ export function Sidebar({ hidden, modal, onChosen, onNew, onClose }) {
   return html`<aside class="sidebar" ref=${root} inert=${hidden} aria-label="Conversations and account">
     <div class="sidebar-head">
       <${Logo} /><span class="brand">Smart AI Hub</span>
-      ${modal && html`<button type="button" class="icon-button" aria-label="Close the list" onClick=${onClose}><${Close} /></button>`}
+      ${modal && html`<${IconButton} icon=${Close} label="Close the list" onClick=${onClose} />`}
     </div>
-    <button type="button" class="button new-chat" data-test="new-chat" onClick=${onNew}><${Plus} />New conversation</button>
+    <button type="button" class="button new-chat" data-test="new-chat" onClick=${onNew}>
+      <${Plus} />New conversation
+    </button>
     <nav class="conversations" aria-label="Conversations">
       <${Groups} onChosen=${onChosen} onDelete=${setDoomed} />
-      ${moreConversations.value && html`<button type="button" class="more" onClick=${() => loadOlder().catch(() => {})}>Older</button>`}
+      ${moreConversations.value && html`<${Older} load=${loadOlder} />`}
     </nav>
     <${Account} />
-    ${doomed && html`<${Confirm} title="Delete this conversation?" text=${`"${doomed.title}" and its messages will be gone for good.`}
-      action="Delete" onConfirm=${() => deleteConversation(doomed.id)} onClose=${() => setDoomed(null)} />`}
+    ${
+      doomed &&
+      html`<${Confirm} title="Delete this conversation?" text=${`"${doomed.title}" and its messages will be gone for good.`}
+      action="Delete" onConfirm=${() => deleteConversation(doomed.id)} onClose=${() => setDoomed(null)} />`
+    }
   </aside>`;
 }
 
@@ -40,10 +46,14 @@ function Groups({ onChosen, onDelete }) {
     groups.set(day, [...(groups.get(day) ?? []), known]);
   }
   if (!groups.size) return html`<p class="sidebar-empty">Your conversations will appear here.</p>`;
-  return [...groups].map(([day, list]) => html`<section key=${day}>
+  return [...groups].map(
+    ([day, list]) => html`<section key=${day}>
     <h2>${day}</h2>
-    <ul>${list.map((known) => html`<${Item} key=${known.id} known=${known} onChosen=${onChosen} onDelete=${onDelete} />`)}</ul>
-  </section>`);
+    <ul>
+          ${list.map((known) => html`<${Item} key=${known.id} known=${known} ...${{ onChosen, onDelete }} />`)}
+        </ul>
+  </section>`,
+  );
 }
 
 function Item({ known, onChosen, onDelete }) {
@@ -56,8 +66,8 @@ function Item({ known, onChosen, onDelete }) {
     onChosen();
   }
   return html`<li class=${current ? "conversation current" : "conversation"} data-test="conversation">
-    <a href=${`#/c/${known.id}`} aria-current=${current ? "page" : undefined} title=${title} onClick=${open}>${title}</a>
-    <button type="button" class="icon-button" aria-label=${`Delete "${title}"`} title="Delete" onClick=${() => onDelete({ ...known, title })}><${Trash} /></button>
+    <a href=${`#/c/${known.id}`} aria-current=${current && "page"} title=${title} onClick=${open}>${title}</a>
+    <${IconButton} icon=${Trash} label=${`Delete "${title}"`} hint="Delete" onClick=${() => onDelete({ ...known, title })} />
   </li>`;
 }
 
@@ -65,13 +75,13 @@ function Account() {
   const [problem, setProblem] = useState("");
   const { email, firstName, lastName } = user.value ?? {};
   const name = [firstName, lastName].filter(Boolean).join(" ");
+  const leave = () => logout().catch((error) => setProblem(error.message));
   return html`<div class="account">
     <div class="account-name" title=${email}>
       <span>${name || email}</span>${name && html`<small>${email}</small>`}
       ${problem && html`<small class="field-bad" role="alert">${problem}</small>`}
     </div>
     <${ThemeButton} />
-    <button type="button" class="icon-button" data-test="logout" aria-label="Sign out" title="Sign out"
-      onClick=${() => logout().catch((error) => setProblem(error.message))}><${Leave} /></button>
+    <${IconButton} icon=${Leave} label="Sign out" test="logout" onClick=${leave} />
   </div>`;
 }

@@ -1,12 +1,13 @@
-/** Says when the connection is lost, when it is back, and why it will not come back by itself. Empty while all is well. */
+/** Says when the connection is lost, when it is back, and why it will not come back. Empty while all is well. */
 
 import { html } from "htm/preact";
 
 import { reconnect, retryNow } from "../js/hub.js";
 import { link } from "../js/state.js";
+import { LinkButton } from "./controls.js";
 
 const TEXT = {
-  lost: "Connection lost. Reconnecting… What you write and what is being answered is kept.",
+  lost: "Connection lost. Reconnecting…",
   regained: "Connected again.",
 };
 
@@ -15,9 +16,12 @@ export function StatusBanner() {
   const text = reason ?? TEXT[name];
   const action = { lost: retryNow, stopped: reconnect }[name];
   return html`<div class="status" role="status" data-test="status" data-state=${name}>
-    ${text && html`<div class="status-line">
+    ${
+      text &&
+      html`<div class="status-line">
       <span class="status-dot"></span><span>${text}</span>
-      ${action && html`<button type="button" class="link" onClick=${action}>${name === "lost" ? "Try now" : "Reconnect"}</button>`}
-    </div>`}
+      ${action && html`<${LinkButton} onClick=${action}>${name === "lost" ? "Try now" : "Reconnect"}<//>`}
+    </div>`
+    }
   </div>`;
 }

@@ -6,6 +6,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { copyText } from "../js/copy.js";
 import { loadMessages, newConversation } from "../js/conversations.js";
 import { user } from "../js/state.js";
+import { IconButton } from "./controls.js";
 import { ArrowDown } from "./icons.js";
 import { Message } from "./message.js";
 
@@ -19,16 +20,17 @@ export function Thread({ opened }) {
   return html`<main class="thread" ref=${scroller} tabindex="-1" aria-label="Conversation" onClick=${copyCode}>
     <div class="thread-inner">
       <${Phase} opened=${opened} empty=${list.length === 0} />
-      ${list.map((message, at) => html`<${Message} key=${message.key} message=${message} last=${at === list.length - 1} />`)}
+      ${list.map((message) => html`<${Message} key=${message.key} message=${message} last=${message === list.at(-1)} />`)}
     </div>
-    ${!atEnd && html`<button type="button" class="to-end" aria-label="To the latest message" onClick=${toEnd}><${ArrowDown} /></button>`}
+    ${!atEnd && html`<${IconButton} icon=${ArrowDown} label="To the latest message" extra="to-end" onClick=${toEnd} />`}
   </main>`;
 }
 
 function Phase({ opened, empty }) {
   const phase = opened.phase.value;
   if (phase === "failed" || phase === "gone") {
-    const [label, act] = phase === "gone" ? ["New conversation", newConversation] : ["Try again", () => loadMessages(opened)];
+    const [label, act] =
+      phase === "gone" ? ["New conversation", newConversation] : ["Try again", () => loadMessages(opened)];
     return html`<div class="thread-empty"><p>${opened.problem.value}</p>
       <button type="button" class="button" onClick=${act}>${label}</button></div>`;
   }
@@ -49,8 +51,12 @@ function useStickyEnd(scroller, turns) {
 
   useEffect(() => {
     const element = scroller.current;
+    let top = element.scrollTop;
+    // Only a move upwards leaves the end: text that grew faster than the scrolling is no wish of the reader's.
     const scrolled = () => {
-      sticky.current = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_END_PX;
+      const near = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_END_PX;
+      sticky.current = near || (sticky.current && element.scrollTop >= top);
+      top = element.scrollTop;
       setAtEnd(sticky.current);
     };
     const grown = new ResizeObserver(() => (sticky.current ? toEnd() : scrolled()));

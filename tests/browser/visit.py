@@ -1,0 +1,130 @@
+"""A person at the page: signs up, asks, reads. Knows the page only by its `data-test` marks, roles and text."""
+
+import itertools
+import secrets
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
+
+PASSWORD: Final = "correct horse battery"
+# What the browser itself reports when a test cuts the line or the hub refuses a form: not the page's doing.
+EXPECTED: Final = ("Failed to load resource", "WebSocket connection to")
+
+# A client of its own on the same login: what is stored must not be judged by the page's own code.
+STORED_JS: Final = """(conversation) => new Promise((resolve, reject) => {
+  const socket = new WebSocket(`ws://${location.host}/ws`);
+  socket.onerror = () => reject(new Error("no socket"));
+  socket.onopen = () => socket.send(JSON.stringify({id: 1, type: "connect"}));
+  socket.onmessage = ({data}) => {
+    const frame = JSON.parse(data);
+    if (frame.error) reject(new Error(data));
+    if (frame.id === 1)
+      socket.send(JSON.stringify({id: 2, type: "conversations.messages", conversation_id: conversation}));
+    if (frame.id === 2) { socket.close(); resolve(frame.result.messages); }
+  };
+})"""
+RAW_JS: Final = """async () => {
+  const {thread} = await import("/static/js/state.js");
+  return thread.value.messages.value.map(({content}) => content.value);
+}"""
+LABELS: Final = MappingProxyType({"first-name": "Ada", "last-name": "Lovelace"})
+
+
+class RunningHub(Protocol):
+    """What these tests need of the hub: a process behind an address, which can be killed and started again."""
+
+    url: str
+
+    def kill(self) -> None: ...
+    def start(self) -> None: ...
+
+
+class Visit:
+    """One person in one browser context, with everything that went wrong on the way."""
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.url = url
+        self.context = context
+        self.faults: list[str] = []
+        self.email = f"reader{next(self._numbers)}.{secrets.token_hex(4)}@example.com"
+        self.page: Page = self.tab()
+
+    def tab(self) -> Page:
+        page = self.context.new_page()
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.faults.append(f"uncaught: {error}"))
+        return page
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not message.text.startswith(EXPECTED):
+            self.faults.append(f"{message.type}: {message.text}")
+
+    def mark(self, name: str) -> Locator:
+        return self.page.locator(f'[data-test="{name}"]')
+
+    def sign_up(self) -> None:
+        self.page.goto(self.url)
+        self.mark("switch-form").click()
+        for mark, value in (*LABELS.items(), ("email", self.email), ("password", PASSWORD)):
+            self.mark(mark).fill(value)
+        self.mark("submit").click()
+        expect(self.mark("composer")).to_be_visible()
+        expect(self.mark("balance")).not_to_be_empty()
+
+    def ask(self, question: str) -> Locator:
+        """Sends by Enter and gives the answer that begins."""
+        before = self.answers.count()
+        self.mark("composer").fill(question)
+        self.mark("composer").press("Enter")
+        expect(self.answers).to_have_count(before + 1)
+        return self.answers.nth(before)
+
+    @property
+    def answers(self) -> Locator:
+        return self.page.locator('[data-test="message"][data-role="assistant"]')
+
+    def balance(self) -> float:
+        return float(self.mark("balance").inner_text().replace(",", ""))
+
+    def stored(self) -> list[dict[str, Any]]:
+        """The open conversation's messages as the hub has them."""
+        conversation = self.page.url.rpartition("#/c/")[2]
+        messages: list[dict[str, Any]] = self.page.evaluate(STORED_JS, conversation)
+        return messages
+
+    def raw(self) -> list[str]:
+        """The Markdown of each turn as the page holds it."""
+        turns: list[str] = self.page.evaluate(RAW_JS)
+        return turns
+
+
+Visitor = Callable[..., Visit]
+
+
+def text_of(answer: Locator) -> Locator:
+    return answer.locator('[data-test="content"]')
+
+
+def words_in(answer: Locator, least: int) -> int:
+    """Waits until the answer has this many words, and says how many it has by then."""
+    handle = text_of(answer)
+    expect(handle).to_be_visible()
+    words: int = handle.evaluate(
+        """(node, least) => new Promise((resolve) => {
+          const look = () => {
+            const words = node.isConnected ? node.innerText.split(/\\s+/).length : 0;
+            if (words >= least) resolve(words); else requestAnimationFrame(look);
+          };
+          look();
+        })""",
+        least,
+    )
+    return words
+
+
+def expect_status(answer: Locator, status: str, seconds: float = 30) -> None:
+    expect(answer).to_have_attribute("data-status", status, timeout=seconds * 1000)

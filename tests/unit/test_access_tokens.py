@@ -132,7 +132,7 @@ BAD: dict[str, Any] = {
     "bytes": _signed().encode(),
     "a dict": {"$gt": ""},
 }
-BAD |= {f"without {name}": _signed(**{name: ...}) for name in _claims()}
+BAD |= {f"without {name}": _signed(None, **{name: ...}) for name in _claims()}
 
 
 @pytest.mark.parametrize("token", BAD.values(), ids=BAD.keys())

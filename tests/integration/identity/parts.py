@@ -1,7 +1,7 @@
 """What the tests of identity share: one process's part of the hub that knows identities, and short names for its use."""
 
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,9 +44,9 @@ class Hub:
 
 @asynccontextmanager
 async def open_hub(
-    database: Database, folder: Path, broker: MemoryBroker | None = None, **environ: str
+    database: Database, folder: Path, broker: MemoryBroker | None = None, environ: Mapping[str, str] | None = None
 ) -> AsyncIterator[Hub]:
-    configured = settings.load({"HUB_DATA_DIR": str(folder), **environ})
+    configured = settings.load({"HUB_DATA_DIR": str(folder), **(environ or {})})
     broker = broker or MemoryBroker()
     tasks = Tasks()
     ledger = Ledger(database, broker)

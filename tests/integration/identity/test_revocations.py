@@ -147,7 +147,7 @@ async def test_a_revocation_during_a_read_is_not_forgotten(hub: Hub, monkeypatch
     """The read took place before, its answer comes after: what it says must not be cached."""
     result = await hub.identities.register(registration())
     real = users.by_id
-    revoked = []
+    revoked: list[str] = []
 
     async def late(database: Database, user_id: str) -> Any:
         found = await real(database, user_id)

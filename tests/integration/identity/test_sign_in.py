@@ -83,7 +83,7 @@ async def test_another_accounts_device_opens_no_door(hub: Hub) -> None:
 @pytest.mark.gen_test
 async def test_a_flood_of_logins_is_bounded(database: Database, tmp_path: Path) -> None:
     """E11, small: what cannot wait is told so, the rest is answered."""
-    async with open_hub(database, tmp_path, HUB_RATE_LIMITS="off") as hub:
+    async with open_hub(database, tmp_path, environ={"HUB_RATE_LIMITS": "off"}) as hub:
         await hub.identities.register(registration())
         tries = [hub.identities.login("user@example.com", "a wrong password", HERE) for _ in range(200)]
         codes = await asyncio.gather(*(code_of(one) for one in tries))

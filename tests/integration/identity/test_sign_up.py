@@ -43,7 +43,7 @@ async def test_a_sign_up_makes_everything(hub: Hub) -> None:
 
 @pytest.mark.gen_test
 async def test_without_welcome_credits_there_is_no_entry(database: Database, tmp_path: Path) -> None:
-    async with open_hub(database, tmp_path, HUB_SIGNUP_CREDITS="0") as hub:
+    async with open_hub(database, tmp_path, environ={"HUB_SIGNUP_CREDITS": "0"}) as hub:
         user = (await hub.identities.register(registration())).user
         assert await wallets.entries(database, user["_id"], "credit", skip=0, limit=10) == ([], 0)
         wallet = await wallets.wallet(database, user["_id"])
@@ -122,7 +122,7 @@ async def _seed(hub: Hub) -> None:
 
 @pytest.mark.gen_test
 async def test_the_configured_administrator_is_made_once(database: Database, tmp_path: Path) -> None:
-    async with open_hub(database, tmp_path, **ADMIN) as hub:
+    async with open_hub(database, tmp_path, environ=ADMIN) as hub:
         await asyncio.gather(_seed(hub), _seed(hub))
         await _seed(hub)
         result = await hub.identities.login("admin@example.com", ADMIN["HUB_ADMIN_PASSWORD"], HERE)
@@ -132,7 +132,7 @@ async def test_the_configured_administrator_is_made_once(database: Database, tmp
 
 @pytest.mark.gen_test
 async def test_a_stranger_at_the_administrators_address_stays_a_user(database: Database, tmp_path: Path) -> None:
-    async with open_hub(database, tmp_path, **ADMIN) as hub:
+    async with open_hub(database, tmp_path, environ=ADMIN) as hub:
         stranger = await hub.identities.register(registration("admin@example.com"))
         await _seed(hub)
         assert (await hub.identities.resolve(bearer(stranger))).role == "user"

@@ -1,0 +1,1 @@
+"""Benchmarks: what the hub costs, against a really running hub. See docs/performance.md."""

@@ -1,0 +1,33 @@
+"""`make bench`: what the hub costs, a table a section; `make bench ARGS="ledger chunks"` runs these only."""
+
+import argparse
+import sys
+import time
+
+import structlog
+import uvloop
+
+from bench import ledger, report
+
+SECTIONS = {
+    "ledger": ledger.measure,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="section", help=f"any of: {', '.join(SECTIONS)} (default: all)")
+    chosen = parser.parse_args().sections or list(SECTIONS)
+    if unknown := [name for name in chosen if name not in SECTIONS]:
+        parser.error(f"there is no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))  # errors only: no lines in the tables
+    print(report.machine())
+    for name in chosen:
+        started = time.monotonic()
+        figures = uvloop.run(SECTIONS[name]())
+        print(f"\n## {name} ({time.monotonic() - started:.0f} s)\n\n{report.table(figures)}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,6 +9,7 @@ from typing import Final
 BODY_BYTES_MAX: Final = 1 << 20
 COMPLETION_BODY_BYTES_MAX: Final = 16 << 20  # completions carry images
 HEADER_BYTES_MAX: Final = 16_384
+CONNECTION_BUFFER_BYTES_MAX: Final = 4 << 20
 IDLE_CONNECTION_SECONDS: Final = 30
 BODY_SECONDS_MAX: Final = 30
 JSON_DEPTH_MAX: Final = 32
@@ -87,6 +88,8 @@ EMBEDDED_STEADY_SECONDS: Final = 60.0  # having run this long, its next end is a
 
 # --- chat ---------------------------------------------------------------------------------------------------
 MESSAGES_PER_REQUEST_MAX: Final = 1_000
+MAX_TOKENS_MAX: Final = 10_000_000  # far above any model's limit, which is checked once the model is known
+STOPS_MAX: Final = 4
 MESSAGE_CHARS_MAX: Final = 1_000_000
 FIRST_LEASE_TOKENS: Final = 256
 LEASE_TOKENS_MAX: Final = 4_096  # leases double up to this, so that a fast stream commits seldom
@@ -95,6 +98,7 @@ CHECKPOINT_SECONDS: Final = 2.0
 GENERATION_SECONDS_MAX: Final = 600
 HOLD_SECONDS: Final = 900  # longer than any generation: only a dead owner's hold expires
 DISCONNECT_GRACE_SECONDS: Final = 15.0
+SSE_HEARTBEAT_SECONDS: Final = 15.0
 STREAM_REPLAY_SECONDS: Final = 3_600
 STREAM_MEMORY_BYTES_MAX: Final = 64 << 20  # finished streams kept for replay; older ones are read from the database
 STREAMS_RUNNING_MAX: Final = 2_000

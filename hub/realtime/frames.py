@@ -85,7 +85,11 @@ def usage_view(usage: Usage) -> Json:
 
 
 def outcome_frame(stream: Stream, outcome: Outcome) -> bytes:
-    """The last frame of a stream: `chat.completed` or `chat.failed`."""
+    return frame(outcome_view(stream, outcome))
+
+
+def outcome_view(stream: Stream, outcome: Outcome) -> Json:
+    """The last push of a stream: `chat.completed` or `chat.failed`."""
     head: Json = {"type": "chat.completed", "stream_id": stream.id, "offset": stream.offset}
     head["message_id"] = stream.message
     if outcome.error is not None:
@@ -97,7 +101,7 @@ def outcome_frame(stream: Stream, outcome: Outcome) -> bytes:
         head["detail"] = outcome.detail
     head["usage"] = usage_view(outcome.usage)
     head["receipt"] = receipt_view(outcome.receipt, outcome.usage_source)
-    return frame(head)
+    return head
 
 
 class DeltaEncoder:
@@ -110,6 +114,10 @@ class DeltaEncoder:
 
     def encode(self, offset: int, content: str, cost_micro: int, extra: Json | None) -> bytes:
         """`offset` counts the deltas up to and with this one; `cost_micro` is what the stream has spent so far."""
+        return text_frame(self.payload(offset, content, cost_micro, extra))
+
+    def payload(self, offset: int, content: str, cost_micro: int, extra: Json | None) -> bytes:
+        """The frame's JSON alone, for other transports."""
         tail = b"}" if extra is None else b',"extra":' + orjson.dumps(extra) + b"}"
         cost = repr(credits_number(cost_micro)).encode()
-        return text_frame(b'%b%d,"content":%b,"cost":%b%b' % (self._head, offset, orjson.dumps(content), cost, tail))
+        return b'%b%d,"content":%b,"cost":%b%b' % (self._head, offset, orjson.dumps(content), cost, tail)

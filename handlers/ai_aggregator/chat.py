@@ -1,0 +1,103 @@
+"""`POST /v1/chat/completions`: OpenAI's form, as one answer or as server-sent events."""
+
+from typing import Any, Final
+
+from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_schema
+
+from config import limits
+from handlers.access import scope
+from handlers.ai_aggregator.openai_views import ChunkEncoder, completion_view
+from handlers.base import ApiHandler
+from handlers.chat_headers import key_of, on_disconnect
+from handlers.fields import Flag, Integer, Number, Strict, Text, load
+from handlers.messages_field import Messages
+from handlers.routing import Route
+from handlers.sse import StreamHandler, outcome_of, relay, stream_headers
+from hub.chat import ChatRequest
+
+# What a caller may not slip in beside the fields that pass through to the provider.
+_REFUSED: Final = frozenset(
+    {"role", "is_admin", "credits", "balance", "user_id", "_id", "email_verified", "plan", "tier", "cost"}
+)
+_OURS: Final = ("model", "messages", "max_tokens", "max_completion_tokens", "stream", "stream_options", "n")
+
+
+class StreamOptions(Schema):
+    """`include_usage` is ours to honour; what else OpenAI may add is not refused."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    include_usage = Flag(load_default=False)
+
+
+class Stops(Strict):
+    """A text or up to four of them, or null."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        stops = value if isinstance(value, list) else [value]
+        if not 0 < len(stops) <= limits.STOPS_MAX or not all(isinstance(stop, str) and stop for stop in stops):
+            raise ValidationError(f"must be a string or a list of 1 to {limits.STOPS_MAX} strings")
+        return value
+
+
+class CompletionInput(Schema):
+    """OpenAI's request. Unknown fields pass through to the provider, save those that would mean something to us."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    model = Text(low=1, high=100, required=True)
+    messages = Messages(plain=False, required=True)
+    max_tokens = Integer(low=1, high=limits.MAX_TOKENS_MAX, allow_none=True)
+    max_completion_tokens = Integer(low=1, high=limits.MAX_TOKENS_MAX, allow_none=True)
+    temperature = Number(low=0, high=2, allow_none=True)
+    top_p = Number(low=0, high=1, allow_none=True)
+    n = Integer(low=1, high=1, allow_none=True)
+    stop = Stops(allow_none=True)
+    stream = Flag(load_default=False, allow_none=True)
+    stream_options = fields.Nested(StreamOptions, allow_none=True)
+
+    @validates_schema(pass_original=True)
+    def _no_foreign_fields(self, data: Any, original: Any, **kwargs: Any) -> None:
+        refused = _REFUSED & set(original)
+        if refused:
+            raise ValidationError({name: ["unknown field"] for name in sorted(refused)})
+
+
+_INPUT: Final = CompletionInput()
+
+
+class ChatCompletionsHandler(StreamHandler, ApiHandler):
+    """Completions for programs; billed to the caller's wallet."""
+
+    body_bytes_max = limits.COMPLETION_BODY_BYTES_MAX
+
+    @scope("ai:write")
+    async def post(self) -> None:
+        body = self.json_body()
+        data = load(_INPUT, body)
+        streamed = bool(data.get("stream"))
+        request = ChatRequest(
+            model=data["model"],
+            api="ai_aggregator",
+            messages=data["messages"],
+            max_tokens=data.get("max_completion_tokens") or data.get("max_tokens"),
+            parameters={name: value for name, value in data.items() if name not in _OURS and value is not None},
+            streamed=streamed,
+            on_disconnect=on_disconnect(self),
+            idempotency=key_of(self, body),
+        )
+        started = await self.services.chat.start(self.caller, request)
+        stream = started.stream
+        stream_headers(self, stream, repeated=started.repeated)
+        if streamed:
+            options = data.get("stream_options") or {}
+            include_usage = bool(options.get("include_usage"))
+            encoder = ChunkEncoder(stream, include_usage=include_usage, request_id=self.request_id)
+            await relay(self, self.services.chat, stream, encoder)
+        elif (outcome := await outcome_of(self, self.services.chat, stream)) is not None:
+            self.send(completion_view(stream, outcome))
+
+
+ROUTES = (Route("/v1/chat/completions", ChatCompletionsHandler, ("ai_aggregator",)),)

@@ -36,6 +36,8 @@ class Access:
 
     def check(self, identity: Identity) -> None:
         """Raises `HubError` FORBIDDEN."""
+        if (identity.kind == "service") != (self.kind == "service"):
+            raise HubError(Code.FORBIDDEN, "This is for services" if self.kind == "service" else "This is for users")
         if self.kind == "admin" and (identity.role != "admin" or identity.kind == "key"):
             raise HubError(Code.FORBIDDEN, "Only an administrator may do this")
         if self.permission and identity.permissions is not None and self.permission not in identity.permissions:

@@ -28,39 +28,39 @@ class Counters(Protocol):
 
 
 class MemoryCounters:
-    """Windows by key, the oldest first, within a bound of entries."""
+    """Windows by length and key, those that end first at the front, each length within a bound of entries."""
 
     def __init__(self) -> None:
-        self._windows: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._by_seconds: dict[int, OrderedDict[str, tuple[int, float]]] = {}
 
     async def hit(self, key: str, limit: Limit, cost: int) -> tuple[int, float]:
         return self.count(key, limit, cost, time.time())
 
     def count(self, key: str, limit: Limit, cost: int, moment: float) -> tuple[int, float]:
-        used, end = self._windows.get(key, (0, 0.0))
+        windows = self._by_seconds.setdefault(limit.seconds, OrderedDict())
+        used, end = windows.get(key, (0, 0.0))
         if end <= moment:
             used, end = 0, moment + limit.seconds
-            self._windows.pop(key, None)  # a new window goes to the end of the order
+            windows.pop(key, None)  # a new window goes to the end of the order
         used = min(used + cost, limit.amount + 1)
         if cost:
-            self._windows[key] = (used, end)
-            self._forget(moment)
+            windows[key] = (used, end)
+            _forget(windows, moment)
         return used, end
 
-    def _forget(self, moment: float) -> None:
-        """Two at each hit, so that ended windows go faster than new ones come; under a flood the oldest go early."""
-        for _ in range(2):
-            key = next(iter(self._windows))
-            if self._windows[key][1] > moment and len(self._windows) <= limits.RATE_LIMIT_ENTRIES:
-                return
-            del self._windows[key]
-            if not self._windows:
-                return
+
+def _forget(windows: OrderedDict[str, tuple[int, float]], moment: float) -> None:
+    """Two at each hit, so that ended windows go faster than new ones come; under a flood the oldest go early."""
+    for _ in range(2):
+        key = next(iter(windows))
+        if len(windows) == 1 or (windows[key][1] > moment and len(windows) <= limits.RATE_LIMIT_ENTRIES):
+            return
+        del windows[key]
 
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """What one request came to. `reset` is the window's end in epoch seconds; `by_user` is False where the address counts."""
+    """What one request came to. `reset` is the window's end in epoch seconds; `by_user` is false for an address."""
 
     limit: int
     remaining: int

@@ -1,0 +1,58 @@
+"""GET /v1/models: the documented list and OpenAI's, in one answer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.catalogue import PICO_PER_CREDIT, AiModel
+from handlers.access import scope
+from handlers.base import ApiHandler
+from handlers.routing import Route
+from hub.errors import Code, HubError
+from hub.providers.registry import Providers
+
+_CREATED = 0  # OpenAI's field; the catalogue does not know when a company made its model
+
+
+class Models(ApiHandler):
+    @scope("ai:read")
+    def get(self) -> None:
+        self.answer(models_view(self.services.catalogue, self.services.providers))
+
+
+class Model(ApiHandler):
+    @scope("ai:read")
+    def get(self, model_id: str) -> None:
+        model = self.services.catalogue.get(model_id)
+        if model is None:
+            raise HubError(Code.MODEL_NOT_FOUND, f"The model {model_id[:100]!r} does not exist")
+        self.answer({**model_view(model, self.services.providers), **openai_view(model)})
+
+
+def models_view(catalogue: Mapping[str, AiModel], providers: Providers) -> dict[str, Any]:
+    return {
+        "models": [model_view(model, providers) for model in catalogue.values()],
+        "object": "list",
+        "data": [openai_view(model) for model in catalogue.values()],
+    }
+
+
+def model_view(model: AiModel, providers: Providers) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "name": model.name,
+        "provider": model.provider_label,
+        "status": "available" if providers.available(model) else "unavailable",
+        "costPerToken": model.input_price / PICO_PER_CREDIT,
+        "maxTokens": model.output_tokens_max,
+        "sandbox": providers.is_sandbox(model),
+    }
+
+
+def openai_view(model: AiModel) -> dict[str, Any]:
+    return {"id": model.id, "object": "model", "created": _CREATED, "owned_by": model.provider}
+
+
+ROUTES = [
+    Route("/v1/models", Models, ("ai_aggregator",)),
+    Route("/v1/models/(.+)", Model, ("ai_aggregator",)),
+]

@@ -1,0 +1,122 @@
+"""The application: every route of every API, checked at start-up, and the server with its bounds.
+
+connection -> HubApplication -> literal paths | patterns | NotFound
+                    +-- a body announced too large -> TooLarge
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from tornado import httputil
+from tornado.httpserver import HTTPServer
+from tornado.web import Application, RequestHandler
+
+from config import limits
+from handlers import health, logs, pages, streams, websocket
+from handlers.access import unmarked
+from handlers.ai_aggregator import models as aggregator_models
+from handlers.base import ApiHandler
+from handlers.fallbacks import NotFound, TooLarge
+from handlers.routing import Route, RoutesError, check_overlaps, literal
+from handlers.shared import auth as shared_auth
+from handlers.shared import credits as shared_credits
+from handlers.smart_ai_hub import auth, mcp_models, users
+from hub.services import Services
+
+STATIC_FOLDER: Final = Path(__file__).parent.parent / "static"
+
+ROUTES: Final[Sequence[Route]] = (
+    *shared_auth.ROUTES,
+    *shared_credits.ROUTES,
+    *auth.ROUTES,
+    *users.ROUTES,
+    *mcp_models.ROUTES,
+    *aggregator_models.ROUTES,
+    *streams.ROUTES,
+    *health.ROUTES,
+)
+
+
+class HubApplication(Application):
+    """Tornado's application with the services, a faster way to literal paths, and a bound on each handler's body."""
+
+    def __init__(self, services: Services, routes: Sequence[Route]) -> None:
+        self.services = services
+        self.metrics = services.metrics
+        self.draining = False  # from SIGTERM on: /readyz then sends new work elsewhere
+        self._literal = literal(routes)
+        patterns: list[Any] = [route.rule() for route in routes if not route.is_literal]
+        super().__init__(
+            [*patterns, *websocket.routes(services)],
+            default_handler_class=NotFound,
+            public_url=services.settings.public_url,
+            log_function=logs.log_request,
+            static_hash_cache=services.settings.production,
+        )
+
+    def find_handler(self, request: httputil.HTTPServerRequest, **kwargs: Any) -> Any:
+        route = self._literal.get(request.path)
+        if route is None:
+            return super().find_handler(request, **kwargs)
+        return self.get_handler_delegate(request, route.handler, route.kwargs)
+
+    def get_handler_delegate(
+        self,
+        request: httputil.HTTPServerRequest,
+        target_class: type[RequestHandler],
+        target_kwargs: dict[str, Any] | None = None,
+        path_args: list[bytes] | None = None,
+        path_kwargs: dict[str, bytes] | None = None,
+    ) -> Any:
+        """Bound the body before it is read: an announced one is refused in the dialect, a chunked one is cut off."""
+        most = getattr(target_class, "body_bytes_max", limits.BODY_BYTES_MAX)
+        length = request.headers.get("Content-Length", "")
+        if length.isdigit() and length.isascii() and int(length[:19]) > most:
+            kwargs = target_kwargs if issubclass(target_class, ApiHandler) else {"apis": ("smart_ai_hub",)}
+            return super().get_handler_delegate(request, TooLarge, kwargs, path_args, path_kwargs)
+        request.connection.set_max_body_size(most)  # type: ignore[union-attr] # HTTP/1 is all there is
+        return super().get_handler_delegate(request, target_class, target_kwargs, path_args, path_kwargs)
+
+
+def make_application(services: Services, static_folder: Path = STATIC_FOLDER) -> HubApplication:
+    """Join the routes. Raises `RoutesError` for an overlap, a method without an access mark, or an unknown limit class."""
+    routes = (*ROUTES, *pages.routes(static_folder))
+    check_overlaps(routes)
+    sockets = [route[1] for route in websocket.routes(services)]
+    _check_marks([*(route.handler for route in routes), *sockets])
+    _check_limit_classes(services, routes)
+    return HubApplication(services, routes)
+
+
+def _check_marks(handlers: Iterable[type[RequestHandler]]) -> None:
+    for handler in handlers:
+        if methods := unmarked(handler):
+            raise RoutesError(f"{handler.__module__}.{handler.__name__}: {', '.join(methods)} without an access mark")
+
+
+def _check_limit_classes(services: Services, routes: Sequence[Route]) -> None:
+    for route in routes:
+        for api in route.apis:
+            try:
+                services.plans.limits_for(api, route.limit_class, services.plans.tiers[0], False)
+            except KeyError:
+                raise RoutesError(f"{route.pattern}: {api} has no limits of the class {route.limit_class}") from None
+
+
+def make_server(application: Application) -> HTTPServer:
+    """A server with a bound on everything it reads. Bodies have each handler's own bound below the largest one."""
+    return HTTPServer(
+        application,
+        max_body_size=limits.COMPLETION_BODY_BYTES_MAX,
+        max_buffer_size=limits.CONNECTION_BUFFER_BYTES_MAX,
+        max_header_size=limits.HEADER_BYTES_MAX,
+        idle_connection_timeout=limits.IDLE_CONNECTION_SECONDS,
+        body_timeout=limits.BODY_SECONDS_MAX,
+        decompress_request=False,
+        xheaders=False,
+    )
+
+
+_no_multipart = httputil.ParseMultipartConfig(enabled=False)
+httputil.set_parse_body_config(httputil.ParseBodyConfig(multipart=_no_multipart))  # uploads are streamed, never parsed

@@ -1,0 +1,264 @@
+"""The base of every API handler: what happens to a request before and after its method, the same for all four APIs.
+
+    initialize: request id, dialect    prepare: credential -> origin -> rate limit -> access    method    answer or error
+
+It knows no resource. Every failure ends in `write_error`, which says it in the caller's dialect.
+"""
+
+import math
+import re
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+
+import orjson
+import structlog
+from marshmallow import Schema
+from tornado.web import RequestHandler
+
+from config import limits
+from handlers import addressing, fields
+from handlers.access import Access, access_of, methods_of, public
+from handlers.cookies import set_cookie
+from handlers.credentials import address_of, check_cookie_origin, credential_of, media_type
+from handlers.dialects import DIALECTS, SMART_AI_HUB, Dialect, Json, Page
+from handlers.failures import as_hub_error, is_worth_a_log, of_status
+from hub import json_input
+from hub.errors import Code, HubError, invalid
+from hub.identity_cache import Credential, Identity
+from hub.services import Services
+from models.ids import new_id
+
+if TYPE_CHECKING:
+    from handlers.application import HubApplication
+
+log = structlog.get_logger(__name__)
+
+_REQUEST_ID: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{limits.REQUEST_ID_CHARS_MAX}}}")
+_HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9, -]{1,1000}")
+_EXPOSED: Final = (
+    "X-Request-ID, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Endpoint, "
+    "X-RateLimit-Identifier, Retry-After, X-Hub-Stream-Id, X-Hub-Stream-Epoch, X-Hub-Sandbox, Idempotency-Hit, "
+    "X-Should-Retry"
+)
+_FIXED_HEADERS: Final = (
+    ("Content-Type", "application/json"),
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+)
+_IN_QUERY_PREFIX: Final = "/v1/"
+
+
+class ApiHandler(RequestHandler):
+    """A resource of one or several APIs. Methods find `services`, `dialect`, `identity`, `request_id` and `address`."""
+
+    body_bytes_max: ClassVar[int] = limits.BODY_BYTES_MAX
+    dialect: Dialect = SMART_AI_HUB
+    identity: Identity | None = None
+    credential: Credential | None = None
+    _kept: dict[str, str] | None = None
+
+    def initialize(self, apis: Sequence[str], limit_class: str = "general", counted: bool = True) -> None:
+        self.hub = cast("HubApplication", self.application)
+        self.services: Services = self.hub.services
+        self.address = address_of(self.request)
+        self._limit_class = limit_class
+        self._counted = counted
+        self._access = access_of(type(self), self.request.method or "")
+        if self._access is not None and self._access.kind not in ("public", "service"):
+            self.credential = credential_of(self.request, in_query=self.request.path.startswith(_IN_QUERY_PREFIX))
+        self.dialect = self._dialect(apis)
+        self._begin_answer()
+
+    def _dialect(self, apis: Sequence[str]) -> Dialect:
+        if len(apis) == 1:
+            return DIALECTS[apis[0]]
+        by_cookie = self.credential is not None and self.credential.kind == "cookie"
+        return addressing.of_shared(apis, self.request.host, by_cookie, self.services.settings.api_hosts)
+
+    # --- headers -------------------------------------------------------------------------------------------
+
+    def set_default_headers(self) -> None:
+        """Tornado clears all headers before it answers an error; those that every answer has are set anew."""
+        self.clear_header("Server")
+        for name, value in _FIXED_HEADERS:
+            self._headers[name] = value
+        for name, value in (self._kept or {}).items():
+            self._headers[name] = value
+
+    def keep_header(self, name: str, value: str) -> None:
+        """Set a header that error answers have too."""
+        self._kept = {**(self._kept or {}), name: value}
+        self._headers[name] = value
+
+    def _begin_answer(self) -> None:
+        given = self.request.headers.get("X-Request-ID")
+        self.request_id = given if given and _REQUEST_ID.fullmatch(given) else new_id("req")
+        self.keep_header("X-Request-ID", self.request_id)
+        origin = self.request.headers.get("Origin")
+        if origin is None:
+            return
+        if origin in self.services.settings.allowed_origins:
+            self.keep_header("Access-Control-Allow-Origin", origin)
+            self.keep_header("Access-Control-Allow-Credentials", "true")
+        else:
+            self.keep_header("Access-Control-Allow-Origin", "*")
+        self.keep_header("Vary", "Origin")
+        self.keep_header("Access-Control-Expose-Headers", _EXPOSED)
+
+    @public
+    def options(self, *args: str, **kwargs: str) -> None:
+        """A preflight. Which origin may use which credential is decided when the request itself comes."""
+        self.set_header("Access-Control-Allow-Methods", ", ".join(methods_of(type(self))))
+        asked = self.request.headers.get("Access-Control-Request-Headers", "")
+        if _HEADER_NAMES.fullmatch(asked):
+            self.set_header("Access-Control-Allow-Headers", asked)
+        self.set_header("Access-Control-Max-Age", "600")
+        self.finish(b"{}")
+
+    def compute_etag(self) -> str | None:
+        return None
+
+    # --- before the method ---------------------------------------------------------------------------------
+
+    async def prepare(self) -> None:
+        if self.request.method == "OPTIONS":
+            return
+        access = self._access
+        if access is None:
+            self.keep_header("Allow", ", ".join(methods_of(type(self))))
+            raise of_status(405)
+        refusal = await self._identify(access)
+        await self._count()
+        if refusal is not None:
+            raise refusal
+        if self.identity is not None:
+            access.check(self.identity)
+        if "Content-Encoding" in self.request.headers:
+            raise HubError(Code.MALFORMED, "Compressed bodies are not accepted")
+
+    async def _identify(self, access: Access) -> HubError | None:
+        """Find out who is asking; a refusal is returned, so that a stranger's tries are counted before it is told."""
+        if access.kind == "public":
+            return None
+        if access.kind == "service":
+            token = self.request.headers.get("X-Service-Token")
+            self.credential = Credential("bearer", token) if token else credential_of(self.request)
+        if self.credential is None:
+            return HubError(Code.UNAUTHENTICATED, "Authentication is required")
+        try:
+            if self.credential.kind == "cookie":
+                check_cookie_origin(self.request, self.services.settings.allowed_origins)
+            self.identity = await self.services.identities.resolve(self.credential)
+        except HubError as error:
+            return error
+        return None
+
+    async def _count(self) -> None:
+        """Count against the rate limit, tell it in headers, and refuse what is too much."""
+        api, limit_class = self.dialect.name, self._limit_class
+        if self._is_our_page():
+            api, limit_class = SMART_AI_HUB.name, "general"
+        limited = await self.services.rate_limits.hit(
+            api, limit_class, self.identity, self.address, counted=self._counted
+        )
+        for name, value in self.dialect.limit_headers(limited, limit_class).items():
+            self.keep_header(name, value)
+        limited.check()
+
+    def _is_our_page(self) -> bool:
+        """A page that may use the cookie is not held to the AI Assistant's plan, whose form its answers have."""
+        if self.credential is None or self.credential.kind != "cookie" or self.dialect.name != "ai_assistant":
+            return False
+        headers = self.request.headers
+        return headers.get("Sec-Fetch-Site") == "same-origin" or (
+            headers.get("Origin") in self.services.settings.allowed_origins
+        )
+
+    # --- what the method reads -----------------------------------------------------------------------------
+
+    @property
+    def caller(self) -> Identity:
+        """Who is asking, in methods that are not public."""
+        assert self.identity is not None, "a public method has no caller"
+        return self.identity
+
+    def json_body(self) -> Any:
+        """The body, parsed strictly. Raises `HubError` MALFORMED or TOO_LARGE."""
+        content_type = self.request.headers.get("Content-Type")
+        if content_type is None or media_type(content_type) != "application/json":
+            raise HubError(Code.MALFORMED, "The body must be JSON, with Content-Type: application/json")
+        return json_input.loads(self.request.body, self.body_bytes_max)
+
+    def load(self, schema: Schema) -> dict[str, Any]:
+        """The body by its schema. Raises `HubError` MALFORMED, TOO_LARGE or INVALID with every failure."""
+        return fields.load(schema, self.json_body())
+
+    def query(self, name: str) -> str | None:
+        """One query parameter. Raises `HubError` INVALID when it comes twice or is longer than any of ours."""
+        values = self.request.query_arguments.get(name)
+        if not values:
+            return None
+        if len(values) > 1 or len(values[0]) > limits.NAME_CHARS_MAX:
+            raise invalid(name, "must be given once, and briefly")
+        try:
+            return values[0].decode("utf-8")
+        except UnicodeDecodeError:
+            raise invalid(name, "must be UTF-8") from None
+
+    def query_integer(self, name: str, default: int, low: int, high: int) -> int:
+        text = self.query(name)
+        if text is None:
+            return default
+        if not text.isascii() or not text.isdigit() or len(text) > limits.JSON_INTEGER_DIGITS_MAX or int(text) < low:
+            raise invalid(name, f"must be a whole number from {low}", text)
+        return min(int(text), high)
+
+    def page_window(self) -> tuple[int, int]:
+        """`(limit, offset)` as the dialect lets a page be asked for; a limit beyond the largest page is that page."""
+        limit = self.query_integer("limit", self.dialect.page_size, 1, limits.PAGE_SIZE_MAX)
+        if self.dialect.paging == "offset":
+            return limit, self.query_integer("offset", 0, 0, limits.PAGE_NUMBER_MAX * limits.PAGE_SIZE_MAX)
+        return limit, (self.query_integer("page", 1, 1, limits.PAGE_NUMBER_MAX) - 1) * limit
+
+    def renew_cookie(self) -> None:
+        """Let the browser keep the cookie that it came with for another week, as the login itself does."""
+        if self.credential is not None and self.credential.kind == "cookie":
+            set_cookie(self, self.credential.value)
+
+    # --- answers -------------------------------------------------------------------------------------------
+
+    def answer(
+        self, data: Any = None, *, status: int = 200, message: str | None = None, extra: Json | None = None
+    ) -> Awaitable[None]:
+        """Answer in the dialect's envelope; `extra` are further fields beside it."""
+        return self.send({**self.dialect.success(data, message, self.request_id), **(extra or {})}, status)
+
+    def answer_page(self, name: str, items: Sequence[Any], page: Page) -> Awaitable[None]:
+        return self.send(self.dialect.page(name, items, page, self.request_id), 200)
+
+    def send(self, body: Any, status: int = 200) -> Awaitable[None]:
+        """Answer with exactly this body."""
+        self.set_status(status)
+        return self.finish(orjson.dumps(body))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        raised = kwargs.get("exc_info")
+        self.answer_error(as_hub_error(raised[1]) if raised else of_status(status_code))
+
+    def answer_error(self, error: HubError) -> None:
+        """Say a failure in the dialect."""
+        status, code = self.dialect.codes[error.code]
+        if error.retry_after_seconds is not None:
+            self.set_header("Retry-After", str(max(1, math.ceil(error.retry_after_seconds))))
+        if error.code is Code.INSUFFICIENT_CREDITS:
+            self.set_header("X-Should-Retry", "false")
+        if status == 401:
+            self.set_header("WWW-Authenticate", "Bearer")
+        self.send(self.dialect.error(error, code, self.request_id), status)
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        """Only what nobody foresaw: every other failure is in the access log by its status."""
+        if is_worth_a_log(value):
+            log.error("request failed", request_id=self.request_id, path=self.request.path, exc_info=(typ, value, tb))

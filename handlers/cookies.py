@@ -1,0 +1,31 @@
+"""The one cookie of this hub: HttpOnly, SameSite=Strict, for the whole site, Secure on HTTPS, sliding for a week."""
+
+from tornado.web import RequestHandler
+
+from config import limits
+from handlers.credentials import COOKIE
+
+
+def set_cookie(handler: RequestHandler, value: str | None) -> None:
+    """Give or renew it; None changes nothing."""
+    if value is None:
+        return
+    handler.set_cookie(
+        COOKIE,
+        value,
+        path="/",
+        max_age=limits.LOGIN_SECONDS,
+        httponly=True,
+        samesite="Strict",
+        secure=is_secure(handler),
+    )
+
+
+def clear_cookie(handler: RequestHandler) -> None:
+    handler.set_cookie(COOKIE, "", path="/", max_age=0, httponly=True, samesite="Strict", secure=is_secure(handler))
+
+
+def is_secure(handler: RequestHandler) -> bool:
+    """Behind a proxy that ends TLS our own protocol is HTTP; the public address tells."""
+    public_url: str = handler.application.settings["public_url"]
+    return handler.request.protocol == "https" or public_url.startswith("https:")

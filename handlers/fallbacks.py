@@ -1,0 +1,60 @@
+"""What answers when no handler does: unknown paths, and bodies that are too large to be read at all."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tornado.http1connection import HTTP1Connection
+from tornado.web import stream_request_body
+
+from config import limits
+from handlers import addressing
+from handlers.access import public
+from handlers.base import ApiHandler
+from handlers.dialects import Dialect
+from handlers.failures import of_status
+from hub.errors import Code, HubError
+
+
+class NotFound(ApiHandler):
+    """Every path that nobody has, in the dialect of who is asking; not counted, for nothing was done."""
+
+    def initialize(self, apis: Sequence[str] = (), limit_class: str = "general", counted: bool = False) -> None:
+        super().initialize(apis, limit_class, counted)
+
+    def _dialect(self, apis: Sequence[str]) -> Dialect:
+        return addressing.of_unknown(self.request.path, self.request.host, self.services.settings.api_hosts)
+
+    @public
+    def get(self, *args: Any) -> None:
+        raise of_status(404)
+
+    head = post = put = patch = delete = get
+
+
+@stream_request_body
+class TooLarge(ApiHandler):
+    """Takes the place of a handler whose bound the announced body exceeds.
+
+    The body is read and dropped before the answer: were the connection closed over unread data, the kernel would throw
+    the answer away too. What is larger than that, too, is answered and cut off at once.
+    """
+
+    async def prepare(self) -> None:
+        if int(self.request.headers["Content-Length"]) > limits.BODY_DISCARDED_BYTES_MAX:
+            raise self._refusal()
+        self.request.connection.set_max_body_size(limits.BODY_DISCARDED_BYTES_MAX)  # type: ignore[union-attr] # HTTP/1
+
+    def data_received(self, chunk: bytes) -> None:
+        pass
+
+    @public
+    async def post(self, *args: Any, **kwargs: Any) -> None:
+        self.answer_error(self._refusal())
+        await self.flush()
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.request.connection.close()
+
+    get = head = put = patch = delete = post
+
+    def _refusal(self) -> HubError:
+        return HubError(Code.TOO_LARGE, "The body is larger than this address takes")

@@ -1,0 +1,47 @@
+"""Whether the hub lives, whether it takes work, and its figures: for load balancers and Prometheus."""
+
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from handlers.access import public
+from handlers.base import ApiHandler
+from handlers.routing import Route
+from hub.errors import Code, HubError
+from models.clock import now, timestamp
+
+HUB_VERSION: Final = "0.1.0"
+
+
+class Health(ApiHandler):
+    """Answers as long as the process does; says nothing of the database."""
+
+    @public
+    def get(self) -> None:
+        self.send({"status": "healthy", "version": HUB_VERSION, "timestamp": timestamp(now())})
+
+
+class Ready(ApiHandler):
+    """200 while new work is welcome, 503 while the database is away or the process is about to end."""
+
+    @public
+    def get(self) -> None:
+        if self.hub.draining or not self.services.database.up:
+            raise HubError(Code.UNAVAILABLE, "Not ready", retry_after_seconds=1)
+        self.answer({"status": "ready"})
+
+
+class Figures(ApiHandler):
+    """Prometheus' text form; the labels name no user."""
+
+    @public
+    def get(self) -> None:
+        self.set_header("Content-Type", CONTENT_TYPE_LATEST)
+        self.finish(self.services.metrics.exposition())
+
+
+ROUTES = [
+    Route("/api/health", Health, ("ai_assistant",), counted=False),
+    Route("/readyz", Ready, ("smart_ai_hub",), counted=False),
+    Route("/metrics", Figures, ("smart_ai_hub",), counted=False),
+]

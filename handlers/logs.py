@@ -1,0 +1,101 @@
+"""Logs: one line per request and per failure, without secrets; JSON in production, for people in development.
+
+Only the path of an address is ever written: a query may hold a credential. Control characters are escaped, so that one
+request stays one line whatever it is called.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+import orjson
+import structlog
+from tornado.web import RequestHandler
+
+_SECRETS: Final = re.compile(
+    r"(?i)(bearer\s+|[?&\"']?(?:token|api_key|password|secret|auth_token)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',;]+"
+    r"|whsec_[\w+/=-]+|\b[as]k_live_\w+|\beyJ[\w-]+\.[\w-]+\.[\w-]+"
+)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+access_log = structlog.get_logger("hub.access")
+_Event = MutableMapping[str, Any]
+
+
+def configure(production: bool) -> None:
+    """Send everything, the standard library's loggers too, through one chain to standard error."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    clean: list[Any] = [structlog.processors.format_exc_info, _masked]
+    last: Any = structlog.processors.JSONRenderer(serializer=_json) if production else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[*shared, *clean, *([] if production else [_escaped]), last],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=[*shared, *clean], processors=[remove, last])
+    )
+    logging.root.handlers[:] = [handler]
+    logging.root.setLevel(logging.INFO)
+
+
+def log_request(handler: RequestHandler) -> None:
+    """Tornado's `log_function`: one line, and the metrics of the request."""
+    request = handler.request
+    seconds = request.request_time()
+    status = handler.get_status()
+    dialect = getattr(handler, "dialect", None)
+    api = dialect.name if dialect is not None else "page"
+    metrics = getattr(handler.application, "metrics", None)
+    if metrics is not None:
+        metrics.request(api, status, seconds)
+    access_log.info(
+        "request",
+        method=printable(request.method or ""),
+        path=printable(request.path),
+        status=status,
+        milliseconds=round(seconds * 1_000, 2),
+        api=api,
+        request_id=getattr(handler, "request_id", None),
+        user=getattr(getattr(handler, "identity", None), "user_id", None),
+        address=request.remote_ip,
+    )
+
+
+def printable(text: str) -> str:
+    """Text with its control characters, and those that turn its direction, written out."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def masked(text: str) -> str:
+    """Text with whatever looks like a credential taken out."""
+    return _SECRETS.sub("***", text)
+
+
+def _masked(logger: Any, method: str, event: _Event) -> _Event:
+    """What others wrote, an exception's text above all, may quote a request."""
+    for name in ("event", "exception"):
+        if isinstance(event.get(name), str):
+            event[name] = masked(event[name])
+    return event
+
+
+def _escaped(logger: Any, method: str, event: _Event) -> _Event:
+    """For the console, where no JSON escapes for us; a traceback keeps its lines."""
+    for name, value in event.items():
+        if isinstance(value, str) and name != "exception":
+            event[name] = printable(value)
+    return event
+
+
+def _json(event: Any, **options: Any) -> str:
+    return orjson.dumps(event, default=str).decode()

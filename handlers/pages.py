@@ -1,0 +1,109 @@
+"""The page and its files. Our own files are asked for anew each time (a 304 is cheap), libraries are kept for a week."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from tornado.web import HTTPError, RequestHandler, StaticFileHandler
+
+from handlers.access import public
+from handlers.routing import Route
+
+_INLINE_SCRIPT: Final = re.compile(rb"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
+_TYPES: Final = {
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".woff2": "font/woff2",
+    ".html": "text/html; charset=utf-8",
+    ".webmanifest": "application/manifest+json",
+}
+_LIBRARIES: Final = "node_modules/"
+_LIBRARY_SECONDS: Final = 7 * 86_400
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def content_security_policy(page: bytes) -> str:
+    """Everything from ourselves, and the page's inline scripts by their hashes."""
+    digests = [hashlib.sha256(script).digest() for script in _INLINE_SCRIPT.findall(page)]
+    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    return (
+        f"default-src 'self'; script-src 'self' {hashes}; img-src 'self' data:; object-src 'none'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+
+
+class Page(RequestHandler):
+    """The one page; its script decides what it shows."""
+
+    def initialize(self, page: bytes, policy: str) -> None:
+        self._page = page
+        self.set_header("Content-Security-Policy", policy)
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        for name, value in _HEADERS.items():
+            self.set_header(name, value)
+
+    @public
+    def get(self) -> None:
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Cache-Control", "no-cache")
+        self.finish(self._page)
+
+    @public
+    def head(self) -> None:
+        self.get()
+
+
+class StaticFiles(StaticFileHandler):
+    """Files below `static/`; Tornado keeps paths inside the folder, we keep hidden files out."""
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        for name, value in _HEADERS.items():
+            self.set_header(name, value)
+        self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+
+    @public
+    async def get(self, path: str, include_body: bool = True) -> None:
+        if any(part.startswith(".") for part in path.split("/")) or "\0" in path:
+            raise HTTPError(404)
+        await super().get(path, include_body)
+
+    @public
+    async def head(self, path: str) -> None:
+        await self.get(path, include_body=False)
+
+    def get_content_type(self) -> str:
+        assert self.absolute_path is not None
+        return _TYPES.get(Path(self.absolute_path).suffix.lower(), "application/octet-stream")
+
+    def set_extra_headers(self, path: str) -> None:
+        cached = f"public, max-age={_LIBRARY_SECONDS}" if path.startswith(_LIBRARIES) else "no-cache"
+        self.set_header("Cache-Control", cached)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish("Not found" if status_code in (403, 404) else "This cannot be answered")
+
+
+def routes(folder: Path) -> list[Route]:
+    """The page's routes; reads the page, so that its policy fits it."""
+    page = (folder / "index.html").read_bytes()
+    given = {"page": page, "policy": content_security_policy(page)}
+    return [
+        Route("/", Page, extra=given),
+        Route("/static/(.*)", StaticFiles, extra={"path": str(folder)}),
+    ]

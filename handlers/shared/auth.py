@@ -1,0 +1,121 @@
+"""Sign-up, sign-in, sign-out and "who am I", shared by three APIs.
+
+The address decides the form, then the cookie; who signs in has neither, so that answer is the union of all three.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from config import limits
+from handlers import user_views
+from handlers.access import public, user
+from handlers.base import ApiHandler
+from handlers.cookies import clear_cookie, set_cookie
+from handlers.credentials import credential_of
+from handlers.fields import Email, Input, Text
+from handlers.routing import Route
+from hub.identity import LoginResult, Registration
+from models.clock import now, timestamp
+
+
+class LoginInput(Input):
+    email = Email(required=True)
+    password = Text(high=limits.PASSWORD_BYTES_MAX, required=True)
+
+
+class RegisterInput(LoginInput):
+    firstName = Text(high=limits.NAME_CHARS_MAX, load_default="")
+    lastName = Text(high=limits.NAME_CHARS_MAX, load_default="")
+    username = Text(high=limits.NAME_CHARS_MAX, load_default=None)
+
+
+_LOGIN, _REGISTER = LoginInput(), RegisterInput()
+
+
+class Register(ApiHandler):
+    @public
+    async def post(self) -> None:
+        given = self.load(_REGISTER)
+        registration = Registration(
+            email=given["email"],
+            password=given["password"],
+            username=given["username"],
+            first_name=given["firstName"],
+            last_name=given["lastName"],
+            address=self.address,
+        )
+        result = await self.services.identities.register(registration)
+        _LOGGED_IN[self.dialect.name](self, result, 201, "User registered successfully")
+
+
+class Login(ApiHandler):
+    @public
+    async def post(self) -> None:
+        given = self.load(_LOGIN)
+        device = credential_of(self.request)
+        result = await self.services.identities.login(given["email"], given["password"], self.address, device)
+        _LOGGED_IN[self.dialect.name](self, result, 200, "Login successful")
+
+
+class Logout(ApiHandler):
+    @user
+    async def post(self) -> None:
+        await self.services.identities.logout(self.caller)
+        clear_cookie(self)
+        self.answer(message="Logout successful", extra={"timestamp": timestamp(now())})
+
+
+class Me(ApiHandler):
+    @user
+    def get(self) -> None:
+        self.renew_cookie()
+        self.answer(_ME[self.dialect.name](self))
+
+
+def _union_logged_in(handler: ApiHandler, result: LoginResult, status: int, message: str) -> None:
+    """Smart AI Hub's `data`, with AI Playground's fields in it and AI Assistant's beside it."""
+    set_cookie(handler, result.cookie)
+    beside = {"timestamp": timestamp(now()), **user_views.assistant_login(result)}
+    handler.answer(user_views.union_login(result), status=status, message=message, extra=beside)
+
+
+def _playground_logged_in(handler: ApiHandler, result: LoginResult, status: int, message: str) -> None:
+    handler.answer(user_views.playground_login(result), status=status, message=message)
+
+
+def _assistant_logged_in(handler: ApiHandler, result: LoginResult, status: int, message: str) -> None:
+    set_cookie(handler, result.cookie)
+    handler.answer(user_views.assistant_login(result), status=status)
+
+
+_LOGGED_IN: Final[dict[str, Callable[[ApiHandler, LoginResult, int, str], None]]] = {
+    "smart_ai_hub": _union_logged_in,
+    "ai_playground": _playground_logged_in,
+    "ai_assistant": _assistant_logged_in,
+}
+
+
+def _union_me(handler: ApiHandler) -> dict[str, Any]:
+    return {**user_views.hub_profile(handler.caller.user), **_playground_me(handler)}
+
+
+def _playground_me(handler: ApiHandler) -> dict[str, Any]:
+    return user_views.playground_profile(handler.caller.user, handler.services.plans)
+
+
+def _assistant_me(handler: ApiHandler) -> dict[str, Any]:
+    return user_views.assistant_profile(handler.caller.user)
+
+
+_ME: Final[dict[str, Callable[[ApiHandler], dict[str, Any]]]] = {
+    "smart_ai_hub": _union_me,
+    "ai_playground": _playground_me,
+    "ai_assistant": _assistant_me,
+}
+
+ROUTES = [
+    Route("/api/auth/register", Register, ("smart_ai_hub", "ai_playground"), "auth"),
+    Route("/api/auth/login", Login, ("smart_ai_hub", "ai_playground", "ai_assistant"), "auth"),
+    Route("/api/auth/logout", Logout, ("smart_ai_hub", "ai_playground"), "auth"),
+    Route("/api/auth/me", Me, ("smart_ai_hub", "ai_playground", "ai_assistant")),
+]

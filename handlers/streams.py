@@ -1,0 +1,54 @@
+"""A stream read by REST: what it has beyond a cursor, whichever transport it began on."""
+
+from typing import Any
+
+from handlers.access import scope
+from handlers.base import ApiHandler
+from handlers.routing import Route
+from hub.chat_records import receipt_view
+from hub.realtime.frames import error_view, usage_view
+from hub.streams import Outcome, Stream
+
+_AFTER_MAX = 10**9
+
+
+class StreamState(ApiHandler):
+    """The text after `after` deltas. An `epoch` that is not the stream's makes the cursor void: all text is answered."""
+
+    @scope("ai:read")
+    async def get(self, stream_id: str) -> None:
+        after = self.query_integer("after", 0, 0, _AFTER_MAX)
+        epoch = self.query("epoch")
+        stream = await self.services.chat.find(self.caller, stream_id)
+        self.set_header("X-Hub-Stream-Id", stream.id)
+        self.set_header("X-Hub-Stream-Epoch", stream.epoch)
+        self.answer(stream_view(stream, after if epoch in (None, stream.epoch) else 0))
+
+
+def stream_view(stream: Stream, after: int) -> dict[str, Any]:
+    view: dict[str, Any] = {
+        "stream_id": stream.id,
+        "epoch": stream.epoch,
+        "offset": stream.offset,
+        "status": "streaming",
+        "content": stream.text(after),
+        "finish_reason": None,
+        "usage": None,
+        "receipt": None,
+    }
+    return view if stream.outcome is None else {**view, **_ended(stream.outcome)}
+
+
+def _ended(outcome: Outcome) -> dict[str, Any]:
+    status = "failed" if outcome.error else "cancelled" if outcome.finish_reason == "cancelled" else "completed"
+    return {
+        "status": status,
+        "finish_reason": outcome.finish_reason,
+        "detail": outcome.detail,
+        "usage": usage_view(outcome.usage),
+        "receipt": receipt_view(outcome.receipt, outcome.usage_source),
+        "error": error_view(outcome.error) if outcome.error else None,
+    }
+
+
+ROUTES = [Route("/api/streams/([A-Za-z0-9_]{1,64})", StreamState, ("smart_ai_hub",))]

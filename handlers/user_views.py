@@ -1,0 +1,94 @@
+"""A user and a login as each of the APIs shows them. The union serves the shared paths that carry no credential yet."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.plans import QUOTA_DAYS, Plans
+from hub.identity import LoginResult
+from models.clock import timestamp
+
+Json = dict[str, Any]
+User = Mapping[str, Any]
+
+
+def hub_user(user: User) -> Json:
+    return {
+        "id": user["_id"],
+        "email": user["email"],
+        "firstName": user["first_name"],
+        "lastName": user["last_name"],
+        "role": user["role"],
+        "emailVerified": user["email_verified"],
+        "createdAt": timestamp(user["created_at"]),
+        "updatedAt": timestamp(user["updated_at"]),
+    }
+
+
+def hub_profile(user: User) -> Json:
+    """What its owner sees."""
+    return {
+        **hub_user(user),
+        "username": user.get("username"),
+        "tier": user["tier"],
+        "phone": user["phone"],
+        "timezone": user["timezone"],
+        "language": user["language"],
+    }
+
+
+def playground_user(user: User) -> Json:
+    return {
+        "id": user["_id"],
+        "username": user.get("username"),
+        "email": user["email"],
+        "tier": user["tier"],
+        "created_at": timestamp(user["created_at"]),
+    }
+
+
+def playground_profile(user: User, plans: Plans) -> Json:
+    limits = {period: plans.quota(user["tier"], period) for period in QUOTA_DAYS}
+    return {
+        **playground_user(user),
+        "quota": {period: {"used": 0, "limit": limit} for period, limit in limits.items()},
+        "api_keys": [],
+        "updated_at": timestamp(user["updated_at"]),
+    }
+
+
+def assistant_user(user: User) -> Json:
+    return {"id": user["number"], "email": user["email"]}
+
+
+def assistant_profile(user: User) -> Json:
+    return {
+        **assistant_user(user),
+        "created_at": timestamp(user["created_at"]),
+        "is_active": user["status"] == "active",
+        "has_2fa": False,
+    }
+
+
+def tokens(result: LoginResult) -> Json:
+    return {
+        "accessToken": result.access_token,
+        "refreshToken": result.refresh_token,
+        "expiresIn": result.expires_in,
+    }
+
+
+def playground_login(result: LoginResult) -> Json:
+    return {"user": playground_user(result.user), "token": result.access_token}
+
+
+def assistant_login(result: LoginResult) -> Json:
+    return {
+        "access_token": result.access_token,
+        "token_type": "bearer",
+        "user": assistant_user(result.user),
+    }
+
+
+def union_login(result: LoginResult) -> Json:
+    user = {**hub_user(result.user), **playground_user(result.user)}
+    return {"user": user, "tokens": tokens(result), "token": result.access_token}

@@ -2,12 +2,14 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tornado.ioloop import IOLoop
 
+from config import settings
+from hub.services import Opened, Services, open_services
 from models import shapes
 from models.database import Database
 from models.embedded import EmbeddedMongod
@@ -31,3 +33,33 @@ def database(io_loop: IOLoop, mongod_uri: str) -> Iterator[Database]:
     yield database
     io_loop.run_sync(database.drop)
     io_loop.run_sync(database.close)
+
+
+OpenServices = Callable[..., Services]
+
+
+@pytest.fixture
+def open_hub(io_loop: IOLoop, mongod_uri: str, tmp_path: Path) -> Iterator[OpenServices]:
+    """Opens services on a database of the test's own; keyword arguments are environment variables.
+
+    Called again in one test it opens a second node on the same database.
+    """
+    name = f"test_{secrets.token_hex(4)}"
+    opened: list[Opened] = []
+
+    def opener(**environ: str) -> Services:
+        base = {
+            "HUB_DATA_DIR": str(tmp_path),
+            "HUB_MONGODB_DATABASE": name,
+            "HUB_JWT_SECRET": secrets.token_urlsafe(48),
+        }
+        loaded = settings.load(base | environ)
+        opened.append(io_loop.run_sync(lambda: open_services(loaded, mongod_uri, bcrypt_cost=4)))
+        return opened[-1].services
+
+    yield opener
+    for hub in opened[1:]:
+        io_loop.run_sync(hub.close)
+    if opened:
+        io_loop.run_sync(opened[0].services.database.drop)
+        io_loop.run_sync(opened[0].close)

@@ -1,0 +1,32 @@
+"""What tests need to exist first: users with wallets, requests of theirs."""
+
+from typing import Any
+
+from hub.chat import ChatRequest
+from hub.identity import Credential, Identity, Registration
+from hub.ledger import Ledger
+from hub.operations import Leg, Operation
+from hub.services import Services
+from models.ids import new_id
+
+_numbers = iter(range(1, 10**9))
+
+
+async def make_user(services: Services) -> Identity:
+    """A registered user, logged in; the welcome credits are what the services' settings say."""
+    email = f"user{next(_numbers)}@example.org"
+    registration = Registration(email, "correct horse battery", None, "Ada", "Lovelace", "127.0.0.1")
+    login = await services.identities.register(registration)
+    return await services.identities.resolve(Credential("bearer", login.access_token))
+
+
+async def grant(ledger: Ledger, user: str, micro: int) -> None:
+    """Give (or, with a negative amount, take) credits."""
+    leg = Leg(user, "credit", "adjustment", micro, "test")
+    await ledger.commit(Operation(id=new_id("grant"), legs=[leg]))
+
+
+def ask(content: str = "Tell me something", **fields: Any) -> ChatRequest:
+    """A completion request with one message."""
+    defaults: dict[str, Any] = {"model": "gpt-4", "api": "smart_ai_hub"}
+    return ChatRequest(**{**defaults, "messages": [{"role": "user", "content": content}], **fields})

@@ -15,6 +15,7 @@ const HURRY_MS = 3_000; // for a heartbeat after the machine woke or changed its
 const HEARTBEAT_CHECK_MS = 5_000;
 const HEARTBEAT_GRACE_SECONDS = 10;
 const PENDING_MAX = 200;
+const FRAME_BYTES_MAX = 65_536; // the hub ends a connection that sends more; sent again and again it would never return
 
 export class HubError extends Error {
   constructor({ code = "INTERNAL_ERROR", message = "Something went wrong.", temporary = false } = {}) {
@@ -25,6 +26,8 @@ export class HubError extends Error {
 }
 
 const lost = () => new HubError({ code: "CONNECTION_LOST", message: "The connection was lost.", temporary: true });
+
+const tooLong = () => new HubError({ code: "VALIDATION_ERROR", message: "This is too long to be sent at once." });
 
 export function retryDelay(attempt, random = Math.random) {
   const ceiling = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** attempt);
@@ -90,6 +93,7 @@ export class Connection {
   request(type, fields = {}, { once = false } = {}) {
     if (!this.#running || (once && !this.#ready) || this.#pending.size >= PENDING_MAX) return Promise.reject(lost());
     const frame = { id: this.#nextId++, type, ...fields };
+    if (new TextEncoder().encode(JSON.stringify(frame)).length > FRAME_BYTES_MAX) return Promise.reject(tooLong());
     return new Promise((resolve, reject) => {
       this.#pending.set(frame.id, { frame, once, resolve, reject });
       if (this.#ready) this.#write(frame);

@@ -12,6 +12,7 @@ import { Marked } from "marked";
 import { highlighted, highlighter } from "./highlight.js";
 
 const CACHE_MAX = 1_000;
+const OPEN_TOKENS = 3; // the end of a growing text that its next words may still change: two blocks and the space between
 const cache = new Map();
 
 const TAGS =
@@ -71,19 +72,42 @@ DOMPurify.addHook("afterSanitizeAttributes", (node) => {
 export function blocks(text) {
   const tokens = marked.lexer(text);
   const links = Object.keys(tokens.links).length; // a definition further down changes blocks further up
-  return tokens
-    .filter((token) => token.type !== "space" && token.type !== "def")
-    .map((token) => rendered(token, links));
+  return tokens.filter(shown).map((token) => rendered(token, links));
 }
+
+const shown = (token) => token.type !== "space" && token.type !== "def";
+
+/**
+ * `blocks` for a text that grows: what lies before its last tokens is read once, or a long answer would be read anew in
+ * every frame. A link defined further down is found when the whole text is read at the end.
+ */
+export function growingBlocks() {
+  let settled = { html: [], text: "", painted: painted() };
+  return (text) => {
+    const whole = text.replace(/\r\n?/g, "\n"); // as marked sees it, so that the tokens' lengths are true
+    const holds = whole.startsWith(settled.text) && settled.painted === painted();
+    if (!holds) settled = { html: [], text: "", painted: painted() };
+    const tokens = marked.lexer(whole.slice(settled.text.length));
+    const done = tokens.slice(0, -OPEN_TOKENS);
+    const open = tokens.slice(done.length);
+    settled.html.push(...htmlOf(done));
+    settled.text += done.map((token) => token.raw).join("");
+    return [...settled.html, ...htmlOf(open)];
+  };
+}
+
+const htmlOf = (tokens) => tokens.filter(shown).map((token) => rendered(token, 0));
+
+/** Code that was rendered before the highlighter came is rendered again. */
+const painted = () => highlighter.value !== null;
 
 function rendered(token, links) {
   const key = `${links}:${token.raw}`;
-  const painted = highlighter.value !== null; // code rendered before the highlighter came is rendered again
   const kept = cache.get(key);
-  if (kept?.painted === painted) return kept.html;
+  if (kept?.painted === painted()) return kept.html;
   const html = DOMPurify.sanitize(marked.parser([token]), PURIFY);
   cache.delete(key);
-  cache.set(key, { html, painted });
+  cache.set(key, { html, painted: painted() });
   if (cache.size > CACHE_MAX) cache.delete(cache.keys().next().value);
   return html;
 }

@@ -10,8 +10,10 @@ import { ModelPicker } from "./model-picker.js";
 
 export function Header({ menuRef, phone, onMenu, onNew }) {
   return html`<header class="header">
-    ${phone &&
-    html`<${IconButton} icon=${Menu} label="Conversations" test="menu" elementRef=${menuRef} onClick=${onMenu} />`}
+    ${
+      phone &&
+      html`<${IconButton} icon=${Menu} label="Conversations" test="menu" elementRef=${menuRef} onClick=${onMenu} />`
+    }
     <${ModelPicker} />
     <div class="header-end">
       <${Balance} />

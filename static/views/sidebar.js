@@ -73,8 +73,8 @@ function Item({ known, onChosen, onDelete }) {
 
 function Account() {
   const [problem, setProblem] = useState("");
-  const { email, firstName, lastName } = user.value ?? {};
-  const name = [firstName, lastName].filter(Boolean).join(" ");
+  const { email, first_name: first, last_name: last } = user.value ?? {};
+  const name = [first, last].filter(Boolean).join(" ");
   const leave = () => logout().catch((error) => setProblem(error.message));
   return html`<div class="account">
     <div class="account-name" title=${email}>

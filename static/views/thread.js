@@ -36,7 +36,7 @@ function Phase({ opened, empty }) {
   }
   if (!empty) return null;
   if (phase !== "ready") return html`<div class="thread-empty"><p class="late">Loading…</p></div>`;
-  const name = user.value?.firstName;
+  const name = user.value?.first_name;
   return html`<div class="thread-empty" data-test="empty">
     <h1>${name ? `Hello, ${name}.` : "Hello."}</h1>
     <p>Ask anything. What an answer costs shows while it is written, and you can stop it at any time.</p>

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
 PASSWORD: Final = "correct horse battery"
+QUESTION: Final = "Explain a bounded queue, with code."
 # What the browser itself reports when a test cuts the line or the hub refuses a form: not the page's doing.
 EXPECTED: Final = ("Failed to load resource", "WebSocket connection to")
 

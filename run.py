@@ -1,8 +1,8 @@
 """The command line: serve, audit, create-admin, openapi.
 
-    python run.py                       serve, with the embedded database where no HUB_MONGODB_URI is set
-    python run.py audit                 recompute every wallet; exit 1 and name the wallets that differ
-    python run.py create-admin EMAIL    make an administrator (the password is asked for, or read from standard input)
+python run.py                       serve, with the embedded database where no HUB_MONGODB_URI is set
+python run.py audit                 recompute every wallet; exit 1 and name the wallets that differ
+python run.py create-admin EMAIL    make an administrator (the password is asked for, or read from standard input)
 """
 
 import argparse
@@ -10,8 +10,9 @@ import asyncio
 import getpass
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 import uvloop
@@ -20,7 +21,7 @@ from config import limits
 from config.catalogue import CatalogueError
 from config.plans import PlansError
 from config.settings import Settings, SettingsError, load
-from handlers.access_log import configure_logging
+from handlers import logs
 from handlers.application import make_application, make_server
 from hub import admin_seed, audit
 from hub.errors import HubError
@@ -31,9 +32,20 @@ from models.database import Database, DatabaseError
 from models.embedded import EmbeddedMongod
 from models.mongod_binary import EmbeddedError
 
+Command = Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, int]]
+
 log = structlog.get_logger("hub")
 
-_EXPECTED = (SettingsError, CatalogueError, PlansError, DataFolderInUse, EmbeddedError, DatabaseError, HubError, OSError)
+_EXPECTED = (
+    SettingsError,
+    CatalogueError,
+    PlansError,
+    DataFolderInUse,
+    EmbeddedError,
+    DatabaseError,
+    HubError,
+    OSError,
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -41,8 +53,9 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = load()
-        configure_logging(production=settings.production)
-        return uvloop.run(options.command(settings, options))
+        logs.configure(production=settings.production)
+        command: Command = options.command
+        return uvloop.run(command(settings, options))
     except _EXPECTED as error:
         print(f"smart-ai-hub: {error}", file=sys.stderr)
         return 1
@@ -161,7 +174,7 @@ async def _address(settings: Settings) -> AsyncIterator[str]:
     try:
         lock.acquire()
     except DataFolderInUse:
-        yield settings.mongodb_uri or await EmbeddedMongod.address_of_running(settings.data_dir)
+        yield settings.mongodb_uri or EmbeddedMongod.running_address(settings.data_dir)
         return
     try:
         async with _mongodb(settings) as uri:

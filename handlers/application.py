@@ -13,15 +13,16 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
 from config import limits
-from handlers import health, logs, pages, streams, websocket
+from handlers import health, logs, pages, stream_events, streams, websocket
 from handlers.access import unmarked
+from handlers.ai_aggregator import chat as aggregator_chat
 from handlers.ai_aggregator import models as aggregator_models
 from handlers.base import ApiHandler
 from handlers.fallbacks import NotFound, TooLarge
 from handlers.routing import Route, RoutesError, check_overlaps, literal
 from handlers.shared import auth as shared_auth
 from handlers.shared import credits as shared_credits
-from handlers.smart_ai_hub import auth, mcp_models, users
+from handlers.smart_ai_hub import auth, mcp_chat, mcp_models, users
 from hub.services import Services
 
 STATIC_FOLDER: Final = Path(__file__).parent.parent / "static"
@@ -32,8 +33,11 @@ ROUTES: Final[Sequence[Route]] = (
     *auth.ROUTES,
     *users.ROUTES,
     *mcp_models.ROUTES,
+    *mcp_chat.ROUTES,
     *aggregator_models.ROUTES,
+    *aggregator_chat.ROUTES,
     *streams.ROUTES,
+    *stream_events.ROUTES,
     *health.ROUTES,
 )
 

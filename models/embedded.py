@@ -47,6 +47,14 @@ class EmbeddedMongod:
         """The server's port on 127.0.0.1, which does not change while the hub runs."""
         return self._process.port if self._process else None
 
+    @staticmethod
+    def running_address(data_dir: Path) -> str:
+        """The URI of the server that another process runs on this folder. Raises `EmbeddedError` where there is none."""
+        process = mongod_process.running(Files(data_dir.resolve() / "mongod"))
+        if process is None:
+            raise EmbeddedError(f"No embedded database runs on {data_dir}")
+        return _uri(process)
+
     async def start(self) -> str:
         """Have a writable primary and return its URI.
 
@@ -62,7 +70,7 @@ class EmbeddedMongod:
         self._watcher = asyncio.create_task(self._watch(binary), name="embedded mongod")
         self._watcher.add_done_callback(_report)
         log.info("embedded database serves", port=process.port, pid=process.pid, adopted=process.child is None)
-        return f"mongodb://127.0.0.1:{process.port}/?replicaSet={REPLICA_SET}"
+        return _uri(process)
 
     async def stop(self) -> None:
         """End the server cleanly, by force after `EMBEDDED_STOP_SECONDS_MAX`. Safe to call twice, and before `start`."""
@@ -183,6 +191,10 @@ class EmbeddedMongod:
             self._files.log.replace(self._files.old_log)
             if process is not None:
                 process.send(signal.SIGUSR1)
+
+
+def _uri(process: MongodProcess) -> str:
+    return f"mongodb://127.0.0.1:{process.port}/?replicaSet={REPLICA_SET}"
 
 
 def _report(watcher: asyncio.Task[None]) -> None:

@@ -162,14 +162,14 @@ class SocketHandler(WebSocketHandler):
     def open(self, *args: str, **kwargs: str) -> None:
         """Registering is the last thing done: were anything to fail behind it, no `on_close` would come."""
         try:
-            self._open()
+            self._begin()
         except Exception:
             log.exception("a socket could not be opened", path=self.request.path)
             if self._connection is not None:
                 self._connection.closed()
             self.close(_GOING_WRONG)
 
-    def _open(self) -> None:
+    def _begin(self) -> None:
         assert self.ws_connection is not None and self.ws_connection.stream is not None
         stream = self.ws_connection.stream
         stream.set_nodelay(True)

@@ -9,7 +9,7 @@ It hands text to a `Connection` and knows no command.
 
 import asyncio
 import socket
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 import structlog
@@ -35,10 +35,18 @@ _PING_LOST_BY_TORNADO: Final = "ping timed out"
 _GOING_WRONG: Final = 1011  # RFC 6455: the server met an unexpected condition
 
 
+class Closable(Protocol):
+    """What the wire needs of its handler."""
+
+    def is_closing(self) -> bool: ...
+
+    def close(self, code: int | None = None, reason: str | None = None) -> None: ...
+
+
 class SocketWire:
     """Writes whole frames to a WebSocket's stream: straight into the socket while it takes them."""
 
-    def __init__(self, handler: "SocketHandler", stream: IOStream) -> None:
+    def __init__(self, handler: Closable, stream: IOStream) -> None:
         self._handler = handler
         self._stream = stream
 
@@ -70,7 +78,7 @@ class SocketWire:
         self._stream.close()
 
 
-class Protocol(WebSocketProtocol13):
+class BoundedProtocol(WebSocketProtocol13):
     """Tornado's, with our close code for a lost ping and a bound on the fragments of one message."""
 
     _fragments = 0
@@ -140,7 +148,7 @@ class SocketHandler(WebSocketHandler):
 
     def get_websocket_protocol(self) -> WebSocketProtocol | None:
         made = super().get_websocket_protocol()
-        return Protocol(self, False, made.params) if isinstance(made, WebSocketProtocol13) else made
+        return BoundedProtocol(self, False, made.params) if isinstance(made, WebSocketProtocol13) else made
 
     def get_compression_options(self) -> None:
         """None: what is sent is short, and what comes in compressed could unfold without end."""

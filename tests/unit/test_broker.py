@@ -1,0 +1,126 @@
+"""`hub/realtime/broker.py`: what every broker must do, run on each of them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import orjson
+import pytest
+from structlog.testing import capture_logs
+
+from hub.realtime.broker import Broker, MemoryBroker, Publication, user_channel
+from hub.realtime.wire import text_frame
+
+BROKERS: list[Callable[[], Broker]] = [MemoryBroker]
+
+
+@pytest.fixture(params=BROKERS, ids=lambda make: make.__name__)
+def with_broker(request: pytest.FixtureRequest) -> Callable[[Callable[[Broker], Awaitable[None]]], None]:
+    def run(scenario: Callable[[Broker], Awaitable[None]]) -> None:
+        async def opened() -> None:
+            broker: Broker = request.param()
+            await broker.open()
+            await scenario(broker)
+            await broker.close()
+
+        asyncio.run(opened())
+
+    return run
+
+
+WithBroker = Callable[[Callable[[Broker], Awaitable[None]]], None]
+
+
+def event(offset: int) -> Publication:
+    return Publication("event", "thing.happened", {"n": offset}, "e1", offset)
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_a_channel_has_one_order_for_all(with_broker: WithBroker) -> None:
+    async def scenario(broker: Broker) -> None:
+        heard: list[list[int]] = [[], []]
+        for own in heard:
+            broker.subscribe("c", lambda channel, publication, own=own: own.append(publication.offset))  # type: ignore[misc]
+        for offset in range(20):
+            broker.publish("c", event(offset))
+        await settle()
+        assert heard[0] == heard[1] == list(range(20))
+
+    with_broker(scenario)
+
+
+def test_only_subscribers_of_the_channel_hear(with_broker: WithBroker) -> None:
+    async def scenario(broker: Broker) -> None:
+        heard: list[str] = []
+
+        def listen(channel: str, publication: Publication) -> None:
+            heard.append(channel)
+
+        broker.subscribe(user_channel("a"), listen)
+        broker.publish(user_channel("b"), event(1))
+        broker.publish(user_channel("a"), event(1))
+        await settle()
+        broker.unsubscribe(user_channel("a"), listen)
+        broker.unsubscribe(user_channel("a"), listen)
+        broker.publish(user_channel("a"), event(2))
+        await settle()
+        assert heard == [user_channel("a")]
+
+    with_broker(scenario)
+
+
+def test_one_bad_subscriber_does_not_keep_others_from_hearing(with_broker: WithBroker) -> None:
+    async def scenario(broker: Broker) -> None:
+        heard: list[int] = []
+
+        def bad(channel: str, publication: Publication) -> None:
+            raise LookupError("broken on purpose")
+
+        broker.subscribe("c", bad)
+        broker.subscribe("c", lambda channel, publication: heard.append(publication.offset))
+        broker.publish("c", event(7))
+        await settle()
+        assert heard == [7]
+
+    with capture_logs() as logs:
+        with_broker(scenario)
+    assert [entry["event"] for entry in logs] == ["subscriber failed"]
+
+
+def test_a_subscriber_may_leave_while_it_hears(with_broker: WithBroker) -> None:
+    async def scenario(broker: Broker) -> None:
+        heard: list[str] = []
+
+        def once(channel: str, publication: Publication) -> None:
+            heard.append("once")
+            broker.unsubscribe("c", once)
+
+        broker.subscribe("c", once)
+        broker.subscribe("c", lambda channel, publication: heard.append("always"))
+        broker.publish("c", event(1))
+        broker.publish("c", event(2))
+        await settle()
+        assert sorted(heard) == ["always", "always", "once"]
+
+    with_broker(scenario)
+
+
+def test_a_push_is_encoded_once() -> None:
+    publication = event(44)
+    frame = publication.frame
+    assert publication.frame is frame
+    assert frame[:2] == bytes([0x81, len(frame) - 2])
+    assert orjson.loads(frame[2:]) == {"type": "event", "offset": 44, "event": {"type": "thing.happened", "data": {"n": 44}}}
+    state = Publication("state", "balance", {"credits": 1, "version": 2})
+    assert orjson.loads(state.frame[2:]) == {"type": "balance", "credits": 1, "version": 2}
+
+
+@pytest.mark.parametrize(("size", "head"), [(125, 2), (126, 4), (65_535, 4), (65_536, 10)])
+def test_frame_headers(size: int, head: int) -> None:
+    frame = text_frame(b"x" * size)
+    assert len(frame) == head + size
+    declared = {2: frame[1], 4: int.from_bytes(frame[2:4]), 10: int.from_bytes(frame[2:10])}[head]
+    assert frame[0] == 0x81 and declared == size

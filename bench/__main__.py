@@ -7,10 +7,15 @@ import time
 import structlog
 import uvloop
 
-from bench import ledger, report
+from bench import chunks, completions, first_token, ledger, memory, report, sockets
 
 SECTIONS = {
+    "completions": completions.measure,
+    "chunks": chunks.measure,
+    "first_token": first_token.measure,
     "ledger": ledger.measure,
+    "sockets": sockets.measure,
+    "memory": memory.measure,
 }
 
 

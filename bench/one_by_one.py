@@ -9,6 +9,7 @@ import asyncio
 from hub.batch import Batch, Outcome, Snapshot
 from hub.operations import Applied, Operation
 from models import wallets
+from models.clock import now
 from models.database import Database, Transaction
 
 TRANSACTIONS_AT_ONCE = 48  # below the driver's pool, where a transaction too many would wait for a connection and fail
@@ -34,7 +35,7 @@ class OneByOne:
 async def _apply(transaction: Transaction, operation: Operation) -> Outcome:
     users = sorted({leg.wallet for leg in operation.legs} | {event.user for event in operation.events})
     found = await transaction.find(wallets.WALLETS, {"_id": {"$in": users}})
-    batch = Batch(Snapshot({row["_id"]: row for row in found}, {}, set()))
+    batch = Batch(Snapshot({row["_id"]: row for row in found}, {}, set()), now())
     outcome = batch.apply(operation)
     writes = batch.writes()
     assert not (writes.updates or writes.deletes or writes.guarded_deletes), "a kind that is not written here"

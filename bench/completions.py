@@ -1,0 +1,60 @@
+"""Section `completions`: the CPU of a whole completion, not streamed, with billing, storage and rate limits on.
+
+Sixty-four users take turns, so that wallets do not stand in each other's way more than they would in life.
+"""
+
+import asyncio
+import time
+
+from bench.accounts import sign_up
+from bench.hub_process import HubProcess, hub
+from bench.load_http import completion, connections, repeat
+from bench.processes import provider
+from bench.report import Figure
+
+USERS = 64
+REPETITIONS = 3
+WARM_UP = 200  # completions
+COMPLETIONS = {1: 150, 8: 600, 64: 1_920}  # at once -> in one repetition
+ANSWER_TOKENS = 40
+TARGETS = {64: "<= 1.3, aim 0.7"}
+
+
+async def measure() -> list[Figure]:
+    async with hub() as process:
+        tokens = await sign_up(process, USERS)
+        requests = [completion(process.port, token, stream=False) for token in tokens]
+        async with provider(process.provider_port, process.provider_log, chunks=ANSWER_TOKENS):
+            await load(process, requests, USERS, WARM_UP)
+            figures: list[Figure] = []
+            for at_once, count in COMPLETIONS.items():
+                figures += await _figures(process, requests, at_once, count)
+            return figures
+
+
+async def _figures(process: HubProcess, requests: list[bytes], at_once: int, count: int) -> list[Figure]:
+    hub_ms: list[float] = []
+    mongod_ms: list[float] = []
+    rates: list[float] = []
+    for _ in range(REPETITIONS):
+        before, started = process.used(), time.perf_counter()
+        done = await load(process, requests, at_once, count)
+        seconds, cost = time.perf_counter() - started, process.since(before)
+        hub_ms.append(cost.hub / done * 1e3)
+        mongod_ms.append(cost.mongod / done * 1e3)
+        rates.append(done / seconds)
+    who = f"{at_once} at once"
+    return [
+        Figure(f"hub CPU a completion, {who}", "ms", hub_ms, TARGETS.get(at_once, "")),
+        Figure(f"mongod CPU a completion, {who}", "ms", mongod_ms),
+        Figure(f"completions, {who}", "a second", rates),
+    ]
+
+
+async def load(process: HubProcess, requests: list[bytes], at_once: int, count: int) -> int:
+    """Ask for `count` completions over `at_once` connections, each with users of its own; how many were answered."""
+    async with connections(process.port, at_once) as opened:
+        asking = [
+            repeat(connection, requests[number::at_once], count // at_once) for number, connection in enumerate(opened)
+        ]
+        return sum(len(answers) for answers in await asyncio.gather(*asking))

@@ -206,7 +206,7 @@ class Chat:
         stream = job.stream
         self._streams.add(stream)
         stream.task = self._tasks.start(self._run(job, provider, admitted), f"generation {stream.id}")
-        await asyncio.shield(admitted)
+        await admitted
 
     async def _run(self, job: Job, provider: Provider, admitted: asyncio.Future[None]) -> None:
         stream = job.stream
@@ -216,19 +216,16 @@ class Chat:
                     stream.append(step.deltas, step.cost)
                 elif isinstance(step, Admitted):
                     stream.admitted = True
-                    admitted.set_result(None)
+                    _answer(admitted)
                 else:
                     self._metrics.generation_ended(job.model, step)
                     stream.finish(step)
         except HubError as error:
-            if admitted.done():
+            if stream.admitted:
                 raise
-            admitted.set_exception(error)
-            admitted.exception()  # seen, even if the caller has gone
+            _answer(admitted, error)
         finally:
-            if not admitted.done():
-                admitted.set_exception(HubError(Code.INTERNAL, "The generation could not start"))
-                admitted.exception()
+            _answer(admitted, HubError(Code.INTERNAL, "The generation could not start"))
             self._end(stream)
 
     def _end(self, stream: Stream) -> None:
@@ -296,6 +293,16 @@ class Chat:
         running = [stream.task for stream in self._streams.running if stream.task is not None]
         if running:
             await asyncio.wait(running, timeout=limits.DATABASE_DOWN_WAIT_SECONDS)
+
+
+def _answer(admitted: asyncio.Future[None], error: HubError | None = None) -> None:
+    """Tell the caller once, if it still waits."""
+    if admitted.done():
+        return
+    if error is None:
+        admitted.set_result(None)
+    else:
+        admitted.set_exception(error)
 
 
 async def _fitting(model: AiModel, prompt: list[Document], *, keep: int, answer: int) -> tuple[list[Document], int]:

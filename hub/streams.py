@@ -8,7 +8,6 @@ money, providers or HTTP.
 """
 
 import asyncio
-import secrets
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from config import limits
 from hub.errors import HubError
 from hub.operations import Receipt
 from hub.providers.base import Delta, Usage
+from models.ids import new_epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Stream:
     message: str  # id of the assistant's message that it becomes
     credential: str | None = None  # the login or API key that asked for it
     sandbox: bool = False
-    epoch: str = field(default_factory=lambda: secrets.token_hex(6))
+    epoch: str = field(default_factory=new_epoch)
     created: int = field(default_factory=lambda: int(time.time()))
     on_disconnect: str = "continue"
     deltas: list[Delta] = field(default_factory=list)

@@ -13,6 +13,7 @@ from hub.services import Opened, Services, open_services
 from models import shapes
 from models.database import Database
 from models.embedded import EmbeddedMongod
+from tests.running_hub import RunningHub
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +64,36 @@ def open_hub(io_loop: IOLoop, mongod_uri: str, tmp_path: Path) -> Iterator[OpenS
     if opened:
         io_loop.run_sync(opened[0].services.database.drop)
         io_loop.run_sync(opened[0].close)
+
+
+StartHub = Callable[..., RunningHub]
+
+
+@pytest.fixture
+def start_hub(mongod_uri: str, tmp_path: Path) -> Iterator[StartHub]:
+    """Starts a hub as a process, on the session's database server; keyword arguments are environment variables."""
+    hubs: list[RunningHub] = []
+
+    def starter(**environ: str) -> RunningHub:
+        name = {"HUB_MONGODB_DATABASE": f"test_{secrets.token_hex(4)}"}
+        hubs.append(RunningHub(tmp_path / f"hub{len(hubs)}", mongod_uri, **(name | environ)))
+        hubs[-1].start()
+        return hubs[-1]
+
+    yield starter
+    for running in hubs:
+        running.stop()
+        asyncio.run(drop_database(mongod_uri, running.database))
+
+
+@pytest.fixture
+def hub(request: pytest.FixtureRequest, start_hub: StartHub) -> RunningHub:
+    """A hub whose models are answered by the sandbox in four seconds; parametrize it with further settings."""
+    return start_hub(**{"HUB_SANDBOX_TOKENS_PER_SECOND": "100", **getattr(request, "param", {})})
+
+
+async def drop_database(mongod_uri: str, name: str) -> None:
+    database = Database(mongod_uri, name)
+    await database.open(())
+    await database.drop()
+    await database.close()

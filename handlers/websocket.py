@@ -181,7 +181,8 @@ class SocketHandler(WebSocketHandler):
         assert self.ws_connection is not None and self.ws_connection.stream is not None
         stream = self.ws_connection.stream
         stream.set_nodelay(True)
-        stream.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, limits.SOCKET_UNSENT_BYTES)
+        if stream.socket.family in (socket.AF_INET, socket.AF_INET6):
+            stream.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, limits.SOCKET_UNSENT_BYTES)
         wire = SocketWire(self, stream)
         address = address_of(self.request)
         self._connection = Connection(self._services, wire, address, self._credential, self._identity, self._entrance)

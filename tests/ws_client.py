@@ -57,6 +57,7 @@ def check(name: str, frame: Any) -> None:
     SEEN.add(name)
     _VALIDATORS[name].validate(frame)
 
+
 _OPEN: "list[Client]" = []
 
 

@@ -31,14 +31,20 @@ Run = Callable[["Connection", CommandId | None, dict[str, Any]], Awaitable[Json 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """`needs_user`: refused before `connect`."""
+    """`permission` is what an API key must have been given; `needs_user`: refused before `connect`."""
 
     schema: Schema
     run: Run
+    permission: str | None = None
     needs_user: bool = True
 
     def load(self, data: Mapping[str, Any]) -> dict[str, Any]:
         return schemas.load(self.schema, data)
+
+    def check(self, identity: Identity) -> None:
+        """Raises `HubError` FORBIDDEN."""
+        if self.permission and identity.permissions is not None and self.permission not in identity.permissions:
+            raise HubError(Code.FORBIDDEN, f"This API key lacks the permission {self.permission}")
 
 
 def _identity(connection: "Connection") -> Identity:
@@ -246,14 +252,14 @@ COMMANDS: Final[Mapping[str, Spec]] = {
     "ping": Spec(schemas.Nothing(), ping, needs_user=False),
     "subscribe": Spec(schemas.Channel(), subscribe),
     "unsubscribe": Spec(schemas.Channel(), unsubscribe),
-    "history": Spec(schemas.History(), history),
-    "chat.start": Spec(schemas.ChatStart(), chat_start),
-    "chat.stop": Spec(schemas.ChatStop(), chat_stop),
-    "chat.resume": Spec(schemas.ChatResume(), chat_resume),
-    "conversations.list": Spec(schemas.Page(), conversations_list),
-    "conversations.messages": Spec(schemas.ConversationMessages(), conversations_messages),
-    "conversations.delete": Spec(schemas.Conversation(), conversations_delete),
-    "notifications.list": Spec(schemas.Page(), notifications_list),
-    "notifications.read": Spec(schemas.Notifications(), notifications_read),
-    "notifications.read_all": Spec(schemas.Nothing(), notifications_read_all),
+    "history": Spec(schemas.History(), history, "account:read"),
+    "chat.start": Spec(schemas.ChatStart(), chat_start, "ai:write"),
+    "chat.stop": Spec(schemas.ChatStop(), chat_stop, "ai:write"),
+    "chat.resume": Spec(schemas.ChatResume(), chat_resume, "ai:read"),
+    "conversations.list": Spec(schemas.Page(), conversations_list, "ai:read"),
+    "conversations.messages": Spec(schemas.ConversationMessages(), conversations_messages, "ai:read"),
+    "conversations.delete": Spec(schemas.Conversation(), conversations_delete, "ai:write"),
+    "notifications.list": Spec(schemas.Page(), notifications_list, "account:read"),
+    "notifications.read": Spec(schemas.Notifications(), notifications_read, "account:write"),
+    "notifications.read_all": Spec(schemas.Nothing(), notifications_read_all, "account:write"),
 }

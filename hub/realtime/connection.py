@@ -101,7 +101,7 @@ class Connection:
         spec = commands.COMMANDS[command.name]
         data = spec.load(command.data)
         if spec.needs_user:
-            await self.check()
+            spec.check(await self.check())
         result = await spec.run(self, command.id, data)
         if result is not None:
             self.outbox.push(frames.reply(command.id, result))

@@ -113,7 +113,11 @@ def test_a_push_is_encoded_once() -> None:
     frame = publication.frame
     assert publication.frame is frame
     assert frame[:2] == bytes([0x81, len(frame) - 2])
-    assert orjson.loads(frame[2:]) == {"type": "event", "offset": 44, "event": {"type": "thing.happened", "data": {"n": 44}}}
+    assert orjson.loads(frame[2:]) == {
+        "type": "event",
+        "offset": 44,
+        "event": {"type": "thing.happened", "data": {"n": 44}},
+    }
     state = Publication("state", "balance", {"credits": 1, "version": 2})
     assert orjson.loads(state.frame[2:]) == {"type": "balance", "credits": 1, "version": 2}
 

@@ -112,7 +112,12 @@ def test_a_fast_reader_gets_each_delta_at_once() -> None:
             stream.append([Delta(f"w{number} ")], cost_micro=1_000 * (number + 1))
             (frame,) = await line.read(1)
             cost = frame.pop("cost")
-            assert frame == {"type": "chat.delta", "stream_id": "stream_1", "offset": number + 1, "content": f"w{number} "}
+            assert frame == {
+                "type": "chat.delta",
+                "stream_id": "stream_1",
+                "offset": number + 1,
+                "content": f"w{number} ",
+            }
             assert cost == pytest.approx(0.001 * (number + 1))
         stream.finish(DONE)
         (end,) = await line.read(1)

@@ -27,11 +27,14 @@ _numbers = itertools.count(1)
 class Site:
     """`run` drives a coroutine on the loop that the hub lives on."""
 
-    def __init__(self, runner: asyncio.Runner, opened: Opened, server: HTTPServer, port: int) -> None:
+    def __init__(self, runner: asyncio.Runner, opened: Opened, application: Application, server: HTTPServer) -> None:
         self._runner = runner
+        self._application = application
         self._opened = opened
         self._server = server
-        self.port = port
+        (listening,) = bind_sockets(0, "127.0.0.1")
+        server.add_socket(listening)
+        self.port: int = listening.getsockname()[1]
 
     @classmethod
     def open(cls, runner: asyncio.Runner, mongod_uri: str, folder: Path) -> "Site":
@@ -52,9 +55,7 @@ class Site:
             websocket.routes(opened.services), websocket_ping_interval=25, websocket_ping_timeout=20
         )
         server = HTTPServer(application)
-        (listening,) = bind_sockets(0, "127.0.0.1")
-        server.add_socket(listening)
-        return cls(runner, opened, server, listening.getsockname()[1])
+        return cls(runner, opened, application, server)
 
     @property
     def services(self) -> Services:
@@ -76,6 +77,11 @@ class Site:
         await until(lambda: len(self.services.connections) == 0)
         assert self.services.connections.pending == 0
         assert self.services.connections.users == 0
+
+    def ping(self, interval_seconds: float, timeout_seconds: float) -> None:
+        """For sockets opened from now on."""
+        self._application.settings["websocket_ping_interval"] = interval_seconds
+        self._application.settings["websocket_ping_timeout"] = timeout_seconds
 
     def close(self) -> None:
         async def end() -> None:

@@ -137,7 +137,10 @@ def test_stop_keeps_what_was_produced(hub: Site) -> None:
         _, end, _ = await client.answer_of(started["stream_id"])
         assert end["finish_reason"] == "cancelled" and end["receipt"]["charged"] > 0
         listed = await client.request("conversations.messages", conversation_id=started["conversation_id"])
-        assert {one["role"]: one["status"] for one in listed["messages"]} == {"user": "complete", "assistant": "stopped"}
+        assert {one["role"]: one["status"] for one in listed["messages"]} == {
+            "user": "complete",
+            "assistant": "stopped",
+        }
         await client.close()
 
     hub.run(scenario)
@@ -209,7 +212,7 @@ def test_notifications_are_marked_on_every_connection(hub: Site) -> None:
 
 def test_others_do_not_exist(hub: Site) -> None:
     async def scenario(site: Site) -> None:
-        owner, _ = await site.connect(await site.user())
+        owner, connected = await site.connect(await site.user())
         other, _ = await site.connect(await site.user())
         started = await _chat(owner, max_tokens=20)
         stream, conversation = started["stream_id"], started["conversation_id"]
@@ -219,7 +222,7 @@ def test_others_do_not_exist(hub: Site) -> None:
             ("chat.start", {"model": "gpt-4", "message": "hi", "conversation_id": conversation}),
             ("conversations.messages", {"conversation_id": conversation}),
             ("conversations.delete", {"conversation_id": conversation}),
-            ("subscribe", {"channel": f"user:{site.services.streams.get(stream).user}"}),  # type: ignore[union-attr]
+            ("subscribe", {"channel": f"user:{connected['user']['id']}"}),
         ]
         for name, fields in tries:
             assert (await other.request(name, **fields))["error"]["code"] == "RESOURCE_NOT_FOUND", name

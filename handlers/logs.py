@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 import structlog
 from tornado.web import RequestHandler
+from tornado.websocket import WebSocketHandler
 
 _SECRETS: Final = re.compile(
     r"(?i)(bearer\s+|[?&\"']?(?:token|api_key|password|secret|auth_token)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',;]+"
@@ -32,7 +33,9 @@ def configure(production: bool) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     clean: list[Any] = [structlog.processors.format_exc_info, _masked]
-    last: Any = structlog.processors.JSONRenderer(serializer=_json) if production else structlog.dev.ConsoleRenderer()
+    last: Any = structlog.processors.JSONRenderer(serializer=_json)
+    if not production:
+        last = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[*shared, *clean, *([] if production else [_escaped]), last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -53,8 +56,7 @@ def log_request(handler: RequestHandler) -> None:
     request = handler.request
     seconds = request.request_time()
     status = handler.get_status()
-    dialect = getattr(handler, "dialect", None)
-    api = dialect.name if dialect is not None else "page"
+    api = _api(handler)
     metrics = getattr(handler.application, "metrics", None)
     if metrics is not None:
         metrics.request(api, status, seconds)
@@ -69,6 +71,13 @@ def log_request(handler: RequestHandler) -> None:
         user=getattr(getattr(handler, "identity", None), "user_id", None),
         address=request.remote_ip,
     )
+
+
+def _api(handler: RequestHandler) -> str:
+    dialect = getattr(handler, "dialect", None)
+    if dialect is not None:
+        return str(dialect.name)
+    return "websocket" if isinstance(handler, WebSocketHandler) else "page"
 
 
 def printable(text: str) -> str:

@@ -67,7 +67,7 @@ def serve(io_loop: IOLoop, open_hub: Callable[..., Services]) -> Iterator[Callab
 
 @pytest.fixture
 def site(serve: Callable[..., Site]) -> Site:
-    return serve(HUB_RATE_LIMITS="off")
+    return serve(HUB_RATE_LIMITS="off", HUB_SANDBOX_TOKENS_PER_SECOND="100000")
 
 
 @pytest.fixture

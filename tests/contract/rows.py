@@ -1,0 +1,229 @@
+"""A row per documented endpoint that exists: the documented example request, its status, and the documented answer.
+
+The answer is written as the document shows it. It stands for its types: each field must be there with the same JSON type,
+lists are held against their first item, and `None` leaves the type open. `by` names the decision of the design where the
+document is silent.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+HOSTS = {
+    "smart_ai_hub": "api.smartaihub.com",
+    "ai_aggregator": "localhost:3000",
+    "ai_playground": "your-api-domain.com",
+    "ai_assistant": "localhost:8000",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """`credential`: what the document authenticates with. `{token}` and `{refresh_token}` in a body are filled in."""
+
+    api: str
+    method: str
+    path: str
+    answer: Any
+    body: Any = None
+    status: int = 200
+    credential: Literal["none", "token", "cookie"] = "token"
+    by: str = "the document"
+
+    @property
+    def bare_path(self) -> str:
+        return self.path.partition("?")[0]
+
+
+_META = {"timestamp": "2023-10-15T10:30:00Z", "requestId": "req_123", "version": "1.0"}
+_PAGINATION = {"page": 1, "limit": 20, "total": 50, "totalPages": 3, "hasNext": True, "hasPrev": False}
+_TOKENS = {"accessToken": "eyJ", "refreshToken": "eyJ", "expiresIn": 3600}
+_NAMES = {"firstName": "John", "lastName": "Doe"}
+_SIGN_IN = {"email": "{email}", "password": "{password}"}
+
+_HUB_USER = {
+    "id": "user_123",
+    "email": "user@example.com",
+    **_NAMES,
+    "role": "user",
+    "emailVerified": True,
+    "createdAt": "2023-10-15T10:30:00Z",
+}
+_HUB_LOGIN = {"success": True, "data": {"user": _HUB_USER, "tokens": _TOKENS}}
+_PLAYGROUND_USER = {
+    "id": "507f1f77bcf86cd799439011",
+    "username": "johndoe",
+    "email": "john@example.com",
+    "tier": "free",
+    "created_at": "2025-11-11T22:00:00.000Z",
+}
+_PLAYGROUND_LOGIN = {"success": True, "data": {"user": _PLAYGROUND_USER, "token": "eyJ"}, "message": "Login successful"}
+_ASSISTANT_LOGIN = {"access_token": "eyJ", "token_type": "bearer", "user": {"id": 1, "email": "user@example.com"}}
+_QUOTA = {period: {"used": 15, "limit": 50} for period in ("daily", "weekly", "monthly")}
+
+SMART_AI_HUB = [
+    Row("smart_ai_hub", "POST", "/api/auth/login", _HUB_LOGIN, _SIGN_IN, credential="none"),
+    Row(
+        *("smart_ai_hub", "POST", "/api/auth/register", {**_HUB_LOGIN, "meta": _META}),
+        *({"email": "new@example.com", "password": "securePassword123", **_NAMES}, 201, "none", "13.2"),
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/auth/refresh", {"success": True, "data": {"tokens": _TOKENS}, "meta": _META}),
+        *({"refreshToken": "{refresh_token}"}, 200, "none", "13.1"),
+    ),
+    Row("smart_ai_hub", "POST", "/api/auth/logout", {"success": True, "message": "", "meta": _META}, by="13.1"),
+    Row(
+        *("smart_ai_hub", "GET", "/api/users/me"),
+        {"success": True, "data": {**_HUB_USER, "updatedAt": "2023-10-15T10:30:00Z"}},
+    ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/credits/balance"),
+        {"success": True, "data": {"userId": "user_123", "balance": 1000, "currency": "credits", "lastUpdated": ""}},
+    ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/credits/history?page=1&limit=20"),
+        {
+            "success": True,
+            "data": [{"id": "t", "type": "", "amount": 500, "balance": 1000, "description": "", "createdAt": ""}],
+            "pagination": _PAGINATION,
+        },
+    ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/mcp/models"),
+        {
+            "success": True,
+            "data": [
+                {
+                    "id": "gpt-4",
+                    "name": "GPT-4",
+                    "provider": "openai",
+                    "description": "Advanced language model",
+                    "pricing": {"inputTokens": 0.00003, "outputTokens": 0.00006},
+                    "capabilities": ["text"],
+                }
+            ],
+        },
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/mcp/chat/completions"),
+        {
+            "success": True,
+            "data": {
+                "id": "chatcmpl-123",
+                "model": "gpt-4",
+                "choices": [
+                    {"index": 0, "message": {"role": "assistant", "content": "Hello!"}, "finishReason": "stop"}
+                ],
+                "usage": {"promptTokens": 20, "completionTokens": 15, "totalTokens": 35},
+                "cost": 0.00105,
+            },
+        },
+        {
+            "model": "gpt-4",
+            "messages": [
+                {"role": "system", "content": "You are a helpful assistant."},
+                {"role": "user", "content": "Hello, how are you?"},
+            ],
+            "maxTokens": 1000,
+            "temperature": 0.7,
+            "stream": False,
+        },
+    ),
+]
+
+AI_AGGREGATOR = [
+    Row(
+        *("ai_aggregator", "GET", "/v1/models"),
+        {
+            "success": True,
+            "models": [
+                {
+                    "id": "gpt-4",
+                    "name": "GPT-4",
+                    "provider": "OpenAI",
+                    "status": "available",
+                    "costPerToken": 0.00003,
+                    "maxTokens": 4096,
+                }
+            ],
+        },
+    ),
+    Row(
+        *("ai_aggregator", "POST", "/v1/chat/completions"),
+        {
+            "id": "chatcmpl-123",
+            "object": "chat.completion",
+            "created": 1677652288,
+            "model": "gpt-4",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello!"}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21},
+        },
+        {
+            "model": "gpt-4",
+            "messages": [{"role": "user", "content": "Hello, how are you?"}],
+            "max_tokens": 100,
+            "temperature": 0.7,
+        },
+    ),
+]
+
+AI_PLAYGROUND = [
+    Row("ai_playground", "POST", "/api/auth/login", _PLAYGROUND_LOGIN, _SIGN_IN, credential="none"),
+    Row(
+        *("ai_playground", "POST", "/api/auth/register", _PLAYGROUND_LOGIN),
+        *({"username": "johndoe", "email": "john@example.com", "password": "SecurePass123!"}, 201, "none"),
+    ),
+    Row(
+        *("ai_playground", "GET", "/api/auth/me"),
+        {
+            "success": True,
+            "data": {**_PLAYGROUND_USER, "quota": _QUOTA, "api_keys": [], "updated_at": "2025-11-11T22:00:00.000Z"},
+        },
+    ),
+    Row("ai_playground", "POST", "/api/auth/logout", {"success": True, "message": "Logout successful"}),
+]
+
+AI_ASSISTANT = [
+    Row("ai_assistant", "POST", "/api/auth/login", _ASSISTANT_LOGIN, _SIGN_IN, credential="none"),
+    Row(
+        *("ai_assistant", "GET", "/api/health", {"status": "healthy", "version": "2.0.0", "timestamp": ""}),
+        credential="none",
+    ),
+    Row(
+        *("ai_assistant", "GET", "/api/auth/me"),
+        {"id": 1, "email": "user@example.com", "created_at": "", "is_active": True, "has_2fa": False},
+        credential="cookie",
+    ),
+    Row(
+        *("ai_assistant", "GET", "/api/credits/balance"),
+        {
+            "balance": 1250,
+            "currency": "USD",
+            "last_purchase": None,
+            "auto_recharge_enabled": True,
+            "auto_recharge_threshold": 100,
+        },
+        credential="cookie",
+    ),
+    Row(
+        *("ai_assistant", "GET", "/api/credits/history?limit=50&offset=0"),
+        {
+            "transactions": [{"id": 1, "type": "purchase", "amount": 1000, "timestamp": "", "description": ""}],
+            "total": 150,
+            "limit": 50,
+            "offset": 0,
+        },
+        credential="cookie",
+    ),
+]
+
+ROWS = [*SMART_AI_HUB, *AI_AGGREGATOR, *AI_PLAYGROUND, *AI_ASSISTANT]
+
+# What the hub has beside the documents: no row, and a reason.
+BESIDE_THE_DOCUMENTS = {
+    ("smart_ai_hub", "/readyz"): "for load balancers",
+    ("smart_ai_hub", "/metrics"): "for Prometheus",
+    ("smart_ai_hub", "/api/auth/me"): "the union on an address that names no API",
+    ("smart_ai_hub", "/api/streams/([A-Za-z0-9_]{1,64})"): "a stream by REST",
+    ("smart_ai_hub", "/api/streams/([A-Za-z0-9_]{1,128})/events"): "a stream by server-sent events",
+    ("ai_aggregator", "/v1/models/(.+)"): "one model, as OpenAI's clients ask for it",
+}

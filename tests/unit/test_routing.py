@@ -1,0 +1,132 @@
+"""What the hub refuses to start with: overlapping paths, methods without an access mark; and how it writes its log."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tornado.web import RequestHandler
+
+from handlers.access import Access, access_of, admin, methods_of, public, scope, unmarked, user
+from handlers.application import ROUTES
+from handlers.base import ApiHandler
+from handlers.routing import SHARED_PATHS, Route, RoutesError, check_overlaps
+from hub.errors import Code, HubError
+from hub.identity_cache import Identity
+
+ROOT = Path(__file__).parents[2]
+
+
+class Marked(ApiHandler):
+    @user
+    def get(self) -> None: ...
+
+
+class Unmarked(Marked):
+    def post(self) -> None: ...
+
+
+def test_a_method_without_a_mark_is_found() -> None:
+    assert unmarked(Unmarked) == ["POST"]
+    assert unmarked(Marked) == []
+    assert set(methods_of(Marked)) == {"GET", "OPTIONS"}
+    assert access_of(RequestHandler, "GET") is None and access_of(Marked, "TRACE") is None
+
+
+def test_every_route_is_marked_and_none_overlaps() -> None:
+    check_overlaps(ROUTES)
+    assert {route.handler.__name__: unmarked(route.handler) for route in ROUTES if unmarked(route.handler)} == {}
+
+
+def test_what_several_apis_document_is_the_declared_list() -> None:
+    assert {route.pattern for route in ROUTES if len(route.apis) > 1} <= SHARED_PATHS
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [
+        [Route("/api/a", Marked, ("smart_ai_hub",)), Route("/api/a", Marked, ("ai_assistant",))],
+        [Route("/api/([a-z0-9]+)", Marked, ("smart_ai_hub",)), Route("/api/a", Marked, ("smart_ai_hub",))],
+        [Route("/api/a", Marked, ("smart_ai_hub", "ai_assistant"))],
+    ],
+)
+def test_overlaps_stop_the_start(routes: list[Route]) -> None:
+    with pytest.raises(RoutesError):
+        check_overlaps(routes)
+
+
+def test_a_misspelt_permission_stops_the_import() -> None:
+    with pytest.raises(ValueError, match="ai:rite"):
+        scope("ai:rite")
+
+
+def identity(role: str = "user", kind: str = "token", permissions: frozenset[str] | None = None) -> Identity:
+    return Identity("user_1", role, "free", kind, None, None, permissions, None, {})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("access", "who", "allowed"),
+    [
+        (Access("user"), identity(), True),
+        (Access("user"), identity(kind="service"), False),
+        (Access("service"), identity(kind="service"), True),
+        (Access("service"), identity(role="admin"), False),
+        (Access("admin"), identity(), False),
+        (Access("admin"), identity(role="admin"), True),
+        (Access("admin"), identity(role="admin", kind="key"), False),
+        (Access("scope", "ai:write"), identity(), True),
+        (Access("scope", "ai:write"), identity(kind="key", permissions=frozenset({"ai:read"})), False),
+        (Access("scope", "ai:write"), identity(kind="key", permissions=frozenset({"ai:write"})), True),
+    ],
+)
+def test_access_is_what_the_mark_says(access: Access, who: Identity, allowed: bool) -> None:
+    if allowed:
+        access.check(who)
+        return
+    with pytest.raises(HubError) as caught:
+        access.check(who)
+    assert caught.value.code is Code.FORBIDDEN
+
+
+def test_marks_stay_on_their_methods() -> None:
+    class Two(ApiHandler):
+        @admin
+        def get(self) -> None: ...
+
+        @public
+        def post(self) -> None: ...
+
+    assert access_of(Two, "GET") == Access("admin") and access_of(Two, "POST") == Access("public")
+
+
+_WRITES_A_LOG = """
+import logging, sys, structlog
+from handlers import logs
+logs.configure(sys.argv[1] == "production")
+structlog.get_logger("x").info("name\\r\\n[31m\\x1b[31m", path="/a\\nb")
+try:
+    raise ValueError("Bearer abc.def.ghi token=CANARY")
+except ValueError:
+    structlog.get_logger("x").exception("failed")
+    logging.getLogger("tornado.application").error("in %s", "CANARY_NOT", exc_info=True)
+"""
+
+
+def _log(env: str) -> str:
+    run = subprocess.run([sys.executable, "-W", "error", "-c", _WRITES_A_LOG, env], cwd=ROOT, capture_output=True)
+    assert run.returncode == 0, run.stderr
+    return run.stderr.decode()
+
+
+def test_in_production_each_event_is_one_line_of_json_without_secrets() -> None:
+    lines = _log("production").splitlines()
+    events = [json.loads(line) for line in lines]
+    assert [event["event"] for event in events] == ["name\r\n[31m\x1b[31m", "failed", "in CANARY_NOT"]
+    assert "ValueError" in events[1]["exception"] and "ValueError" in events[2]["exception"]
+    assert "abc.def" not in str(lines) and "token=CANARY" not in str(lines)
+
+
+def test_in_development_control_characters_are_written_out() -> None:
+    written = _log("development")
+    assert "/a\\nb" in written and "abc.def" not in written and "\r" not in written

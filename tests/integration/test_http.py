@@ -3,6 +3,9 @@
 import asyncio
 import gzip
 import json
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -70,6 +73,8 @@ async def test_who_signs_out_is_out(site: Site) -> None:
     client = site.client(token=token)
     answer = await client.post("/api/auth/logout", {})
     assert answer.body["message"] and answer.body["timestamp"]
+    cleared = parsedate_to_datetime(re.findall("expires=([^;]+)", answer.headers["Set-Cookie"])[0])
+    assert cleared < datetime.now(UTC)
     assert (await client.get("/api/users/me", status=401)).code == "AUTHENTICATION_FAILED"
 
 

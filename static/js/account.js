@@ -1,12 +1,15 @@
 /** Signing in and out, the wallet and the models: what stands around the conversation. */
 
 import * as api from "./api.js";
-import { onConnected, onPush, signedIn, signedOut } from "./hub.js";
-import { modelId, models, wallet } from "./state.js";
+import { leave, onConnected, onPush, reconnect, signedIn, signedOut } from "./hub.js";
+import { modelId, models, session, wallet } from "./state.js";
 import { recall, remember } from "./storage.js";
 
 const MODEL_KEY = "hub.model";
 const MODELS_RETRY_MS = 5_000;
+const RENEW_MS = 86_400_000;
+
+let renewedAt = 0;
 
 export async function login({ email, password }) {
   await api.login(email, password);
@@ -20,7 +23,13 @@ export async function register(fields) {
 
 /** The hub ends the login; the page leaves it only then, so that "signed out" is never a pretence. */
 export async function logout() {
-  await api.logout();
+  leave();
+  try {
+    await api.logout();
+  } catch (error) {
+    reconnect();
+    throw error;
+  }
   signedOut();
 }
 
@@ -48,8 +57,17 @@ function setWallet(balance) {
   wallet.value = { credits, credits_held, points, version };
 }
 
+/** A page that stays open must not be signed out in the middle of its use; an open socket alone renews nothing. */
+function renewLogin() {
+  if (session.value !== "in" || Date.now() - renewedAt < RENEW_MS) return;
+  renewedAt = Date.now();
+  api.renewLogin().catch(() => (renewedAt = 0)); // tried again at the next occasion
+}
+
+setInterval(renewLogin, RENEW_MS / 24);
 onPush("balance", setWallet);
 onConnected((reply) => {
   setWallet(reply.balance);
+  renewLogin();
   if (!models.value.length) loadModels();
 });

@@ -27,4 +27,6 @@ async function call(method, path, body) {
 export const login = (email, password) => call("POST", "/api/auth/login", { email, password });
 export const register = (fields) => call("POST", "/api/auth/register", fields);
 export const logout = () => call("POST", "/api/auth/logout", {});
+/** The login lasts a week from the last time this was asked. */
+export const renewLogin = () => call("GET", "/api/users/me");
 export const listModels = () => call("GET", "/api/mcp/models");

@@ -40,6 +40,9 @@ export const request = (type, fields, options) => connection.request(type, field
 export const retryNow = () => connection.retryNow();
 export const reconnect = () => connection.start();
 
+/** Before the login is ended: its close code would otherwise be told as if it came from elsewhere. */
+export const leave = () => connection.stop();
+
 export function signedIn() {
   sessionNotice.value = "";
   session.value = "starting";

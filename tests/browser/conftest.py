@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.browser.line import Line
-from tests.browser.visit import RunningHub, Visit, Visitor
+from tests.browser.visit import Visit, Visitor
+from tests.running_hub import RunningHub
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_FLAGS = (
@@ -18,8 +19,9 @@ CHROMIUM_FLAGS = (
 )
 
 
-@pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
+@pytest.fixture
+def playwright(hub: RunningHub) -> Iterator[Playwright]:
+    """Of each test its own: while it lives its event loop holds the thread, and the hub's fixtures need one too."""
     with sync_playwright() as running:
         yield running
 

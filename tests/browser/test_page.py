@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.line import Line
-from tests.browser.visit import PASSWORD, QUESTION, RunningHub, Visit, expect_status, text_of, words_in
+from tests.browser.visit import PASSWORD, QUESTION, Visit, expect_status, text_of, words_in
+from tests.running_hub import RunningHub
 
 
 def _assert_whole(visit: Visit) -> None:
@@ -94,9 +95,11 @@ def test_killed_hub_leaves_a_readable_answer(visit: Visit, hub: RunningHub) -> N
     expect(visit.mark("status")).to_have_attribute("data-state", "lost")
     hub.start()
     expect(visit.mark("status")).to_have_attribute("data-state", re.compile("regained|open"), timeout=30_000)
-    expect_status(visit.answers.last, "interrupted")
-    expect(visit.answers.last.locator('[data-test="ending"]')).to_contain_text("interrupted")
+    expect(visit.answers.last).to_have_attribute("data-status", re.compile("interrupted|failed"), timeout=30_000)
+    expect(visit.answers.last.locator('[data-test="ending"]')).to_contain_text(re.compile("interrupted|stopped"))
     expect(visit.mark("send")).to_be_visible()
+    visit.page.reload()
+    expect_status(visit.answers.last, "interrupted")
 
 
 @pytest.mark.parametrize("hub", [{"HUB_SIGNUP_CREDITS": "0.008"}], indirect=True, ids=["poor"])
@@ -192,3 +195,18 @@ def test_conversations_are_opened_and_deleted(visit: Visit) -> None:
     visit.mark("confirm").click()
     expect(visit.mark("conversation")).to_have_count(1)
     expect(visit.mark("message")).to_have_count(0)
+
+
+def test_reconnection_backs_off_within_its_bounds(visit: Visit) -> None:
+    visit.page.goto(visit.url)
+    least, most = visit.page.evaluate(
+        """async () => {
+          const {retryDelay} = await import("/static/js/connection.js");
+          const delays = (chance) => Array.from({length: 20}, (_, attempt) => retryDelay(attempt, () => chance));
+          return [delays(0), delays(1)];
+        }"""
+    )
+    assert least == sorted(least)
+    assert most == sorted(most)
+    assert (min(least), max(most)) == (300, 15_000)
+    assert all(low < high for low, high in zip(least[1:], most[1:], strict=True))

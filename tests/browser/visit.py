@@ -4,7 +4,7 @@ import itertools
 import secrets
 from collections.abc import Callable
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
@@ -31,15 +31,6 @@ RAW_JS: Final = """async () => {
   return thread.value.messages.value.map(({content}) => content.value);
 }"""
 LABELS: Final = MappingProxyType({"first-name": "Ada", "last-name": "Lovelace"})
-
-
-class RunningHub(Protocol):
-    """What these tests need of the hub: a process behind an address, which can be killed and started again."""
-
-    url: str
-
-    def kill(self) -> None: ...
-    def start(self) -> None: ...
 
 
 class Visit:

@@ -121,6 +121,19 @@ async def test_a_wrong_type_is_named_and_never_a_login(site: Site, value: Any) -
 
 
 @pytest.mark.gen_test
+async def test_every_field_refuses_every_wrong_type_by_name(site: Site) -> None:
+    good = {"email": "a@example.com", "password": PASSWORD, "firstName": "A", "lastName": "B", "username": "abc99"}
+    for field in good:
+        for value in (None, True, 7, 1.5, ["x"], {"$ne": None}):
+            answer = await site.client().post("/api/auth/register", {**good, field: value}, status=422)
+            assert [detail["field"] for detail in answer.body["error"]["details"]] == [field]
+    for body in ([], "text", 7, None):
+        await site.client().post("/api/auth/register", json.dumps(body).encode(), status=422)
+    for name in ("_id", "user_id", "is_admin", "balance", "email_verified", "plan", "tier", "status"):
+        await site.client().post("/api/auth/register", {**good, name: "x"}, status=422)
+
+
+@pytest.mark.gen_test
 async def test_all_failures_are_told_at_once_and_no_secret_is_shown(site: Site) -> None:
     body = {"email": "nobody", "password": "x" * 2_000, "role": "admin", "credits": 5}
     answer = await site.client().post("/api/auth/register", body, status=422)

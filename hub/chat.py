@@ -134,6 +134,7 @@ class Chat:
         prompt, prompt_tokens = await _fitting(model, prompt, keep=len(said), answer=request.max_tokens or 1)
         self._check_funds(identity, model, prompt_tokens)
         kept = request.keep_conversation or request.conversation is not None
+        new_messages = [(new_id("msg"), message) for message in said] if kept else []
         stream = Stream(
             id=new_id("stream"),
             user=identity.user_id,
@@ -153,7 +154,7 @@ class Chat:
             parameters=request.parameters,
             streamed=request.streamed,
             api=request.api,
-            new_messages=said if kept else [],
+            new_messages=new_messages,
             new_conversation=kept and request.conversation is None,
             idempotency=request.idempotency,
         )

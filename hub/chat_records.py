@@ -19,7 +19,6 @@ from hub.streams import Outcome, Stream
 from models.clock import milliseconds, now
 from models.conversations import CONVERSATIONS, MESSAGES
 from models.database import Document
-from models.ids import new_id
 from models.usage import USAGE
 
 TITLE_CHARS = 80
@@ -38,7 +37,7 @@ class Job:
     parameters: dict[str, Any]
     streamed: bool
     api: str
-    new_messages: list[Document]  # what the caller said, to be stored in the conversation
+    new_messages: list[tuple[str, Document]]  # what the caller said, with the ids under which it is to be stored
     new_conversation: bool
     idempotency: IdempotencyKey | None
     created_at: datetime = field(default_factory=now)
@@ -74,14 +73,14 @@ def opening(job: Job) -> Opening:
         updates.append(Update(CONVERSATIONS, {"_id": job.stream.conversation}, change))
     if job.idempotency is not None:
         inserts.append(job.idempotency.claim(job.stream.id))
-    size = 1_000 + sum(len(str(message["content"])) for message in job.new_messages)
+    size = 1_000 + sum(len(str(message["content"])) for _, message in job.new_messages)
     return Opening(inserts, updates, events, size)
 
 
 def _said(job: Job) -> list[Document]:
     return [
         {
-            "_id": new_id("msg"),
+            "_id": message_id,
             "user": job.user,
             "conversation": job.stream.conversation,
             "role": message["role"],
@@ -89,7 +88,7 @@ def _said(job: Job) -> list[Document]:
             "status": "complete",
             "created_at": job.created_at,
         }
-        for message in job.new_messages
+        for message_id, message in job.new_messages
     ]
 
 
@@ -119,7 +118,7 @@ def _answer(job: Job) -> Document:
 
 
 def _conversation(job: Job) -> Document:
-    first = next((str(message["content"]) for message in job.new_messages if message["role"] == "user"), "")
+    first = next((str(message["content"]) for _, message in job.new_messages if message["role"] == "user"), "")
     return {
         "_id": job.stream.conversation,
         "user": job.user,

@@ -11,9 +11,8 @@ from hub import identity_input
 from hub.errors import Code, FieldError, HubError
 from hub.operations import Insert, Leg, NewEvent, Operation
 from hub.passwords import check_composition, check_form
-from hub.realtime.frames import timestamp
 from models import users
-from models.clock import now
+from models.clock import now, timestamp
 from models.database import Document
 from models.ids import new_id
 from models.logins import LOGINS

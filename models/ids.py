@@ -8,11 +8,20 @@ import random
 import time
 
 _random = random.Random()  # seeded by the operating system; asking that for each id cost a system call, six a request
+_last = (0, 0)  # milliseconds and random part of the newest id
 
 
 def new_id(prefix: str) -> str:
-    """For example `txn_019aa5c3b2e4f1c2a7b8d9e0f1a2`: 12 hex digits of milliseconds, then 16 of chance."""
-    return f"{prefix}_{time.time_ns() // 1_000_000:012x}{_random.getrandbits(64):016x}"
+    """For example `txn_019aa5c3b2e4f1c2a7b8d9e0f1a2`: 12 hex digits of milliseconds, then 16 of chance.
+
+    Ids of one process ascend: within a millisecond, or when the clock steps back, by a random step from the last one.
+    """
+    global _last
+    milliseconds, chance = time.time_ns() // 1_000_000, _random.getrandbits(63)
+    if milliseconds <= _last[0]:
+        milliseconds, chance = _last[0], _last[1] + _random.getrandbits(32) + 1
+    _last = (milliseconds, chance)
+    return f"{prefix}_{milliseconds:012x}{chance:016x}"
 
 
 def new_epoch() -> str:

@@ -15,7 +15,6 @@ from hub.prices import credits_number
 from hub.providers.base import Json, Usage
 from hub.realtime.wire import text_frame
 from hub.streams import Outcome, Stream
-from models.clock import timestamp as timestamp
 
 CommandId = int | str
 

@@ -8,6 +8,7 @@ from hub.chat_records import outcome_of
 from hub.errors import Code, HubError
 from hub.prices import charge_micro
 from hub.streams import replayed
+from models import conversations
 from tests.factories import ask, grant, make_user
 from tests.integration.chat.parts import Scene, words
 from tests.stand_ins.base import Scenario
@@ -176,3 +177,24 @@ async def test_streams_of_others_do_not_exist(scene: Scene) -> None:
             await attempt(stranger, stream.id)
         assert refused.value.code is Code.NOT_FOUND
     await scene.finished(stream)
+
+
+@pytest.mark.gen_test
+async def test_a_conversation_keeps_its_order_and_is_sent_on(scene: Scene) -> None:
+    first = (
+        await scene.services.chat.start(scene.user, ask(messages=None, message="one", keep_conversation=True))
+    ).stream
+    await scene.finished(first)
+    again = ask(messages=None, message="two", conversation=first.conversation)
+    second = (await scene.services.chat.start(scene.user, again)).stream
+    await scene.finished(second)
+    assert first.conversation is not None
+    stored = await conversations.messages(scene.services.database, first.conversation, limit=10)
+    kept = await conversations.conversation(scene.services.database, scene.user.user_id, first.conversation)
+
+    assert [message["role"] for message in stored] == ["user", "assistant", "user", "assistant"]
+    assert [message["content"] for message in stored] == ["one", first.text(), "two", second.text()]
+    sent = scene.provider.requests[1].body["messages"]
+    assert [message["content"] for message in sent] == ["one", first.text(), "two"]
+    assert kept is not None
+    assert kept["message_count"] == 4

@@ -26,7 +26,7 @@ class LoginInput(Input):
 class RegisterInput(LoginInput):
     firstName = Text(high=limits.NAME_CHARS_MAX, load_default="")
     lastName = Text(high=limits.NAME_CHARS_MAX, load_default="")
-    username = Text(high=limits.NAME_CHARS_MAX, load_default=None)
+    username = Text(high=limits.NAME_CHARS_MAX, load_default=None, allow_none=False)  # else null would be taken
 
 
 _LOGIN, _REGISTER = LoginInput(), RegisterInput()

@@ -78,12 +78,20 @@ class Tail:
 class StreamHandler(RequestHandler):
     """Mixed into a handler that answers with a stream: hears of a client that hangs up."""
 
-    tail: Tail | None = None
+    _tail: Tail | None = None
+    _hung_up = False
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
-        if self.tail is not None:
-            self.tail.hang_up()
+        self._hung_up = True
+        if self._tail is not None:
+            self._tail.hang_up()
+
+    def follow(self, stream: Stream) -> Tail:
+        """The client's place in the stream; it may have hung up while the stream was being started."""
+        self._tail = tail = Tail(stream)
+        tail.closed = self._hung_up
+        return tail
 
 
 async def outcome_of(handler: StreamHandler, chat: Chat, stream: Stream) -> Outcome | None:
@@ -91,7 +99,7 @@ async def outcome_of(handler: StreamHandler, chat: Chat, stream: Stream) -> Outc
 
     Raises the `HubError` of a generation that failed.
     """
-    handler.tail = tail = Tail(stream)
+    tail = handler.follow(stream)
     try:
         await tail.end()
     finally:
@@ -112,15 +120,16 @@ async def relay(
 ) -> None:
     """Write a stream's events as they come, from the delta after `after` to the end.
 
-    Raises the `HubError` of a generation that failed before its first delta, unless that is to be an event too.
+    Raises the `HubError` of a generation that failed before its first delta, unless that is to be an event too: then
+    the answer begins at once, whenever the first event comes.
     """
-    handler.tail = tail = Tail(stream)
+    tail = handler.follow(stream)
     try:
-        await tail.beyond(after)
-        failed = stream.outcome is not None and stream.outcome.error
-        if failed and not stream.deltas and early_failure_is_status:
-            raise failed
-        _begin(handler, stream)
+        if early_failure_is_status:
+            await tail.beyond(after)
+            if stream.outcome is not None and stream.outcome.error and not stream.deltas:
+                raise stream.outcome.error
+        _begin(handler)
         await _relay(handler, stream, tail, encoder, after)
     except StreamClosedError:
         pass  # the client has gone between two writes
@@ -138,7 +147,7 @@ def stream_headers(handler: RequestHandler, stream: Stream, *, repeated: bool) -
         handler.set_header("Idempotency-Hit", "true")
 
 
-def _begin(handler: RequestHandler, stream: Stream) -> None:
+def _begin(handler: RequestHandler) -> None:
     handler.set_status(200)
     handler.set_header("Content-Type", "text/event-stream; charset=utf-8")
     handler.set_header("Cache-Control", "no-cache")
@@ -150,18 +159,29 @@ async def _relay(handler: StreamHandler, stream: Stream, tail: Tail, encoder: Ss
     heart = _Heart(handler)
     try:
         while not tail.closed:
-            deltas, outcome = stream.deltas[cursor:], stream.outcome
+            deltas = stream.deltas[cursor : cursor + limits.SSE_DELTAS_AT_ONCE]
             if deltas:
                 cursor += len(deltas)
                 handler.write(encoder.deltas(deltas, cursor))
-            if outcome is not None:
-                handler.write(encoder.end(outcome))
+            if stream.outcome is not None and cursor >= stream.offset:
+                await _sent(handler, handler.finish(encoder.end(stream.outcome)))
                 return
-            await handler.flush()
+            await _sent(handler, handler.flush())
             heart.beaten = time.monotonic()
             await tail.beyond(cursor)
     finally:
         heart.stop()
+
+
+async def _sent(handler: StreamHandler, writing: asyncio.Future[None]) -> None:
+    """Wait until the kernel has taken what was written. A client that takes nothing for too long is cut off: a close
+    would wait behind what it does not read. Raises `StreamClosedError`."""
+    if not writing.done():  # the usual case needs no timer
+        await asyncio.wait([writing], timeout=limits.SSE_WRITE_SECONDS_MAX)
+    if not writing.done():
+        connection: Any = handler.request.connection
+        connection.stream.close()
+    await writing
 
 
 class _Heart:

@@ -10,7 +10,7 @@ from handlers.access import scope
 from handlers.base import ApiHandler
 from handlers.routing import Route
 from handlers.sse import StreamHandler, relay, stream_headers
-from hub.errors import invalid
+from hub.errors import Code, HubError
 from hub.providers.base import Delta
 from hub.realtime import frames
 from hub.streams import Outcome, Stream
@@ -59,13 +59,13 @@ class StreamEventsHandler(StreamHandler, ApiHandler):
         await relay(self, self.services.chat, stream, encoder, after=after, early_failure_is_status=False)
 
     def _cursor(self) -> tuple[str | None, int]:
-        """`Last-Event-ID: <epoch>:<offset>`, else `?after=` and `?epoch=`. Raises `HubError` INVALID."""
+        """`Last-Event-ID: <epoch>:<offset>`, else `?after=` and `?epoch=`. Raises `HubError` MALFORMED or INVALID."""
         last = self.request.headers.get("Last-Event-ID")
         if last is None:
             return self.query("epoch"), self.query_integer("after", 0, 0, 10**_OFFSET_DIGITS_MAX)
         epoch, _, offset = last.partition(":")
         if not epoch.isalnum() or not offset.isascii() or not offset.isdigit() or len(offset) > _OFFSET_DIGITS_MAX:
-            raise invalid("Last-Event-ID", "must be <epoch>:<offset>")
+            raise HubError(Code.MALFORMED, "Last-Event-ID must be <epoch>:<offset>")
         return epoch, int(offset)
 
 

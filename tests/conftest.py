@@ -6,14 +6,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
+from tornado.testing import bind_unused_port
 
 from config import settings
+from handlers.application import make_application, make_server
 from hub.services import Opened, Services, open_services
 from models import shapes
 from models.database import Database
 from models.embedded import EmbeddedMongod
+from tests.http_streams import SECRET, Face, abort_all, make_face
 from tests.running_hub import RunningHub
+from tests.stand_ins.openai_server import OpenAIStandIn
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +69,40 @@ def open_hub(io_loop: IOLoop, mongod_uri: str, tmp_path: Path) -> Iterator[OpenS
     if opened:
         io_loop.run_sync(opened[0].services.database.drop)
         io_loop.run_sync(opened[0].close)
+
+
+Serve = Callable[[Services], int]
+
+
+@pytest.fixture
+def serve_http(io_loop: IOLoop) -> Iterator[Serve]:
+    """Serves open services over HTTP in this process; returns the port."""
+    servers: list[HTTPServer] = []
+
+    def start(services: Services) -> int:
+        server = make_server(make_application(services))
+        listening, port = bind_unused_port()
+        io_loop.run_sync(lambda: asyncio.sleep(0, server.add_socket(listening)))
+        servers.append(server)
+        return port
+
+    yield start
+    for server in servers:
+        server.stop()
+        io_loop.run_sync(server.close_all_connections)
+
+
+@pytest.fixture
+def face(io_loop: IOLoop, open_hub: OpenServices, serve_http: Serve) -> Iterator[Face]:
+    """A served hub whose OpenAI is a stand-in, with one user; its other providers are the sandbox, at 400 tokens/s."""
+    provider = OpenAIStandIn()
+    io_loop.run_sync(provider.start)
+    settings = {"HUB_RATE_LIMITS": "off", "HUB_SANDBOX_TOKENS_PER_SECOND": "400", "HUB_JWT_SECRET": SECRET}
+    services = open_hub(OPENAI_BASE_URL=provider.base_url, OPENAI_API_KEY="sk-test", **settings)
+    port = serve_http(services)
+    yield io_loop.run_sync(lambda: make_face(services, provider, port))
+    io_loop.run_sync(abort_all)
+    io_loop.run_sync(provider.stop)
 
 
 StartHub = Callable[..., RunningHub]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from hub.chat import ChatRequest
-from hub.identity import Credential, Identity, Registration
+from hub.identity import Credential, Identity, LoginResult, Registration
 from hub.ledger import Ledger
 from hub.operations import Leg, Operation
 from hub.services import Services
@@ -12,11 +12,16 @@ from models.ids import new_id
 _numbers = iter(range(1, 10**9))
 
 
-async def make_user(services: Services) -> Identity:
-    """A registered user, logged in; the welcome credits are what the services' settings say."""
+async def sign_up(services: Services) -> LoginResult:
+    """A new user's first login; the welcome credits are what the services' settings say."""
     email = f"user{next(_numbers)}@example.org"
     registration = Registration(email, "correct horse battery", None, "Ada", "Lovelace", "127.0.0.1")
-    login = await services.identities.register(registration)
+    return await services.identities.register(registration)
+
+
+async def make_user(services: Services) -> Identity:
+    """A registered user, logged in."""
+    login = await sign_up(services)
     return await services.identities.resolve(Credential("bearer", login.access_token))
 
 

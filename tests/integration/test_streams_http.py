@@ -1,0 +1,162 @@
+"""A stream over HTTP, from outside: one cursor over three transports, broken lines, slow readers, silences."""
+
+import openai
+import pytest
+
+from config import limits
+from tests.conftest import OpenServices, Serve
+from tests.http_streams import DONE, SECRET, Face, Response
+from tests.stand_ins.base import Scenario
+from tests.ws_client import Client
+
+SANDBOX = {"model": "claude-3", "max_tokens": 240}  # distinct words, about 0.6 s of them
+GO_ON = {"X-Hub-On-Disconnect": "continue"}
+
+
+async def take(response: Response, count: int) -> list[str]:
+    """The next `count` deltas of a chunked answer."""
+    found: list[str] = []
+    while len(found) < count:
+        event = await response.event()
+        assert event is not None, "the answer ended early"
+        if event.content:
+            found.append(event.content)
+    return found
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_one_generation_three_transports_one_cursor(face: Face) -> None:
+    begun = await face.complete(headers=GO_ON, stream=True, **SANDBOX)
+    stream, epoch = begun.headers["x-hub-stream-id"], begun.headers["x-hub-stream-epoch"]
+    parts = await take(begun, 25)
+    begun.reset()
+
+    socket = await Client.open(face.port)
+    await socket.request("connect", token=face.token)
+    resumed = await socket.request("chat.resume", stream_id=stream, epoch=epoch, after=25)
+    assert (resumed["offset"], resumed["recovered"]) == (25, True)
+    offset = 25
+    while offset < 60:
+        delta = await socket.push("chat.delta", stream_id=stream)
+        parts.append(delta["content"])
+        offset = delta["offset"]
+    socket.abort()
+
+    read = (await (await face.get(f"/api/streams/{stream}?after={offset}&epoch={epoch}")).json())["data"]
+    assert (read["epoch"], read["status"]) == (epoch, "streaming")
+    parts.append(read["content"])
+    cursor, ended = f"{epoch}:{read['offset']}", False
+    while not ended:  # the line is cut after every tenth event
+        events = await face.get(f"/api/streams/{stream}/events", {"Last-Event-ID": cursor})
+        for _ in range(10):
+            event = await events.event()
+            assert event is not None and event.id is not None
+            cursor, ended = event.id, event.data["type"] == "chat.completed"
+            if ended:
+                break
+            parts.append(event.data["content"])
+        events.reset()
+
+    message = await face.message(stream)
+    assert "".join(parts) == message["content"]
+    assert cursor == f"{epoch}:{len(message['lengths'])}"
+    whole = (await (await face.get(f"/api/streams/{stream}")).json())["data"]
+    assert (whole["content"], whole["status"]) == (message["content"], "completed")
+    assert whole["receipt"]["charged"] == event.data["receipt"]["charged"]
+    await face.at_rest()
+
+
+@pytest.fixture
+def other_port(face: Face, open_hub: OpenServices, serve_http: Serve) -> int:
+    """A second node of the same hub."""
+    return serve_http(open_hub(HUB_RATE_LIMITS="off", HUB_JWT_SECRET=SECRET))
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_finished_stream_replays_here_and_on_a_node_that_never_ran_it(face: Face, other_port: int) -> None:
+    begun = await face.complete(stream=True, **SANDBOX)
+    text = "".join(event.content for event in await begun.events())
+    stream, epoch = begun.headers["x-hub-stream-id"], begun.headers["x-hub-stream-epoch"]
+    for port in (face.port, other_port):
+        face.port = port
+        events = await (await face.get(f"/api/streams/{stream}/events")).events()
+        assert "".join(event.data.get("content", "") for event in events) == text
+        assert events[-1].data["type"] == "chat.completed"
+        part = (await (await face.get(f"/api/streams/{stream}?after=100&epoch={epoch}")).json())["data"]
+        assert text.endswith(part["content"]) and 0 < len(part["content"]) < len(text)
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_cursor_into_another_log_starts_from_the_beginning(face: Face) -> None:
+    face.provider.script(Scenario(chunks=9))
+    begun = await face.complete(stream=True)
+    await begun.events()
+    stream, epoch = begun.headers["x-hub-stream-id"], begun.headers["x-hub-stream-epoch"]
+    for cursor in ("abcdef:4", f"{epoch}:10"):
+        events = await (await face.get(f"/api/streams/{stream}/events", {"Last-Event-ID": cursor})).events()
+        assert "".join(event.data.get("content", "") for event in events) == " word" * 9
+    for query in ("after=4&epoch=abcdef", "after=0"):
+        whole = (await (await face.get(f"/api/streams/{stream}?{query}")).json())["data"]
+        assert (whole["content"], whole["offset"]) == (" word" * 9, 9)
+    for garbage in (
+        "x",
+        "",
+        ":",
+        f"{epoch}:",
+        f"{epoch}:-1",
+        f"{epoch}:1e3",
+        f"{epoch}:99999999999",
+        "a b:1",
+        "a:\u0663",
+    ):
+        refused = await face.get(f"/api/streams/{stream}/events", {"Last-Event-ID": garbage})
+        assert refused.status == 400, garbage
+        assert (await refused.json())["error"]["code"] == "VALIDATION_ERROR"
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_stream_that_says_nothing_new_answers_at_once(face: Face) -> None:
+    face.provider.script(Scenario("hang_mid", chunks=8))
+    begun = await face.complete(headers=GO_ON, stream=True)
+    await take(begun, 4)
+    stream, epoch = begun.headers["x-hub-stream-id"], begun.headers["x-hub-stream-epoch"]
+    events = await face.get(f"/api/streams/{stream}/events", {"Last-Event-ID": f"{epoch}:4"})
+    assert (events.status, events.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    await face.services.chat.stop(face.user, stream)
+    (event,) = await events.events()
+    assert (event.data["type"], event.data["finish_reason"]) == ("chat.completed", "cancelled")
+    assert (await begun.events())[-1].data == DONE
+
+
+@pytest.mark.parametrize(
+    "word", ["\n\nevent: x\ndata: y\n\n", "\r\n\r\nid: 7\r\n", "\u2028\u2029\x85\x00\U0001f600", ": ping\n\n"]
+)
+@pytest.mark.gen_test(timeout=20)
+async def test_no_content_splits_an_event(face: Face, word: str) -> None:
+    face.provider.script(*[Scenario(chunks=5, word=word)] * 2)
+    begun = await face.complete(stream=True)
+    events = await begun.events()
+    assert "".join(event.content for event in events) == word * 5
+    assert b"\nid:" not in begun.raw and not begun.raw.startswith(b"id:")
+    assert events[-1].data == DONE
+    in_hub_form = await (await face.complete("/api/mcp/chat/completions", stream=True)).events()
+    assert "".join(event.content for event in in_hub_form) == word * 5
+    stream = begun.headers["x-hub-stream-id"]
+    pushes = await (await face.get(f"/api/streams/{stream}/events")).events()
+    assert "".join(event.data.get("content", "") for event in pushes) == word * 5
+    assert (await face.message(stream))["content"] == word * 5
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_silence_is_filled_with_comments_that_no_client_minds(
+    face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SSE_HEARTBEAT_SECONDS", 0.03)
+    face.provider.script(*[Scenario(chunks=4, interval_seconds=0.15)] * 2)
+    begun = await face.complete(stream=True)
+    assert "".join(event.content for event in await begun.events()) == " word" * 4
+    assert begun.comments >= 4
+    async with openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{face.port}/v1", api_key=face.token) as client:
+        messages = [{"role": "user", "content": "Hello"}]
+        chunks = await client.chat.completions.create(model="gpt-4", messages=messages, stream=True)  # type: ignore[call-overload]
+        assert "".join([chunk.choices[0].delta.content or "" async for chunk in chunks]) == " word" * 4

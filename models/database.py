@@ -1,4 +1,4 @@
-"""The one place that imports the MongoDB driver: connection, transactions, errors, indexes.
+"""The one place that talks to the MongoDB driver: connection, transactions, errors, indexes.
 
     committer --body(tx)--> Database.transaction() --with_transaction--> mongod
     families  ------------> Collection (reads and single writes, bounded in time)
@@ -6,7 +6,6 @@
 The driver's errors leave here only as `DatabaseError`s. Nothing here knows a collection's meaning.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -20,17 +19,12 @@ from pymongo import AsyncMongoClient, ReturnDocument
 from pymongo import errors as driver
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.monitoring import (
-    ServerHeartbeatFailedEvent,
-    ServerHeartbeatListener,
-    ServerHeartbeatStartedEvent,
-    ServerHeartbeatSucceededEvent,
-)
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from config import limits
+from models.heartbeat import Heartbeat
 
 Document = dict[str, Any]
 Query = Mapping[str, Any]
@@ -95,10 +89,10 @@ def _translated() -> Any:
     except driver.PyMongoError as error:
         if error.has_error_label("UnknownTransactionCommitResult"):
             raise OutcomeUnknown(str(error)) from error
+        if error.timeout or isinstance(error, driver.ConnectionFailure | driver.WaitQueueTimeoutError):
+            raise DatabaseUnavailable(str(error)) from error  # labelled as transient too, once all retries are spent
         if getattr(error, "code", None) == _WRITE_CONFLICT or error.has_error_label("TransientTransactionError"):
             raise Conflict(str(error)) from error
-        if error.timeout or isinstance(error, driver.ConnectionFailure | driver.WaitQueueTimeoutError):
-            raise DatabaseUnavailable(str(error)) from error
         if isinstance(error, driver.OperationFailure) and error.code == 11_000:
             raise DuplicateKey(str(error)) from error
         raise DatabaseError(str(error)) from error
@@ -235,34 +229,11 @@ def _raise_write_errors(reply: Mapping[str, Any]) -> None:
         raise driver.WriteError(error["errmsg"], error["code"], error)
 
 
-class _Heartbeat(ServerHeartbeatListener):
-    """Keeps `Database.up` current: the driver asks the server every 500 ms."""
-
-    def __init__(self) -> None:
-        self.up = False
-        self.changed = asyncio.Event()
-
-    def started(self, event: ServerHeartbeatStartedEvent) -> None:
-        pass
-
-    def succeeded(self, event: ServerHeartbeatSucceededEvent) -> None:
-        self._set(bool(getattr(event.reply, "is_writable", True)))
-
-    def failed(self, event: ServerHeartbeatFailedEvent) -> None:
-        self._set(False)
-
-    def _set(self, up: bool) -> None:
-        if up != self.up:
-            self.up = up
-            self.changed.set()
-            self.changed.clear()
-
-
 class Database:
     """One client, its collections by attribute-like names, and transactions under a deadline."""
 
     def __init__(self, uri: str, name: str, app_name: str = "hub") -> None:
-        self._heartbeat = _Heartbeat()
+        self._heartbeat = Heartbeat()
         self._client: AsyncMongoClient[Document] = AsyncMongoClient(
             uri,
             w="majority",
@@ -285,6 +256,10 @@ class Database:
         """Whether the last heartbeat found a server that takes writes."""
         return self._heartbeat.up
 
+    def call_when_down(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called whenever `up` turns false."""
+        self._heartbeat.on_down.append(tell)
+
     def __getitem__(self, name: str) -> Collection:
         return Collection(self._database[name])
 
@@ -300,7 +275,6 @@ class Database:
                 "This MongoDB is a standalone server, which has no transactions; the hub needs a replica set "
                 "(start mongod with --replSet rs0 and run rs.initiate() once) or a sharded cluster."
             )
-        self._heartbeat.up = True
         with _translated():
             existing = set(await self._database.list_collection_names())
             for shape in shapes:
@@ -355,9 +329,8 @@ class Database:
         async def run(bound: AsyncClientSession) -> T:
             nonlocal commit_sent
             commit_sent = False
-            if not self.up and time.monotonic() - started > limits.DATABASE_DOWN_WAIT_SECONDS:
-                raise DatabaseUnavailable("the database is away")
-            result = await body(Transaction(self._database, bound))
+            with pymongo.timeout(self._patience(started)):
+                result = await body(Transaction(self._database, bound))
             commit_sent = True
             return result
 
@@ -369,10 +342,21 @@ class Database:
                     write_concern=WriteConcern("majority", j=True),
                     read_preference=ReadPreference.PRIMARY,
                 )
-        except DatabaseUnavailable as error:
-            if commit_sent:  # the deadline passed while the answer to a commit was awaited
+        except Conflict:
+            raise  # the server says that nothing stands
+        except Exception as error:
+            if commit_sent:  # whatever the answer to a commit says, it does not say that nothing stands
                 raise OutcomeUnknown(str(error)) from error
             raise
+
+    def _patience(self, started: float) -> float:
+        """How many seconds one run of a body may take: what is left of three once the database is away."""
+        if self.up:
+            return limits.DATABASE_DOWN_WAIT_SECONDS
+        left = started + limits.DATABASE_DOWN_WAIT_SECONDS - time.monotonic()
+        if left <= 0:
+            raise DatabaseUnavailable("the database is away")
+        return left
 
 
 def _index_model(index: Index) -> pymongo.IndexModel:

@@ -9,6 +9,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from config import limits
@@ -119,10 +120,11 @@ class _Draft:
             self.wallets[user] = {**original, "version": self.batch.next_version(user)}
         return self.wallets[user]
 
-    def _hold(self, hold_id: str) -> Document:
-        hold = self.holds.get(hold_id, self.batch.holds.get(hold_id))
+    def _hold(self, change: ExtendHold | SettleHold) -> Document:
+        hold = self.holds.get(change.hold, self.batch.holds.get(change.hold))
         if hold is None:
-            raise HoldGone(hold_id)
+            raise HoldGone(change.hold)
+        assert hold["wallet"] == change.wallet, "a hold is paid from the wallet that it was placed on"
         return hold
 
     def _enter(self, leg: Leg, operation_id: str, number: int) -> None:
@@ -184,7 +186,8 @@ class _Draft:
         }
 
     def _extend(self, change: ExtendHold) -> None:
-        hold = self._hold(change.hold)
+        assert change.want >= 0
+        hold = self._hold(change)
         wallet = self._wallet(change.wallet)
         added = min(change.want, wallet["credits"] - wallet["credits_held"])
         wallet["credits_held"] += added
@@ -192,7 +195,8 @@ class _Draft:
         self.holds[change.hold] = {**hold, "amount": self.held}
 
     def _settle(self, change: SettleHold) -> None:
-        hold = self._hold(change.hold)
+        assert change.charge >= 0, "a settlement never pays out"
+        hold = self._hold(change)
         wallet = self._wallet(change.wallet)
         wallet["credits_held"] -= hold["amount"]
         charged = min(change.charge, hold["amount"])
@@ -221,7 +225,8 @@ class _Draft:
 class Batch:
     """Applies operations one after the other and gathers what has to be written for all of them."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, moment: datetime) -> None:
+        self._moment = moment  # of the commit, not of the operations: one may have waited for long
         self.wallets = dict(snapshot.wallets)
         self.holds: dict[str, Document | None] = dict(snapshot.holds)
         self.taken = set(snapshot.taken)
@@ -247,7 +252,7 @@ class Batch:
     def _keep(self, draft: _Draft) -> None:
         operation, writes = draft.operation, self._writes
         for wallet in draft.wallets.values():
-            wallet["updated_at"] = operation.created_at
+            wallet["updated_at"] = self._moment
         self.wallets.update(draft.wallets)
         self.holds.update(draft.holds)
         writes.inserts[shapes.ENTRIES] += draft.entries
@@ -262,6 +267,10 @@ class Batch:
             writes.updates[update.collection].append((update.query, change))
         for delete in operation.deletes:
             writes.deletes[delete.collection].append(delete.query)
+
+    def changed_wallets(self) -> list[Document]:
+        """The wallets that are not as they were read."""
+        return [wallet for user, wallet in self.wallets.items() if wallet is not self._read_wallets.get(user)]
 
     def writes(self) -> Writes:
         """All writes of the batch, wallets in the order of their ids; each wallet once, whatever happened to it."""

@@ -19,10 +19,10 @@ from hub.batch import Batch, Outcome, Snapshot, claims
 from hub.errors import Code, HubError
 from hub.operations import Applied, ExtendHold, Operation, SettleHold
 from models import wallets as shapes
+from models.clock import now
 from models.database import (
     Conflict,
     Database,
-    DatabaseError,
     DatabaseUnavailable,
     Document,
     DuplicateKey,
@@ -63,6 +63,7 @@ class Committer:
         self._task: asyncio.Task[None] | None = None
         self._session: Any = None
         self._in_flight = 0
+        self._ended = False
 
     @property
     def session_id(self) -> Any:
@@ -71,6 +72,7 @@ class Committer:
 
     def open(self) -> None:
         self._session = self._database.new_session()
+        self._database.call_when_down(self._on_down)
 
     def start(self, task: asyncio.Task[None]) -> None:
         """Keep the task that runs `run`, so that `close` can end it."""
@@ -91,7 +93,7 @@ class Committer:
 
         Raises `HubError` (refused, UNAVAILABLE with nothing written, OUTCOME_UNKNOWN) or `HoldGone`.
         """
-        if not self._database.up or len(self._queue) >= limits.LEDGER_QUEUE_MAX:
+        if self._ended or not self._database.up or len(self._queue) >= limits.LEDGER_QUEUE_MAX:
             raise _unavailable()
         waiting = Waiting(operation, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
@@ -99,17 +101,33 @@ class Committer:
         return await asyncio.shield(waiting.done)
 
     async def run(self) -> None:
-        """Commit batches for ever."""
-        while True:
-            await self._filled.wait()
-            batch = self._take()
-            self._in_flight = len(batch)
-            try:
+        """Commit batches until cancelled; whoever waits then is told so."""
+        batch: list[Waiting] = []
+        try:
+            while True:
+                await self._filled.wait()
+                batch = self._take()
+                self._in_flight = len(batch)
                 await self._commit(batch)
-            except Exception:  # whatever happened, nobody may wait for ever, and the next batch comes
-                log.exception("batch failed", operations=len(batch))
-                _fail(batch, HubError(Code.INTERNAL, "The ledger failed"))
-            self._in_flight = 0
+                self._in_flight = 0
+        finally:
+            self._ended = True
+            _fail(batch, _unknown())
+            self._refuse_queue()
+
+    def _refuse_queue(self) -> None:
+        """Tell all that wait in the queue that nothing was written."""
+        _fail(self._queue, _unavailable())
+        self._queue.clear()
+        self._filled.clear()
+
+    def _on_down(self) -> None:
+        asyncio.get_running_loop().call_later(limits.DATABASE_DOWN_WAIT_SECONDS, self._refuse_while_down)
+
+    def _refuse_while_down(self) -> None:
+        """A commit that was sent may take longer; those who queue behind it do not have to wait for that."""
+        if not self._database.up:
+            self._refuse_queue()
 
     def _take(self) -> list[Waiting]:
         batch: list[Waiting] = []
@@ -125,22 +143,23 @@ class Committer:
     async def _commit(self, batch: list[Waiting]) -> None:
         for _ in range(limits.BATCH_CONFLICT_TRIES):
             try:
-                await self._commit_once(batch)
+                applied, outcomes = await self._write_all(batch)
             except (Conflict, DuplicateKey) as error:
                 log.info("batch collided", operations=len(batch), error=str(error)[:200])
-                last: DatabaseError = error
+                last: Exception = error
                 continue
             except DatabaseUnavailable:
                 return _fail(batch, _unavailable())
             except OutcomeUnknown:
                 return _fail(batch, _unknown())
-            except DatabaseError as error:
+            except Exception as error:  # a validator refused it, or it cannot even be encoded: one operation's fault
+                log.warning("batch failed", operations=len(batch), exc_info=True)
                 last = error
                 break
-            return None
+            return self._tell_all(batch, applied, outcomes)
         return await self._split(batch, last)
 
-    async def _split(self, batch: list[Waiting], error: DatabaseError) -> None:
+    async def _split(self, batch: list[Waiting], error: Exception) -> None:
         """Something in the batch cannot be written: halve it until that operation stands alone, and fail it."""
         if len(batch) == 1:
             log.error("operation failed", operation=batch[0].operation.id, error=str(error)[:500])
@@ -150,18 +169,24 @@ class Committer:
         await self._commit(batch[:middle])
         return await self._commit(batch[middle:])
 
-    async def _commit_once(self, batch: list[Waiting]) -> None:
+    async def _write_all(self, batch: list[Waiting]) -> tuple[Batch, list[Outcome]]:
         operations = [waiting.operation for waiting in batch]
+        moment = now()
 
         async def body(transaction: Transaction) -> tuple[Batch, list[Outcome]]:
-            applied = Batch(await _read(transaction, operations))
+            applied = Batch(await _read(transaction, operations), moment)
             outcomes = [applied.apply(operation) for operation in operations]
             await _write(transaction, applied)
             return applied, outcomes
 
-        applied, outcomes = await self._database.transaction(body, session=self._session)
+        return await self._database.transaction(body, session=self._session)
+
+    def _tell_all(self, batch: list[Waiting], applied: Batch, outcomes: list[Outcome]) -> None:
         events = [event for outcome in outcomes for event in outcome.events]
-        self._on_commit(Committed(list(applied.wallets.values()), events, len(batch)))
+        try:
+            self._on_commit(Committed(applied.changed_wallets(), events, len(batch)))
+        except Exception:  # the commit stands, and its callers have to hear just that
+            log.exception("commit not announced", operations=len(batch))
         for waiting, outcome in zip(batch, outcomes, strict=True):
             _tell(waiting, outcome)
 

@@ -18,7 +18,8 @@ from models.database import Database, Document
 
 log = structlog.get_logger(__name__)
 
-_OVERLAP = timedelta(seconds=5)  # an `updated_at` is older than its commit
+_OVERLAP = timedelta(seconds=limits.MONEY_SECONDS_MAX + 5)  # an `updated_at` is older than its commit; clocks differ
+_HOLD_READS_MAX = 20  # tries to find a busy wallet standing still
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +43,17 @@ async def _audit_wallet(database: Database, wallet: Document, held: int) -> Asyn
     sums = {"credit": 0, "point": 0}
     seq, head = 0, wallets.GENESIS
     async for entry in wallets.scan_entries(database, user):
-        if entry["seq"] > wallet["seq"] and seq == wallet["seq"]:
-            return  # written while we read; the wallet up to here was right
+        if entry["seq"] > wallet["seq"]:
+            break  # written while we read
         sums[entry["unit"]] += entry["amount"]
         for what in _entry_faults(entry, seq, head, sums):
             yield Difference(user, f"entry {entry['_id']}: {what}")
         seq, head = entry["seq"], entry["hash"]
     for what in _wallet_faults(wallet, sums, seq, head):
         yield Difference(user, what)
-    if wallet["credits_held"] != held and await _still_differs(database, wallet):
-        yield Difference(user, f"credits_held is {wallet['credits_held']}, its open holds add up to {held}")
+    if wallet["credits_held"] != held:
+        async for difference in _audit_holds(database, user):
+            yield difference
 
 
 def _entry_faults(entry: Document, seq: int, head: str, sums: dict[str, int]) -> list[str]:
@@ -79,10 +81,17 @@ def _wallet_faults(wallet: Document, sums: dict[str, int], seq: int, head: str) 
     return faults
 
 
-async def _still_differs(database: Database, wallet: Document) -> bool:
+async def _audit_holds(database: Database, user: str) -> AsyncIterator[Difference]:
     """Holds and wallets are not read at one moment: only a wallet that stood still meanwhile can be blamed."""
-    current = await wallets.wallet(database, wallet["_id"])
-    return current is not None and current["version"] == wallet["version"]
+    for _ in range(_HOLD_READS_MAX):
+        before = await wallets.wallet(database, user)
+        held = (await wallets.hold_sums(database)).get(user, 0)
+        after = await wallets.wallet(database, user)
+        if before is None or after is None or held == before["credits_held"]:
+            return
+        if before["version"] == after["version"]:
+            yield Difference(user, f"credits_held is {before['credits_held']}, its open holds add up to {held}")
+            return
 
 
 class DriftMonitor:

@@ -1,7 +1,7 @@
 """This process as others see it: a document with a heartbeat, and a lock that dies with the process.
 
 open: lock file -> document (with the ledger's session id) -> heartbeat every 2 s
-dead: its lock can be taken (same host), or no heartbeat for 10 s (elsewhere)
+dead: its lock can be taken (same host), or no heartbeat for 10 s (elsewhere, or no such lock to be seen)
 """
 
 import asyncio
@@ -72,8 +72,9 @@ class Node:
 
 
 def _is_dead(document: Document) -> bool:
-    if document["host"] == socket.gethostname() and Path(document["lock"]).parent.is_dir():
-        return _lock_is_free(Path(document["lock"]))
+    lock = Path(document["lock"])
+    if document["host"] == socket.gethostname() and lock.exists():  # containers may share a name, and not their files
+        return _lock_is_free(lock)
     return bool(document["beat_at"] < now() - timedelta(seconds=limits.NODE_DEAD_SECONDS))
 
 

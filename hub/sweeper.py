@@ -65,13 +65,18 @@ class Sweeper:
         """One round; how many holds were settled."""
         dead = await self.unlock()
         gone = [document["_id"] for document in dead] + await self._unregistered()
-        settled = 0
-        while holds := await wallets.abandoned_holds(self._database, gone, now(), limits.SWEEP_HOLDS_MAX):
-            await asyncio.gather(*(self._settle(hold) for hold in holds))
-            settled += len(holds)
-        for document in dead:
-            await forget(self._database, document, self._data_dir)
+        settled, stuck = 0, False
+        while not stuck and (holds := await self._abandoned(gone)):
+            results = await asyncio.gather(*(self._settle(hold) for hold in holds))
+            settled += sum(results)
+            stuck = not all(results)
+        if not stuck:
+            for document in dead:
+                await forget(self._database, document, self._data_dir)
         return settled
+
+    async def _abandoned(self, nodes: list[str]) -> list[Document]:
+        return await wallets.abandoned_holds(self._database, nodes, now(), limits.SWEEP_HOLDS_MAX)
 
     async def _unregistered(self) -> list[str]:
         """Owners of holds that have no document any more: somebody removed it before all was settled."""
@@ -79,14 +84,18 @@ class Sweeper:
         existing = await nodes.existing(self._database, owners)
         return [owner for owner in owners if owner not in existing and owner != self._node.id]
 
-    async def _settle(self, hold: Document) -> None:
-        message = await conversations.message_of_stream(self._database, hold["stream"])
-        operation = self._operation(hold, message)
+    async def _settle(self, hold: Document) -> bool:
+        """Whether the hold is gone; one that cannot be settled must keep neither the others nor the start waiting."""
         try:
-            applied = await self._ledger.commit(operation)
+            message = await conversations.message_of_stream(self._database, hold["stream"])
+            applied = await self._ledger.commit(self._operation(hold, message))
         except HoldGone:
-            return
+            return True
+        except (DatabaseError, HubError) as error:
+            log.error("hold not settled", hold=hold["_id"], error=str(error)[:200])
+            return False
         log.info("hold settled for a dead process", hold=hold["_id"], receipt=applied.receipt)
+        return True
 
     def _operation(self, hold: Document, message: Document | None) -> Operation:
         model = self._catalogue.get(hold["model"])

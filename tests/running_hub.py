@@ -106,6 +106,10 @@ class RunningHub:
         with urllib.request.urlopen(request, timeout=START_SECONDS_MAX) as answer:
             return str(json.load(answer)["data"]["tokens"]["accessToken"])
 
+    def memory_bytes(self) -> int:
+        """What it has in memory now."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
     def said(self) -> str:
         """The end of its output."""
         return self.output.read_text(errors="replace")[-_OUTPUT_CHARS:] if self.output.exists() else ""

@@ -1,0 +1,147 @@
+"""Clients that hang up or stop reading: what was delivered is charged, what is not wanted is cancelled, nothing piles up."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from config import limits
+from hub.prices import charge_micro
+from tests.http_streams import Connection, Face, abort_all, ask, send
+from tests.running_hub import RunningHub
+from tests.stand_ins.base import Scenario
+from tests.stand_ins.openai_server import OpenAIStandIn
+
+GRACE_SECONDS = 0.3
+INTERVAL_SECONDS = 0.005
+TOKENS = 400
+GRACE_TOKENS = int(GRACE_SECONDS / INTERVAL_SECONDS)
+SLACK_TOKENS = 60  # what the provider says while a busy machine looks elsewhere
+
+
+@pytest.fixture
+def hasty(face: Face) -> Face:
+    face.services.chat._grace_seconds = GRACE_SECONDS
+    face.provider.default = Scenario(chunks=TOKENS, interval_seconds=INTERVAL_SECONDS)
+    return face
+
+
+async def asked(face: Face, count: int) -> None:
+    """Wait until the provider has been asked so often."""
+    async with asyncio.timeout(5):
+        while len(face.provider.requests) < count:
+            await asyncio.sleep(0.002)
+
+
+async def assert_billed_as_stored(face: Face, stream_id: str) -> int:
+    """The completion tokens of the stored message, which were charged."""
+    message = await face.message(stream_id)
+    usage, model = message["usage"], face.services.catalogue["gpt-4"]
+    assert usage["completion_tokens"] == message["content"].count(" word") == len(message["lengths"])
+    charge = charge_micro(model, usage["prompt_tokens"], usage["completion_tokens"])
+    assert message["receipt"]["charged"] == charge == await face.charged()
+    return int(usage["completion_tokens"])
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/mcp/chat/completions"])
+@pytest.mark.parametrize("read", [0, 1, 17, 200, 399])
+@pytest.mark.gen_test(timeout=20)
+async def test_who_hangs_up_pays_for_what_was_said(hasty: Face, path: str, read: int) -> None:
+    response = await hasty.complete(path, stream=True)
+    heard = 0
+    while heard < read:
+        event = await response.event()
+        assert event is not None
+        heard += bool(event.content)
+    response.reset()
+    cut = asyncio.get_running_loop().time()
+    await hasty.at_rest()
+    assert asyncio.get_running_loop().time() - cut < GRACE_SECONDS + 1
+    billed = await assert_billed_as_stored(hasty, response.headers["x-hub-stream-id"])
+    assert read <= billed <= min(TOKENS, read + GRACE_TOKENS + SLACK_TOKENS)
+    assert (hasty.provider.cancelled == 1) == (billed < TOKENS)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("pause_seconds", [0.0, 0.05])
+@pytest.mark.gen_test(timeout=20)
+async def test_who_hangs_up_before_the_first_word_cancels_the_call(
+    hasty: Face, stream: bool, pause_seconds: float
+) -> None:
+    hasty.provider.default = Scenario("hang_first")
+    connection: Connection = await hasty.begin(stream=stream)
+    await asked(hasty, 1)
+    await asyncio.sleep(pause_seconds)
+    connection.reset()
+    await hasty.provider.wait_cancelled(GRACE_SECONDS + 1)
+    await hasty.at_rest()
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_who_comes_back_within_the_grace_cancels_nothing(hasty: Face) -> None:
+    response = await hasty.complete(stream=True)
+    stream, epoch = response.headers["x-hub-stream-id"], response.headers["x-hub-stream-epoch"]
+    for _ in range(5):
+        await response.event()
+    response.reset()
+    await asyncio.sleep(GRACE_SECONDS / 2)
+    events = await (await hasty.get(f"/api/streams/{stream}/events", {"Last-Event-ID": f"{epoch}:4"})).events()
+    assert "".join(event.data.get("content", "") for event in events) == " word" * (TOKENS - 4)
+    assert events[-1].data["finish_reason"] == "stop"
+    assert await assert_billed_as_stored(hasty, stream) == TOKENS
+    assert hasty.provider.cancelled == 0
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_an_answer_that_is_to_continue_outlives_its_reader(hasty: Face) -> None:
+    response = await hasty.complete(headers={"X-Hub-On-Disconnect": "continue"}, stream=True)
+    response.reset()
+    await hasty.at_rest()
+    assert await assert_billed_as_stored(hasty, response.headers["x-hub-stream-id"]) == TOKENS
+    refused = await hasty.complete(headers={"X-Hub-On-Disconnect": "perhaps"}, stream=True)
+    assert (refused.status, (await refused.json())["error"]["param"]) == (400, "X-Hub-On-Disconnect")
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_who_reads_nothing_is_cut_off(hasty: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SSE_WRITE_SECONDS_MAX", 0.2)
+    hasty.provider.default = Scenario(chunks=2_000, word=" word" * 1_000)
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "x"}], "stream": True}
+    path = "/v1/chat/completions"
+    connection = await send(hasty.port, "POST", path, token=hasty.token, body=body, receive_buffer=4_096)
+    stream_id = (await connection.response()).headers["x-hub-stream-id"]
+    stream = hasty.services.streams.get(stream_id)
+    assert stream is not None
+    async with asyncio.timeout(5):
+        while stream.followers:
+            await asyncio.sleep(0.01)
+    await hasty.at_rest()
+
+
+READERS = 40
+
+
+async def growth_bytes(hub: RunningHub, token: str) -> int:
+    """What it costs that many ask for one long answer anew, by its idempotency key, and read only its head."""
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}], "stream": True}
+    head = {"Idempotency-Key": "one long answer"}
+    path = "/v1/chat/completions"
+    await (await ask(hub.port, "POST", path, token=token, body=body, headers=head)).events()
+    before = hub.memory_bytes()
+    for _ in range(READERS):
+        connection = await send(hub.port, "POST", path, token=token, body=body, headers=head, receive_buffer=4_096)
+        assert (await connection.response()).headers["idempotency-hit"] == "true"
+    after = hub.memory_bytes()
+    await abort_all()
+    return after - before
+
+
+def test_slow_readers_cost_no_memory(mongod_uri: str, tmp_path: Path) -> None:
+    with OpenAIStandIn(Scenario(chunks=16_000)).in_thread() as provider:
+        environ = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": provider.base_url}
+        hub = RunningHub(tmp_path, mongod_uri, HUB_MONGODB_DATABASE="test_slow_readers", **environ)
+        hub.start()
+        grown = asyncio.run(growth_bytes(hub, hub.register()))
+        hub.stop()
+    assert len(provider.requests) == 1
+    assert grown < 30 << 20, "3 MB of events for each of them would be 120 MB"

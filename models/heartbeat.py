@@ -36,7 +36,8 @@ class Heartbeat(ServerHeartbeatListener):
         self._set({**states, event.connection_id: bool(event.reply.is_writable)})
 
     def failed(self, event: ServerHeartbeatFailedEvent) -> None:
-        if not isinstance(event.reply, driver._OperationCancelled):  # cut short by a lost connection, asked again at once
+        # cut short because another connection was lost: it is asked again at once
+        if not isinstance(event.reply, driver._OperationCancelled):
             self._set({**self._writable, event.connection_id: False})
 
     def _set(self, writable: dict[Any, bool]) -> None:

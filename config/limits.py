@@ -90,6 +90,7 @@ EMBEDDED_STEADY_SECONDS: Final = 60.0  # having run this long, its next end is a
 MESSAGES_PER_REQUEST_MAX: Final = 1_000
 MAX_TOKENS_MAX: Final = 10_000_000  # far above any model's limit, which is checked once the model is known
 STOPS_MAX: Final = 4
+STOP_CHARS_MAX: Final = 256
 MESSAGE_CHARS_MAX: Final = 1_000_000
 FIRST_LEASE_TOKENS: Final = 256
 LEASE_TOKENS_MAX: Final = 4_096  # leases double up to this, so that a fast stream commits seldom

@@ -16,13 +16,13 @@ from marshmallow import Schema
 from tornado.web import RequestHandler
 
 from config import limits
-from handlers import addressing, fields
+from handlers import addressing
 from handlers.access import Access, access_of, methods_of, public
 from handlers.cookies import set_cookie
 from handlers.credentials import address_of, check_cookie_origin, credential_of, media_type
 from handlers.dialects import DIALECTS, SMART_AI_HUB, Dialect, Json, Page
 from handlers.failures import as_hub_error, is_worth_a_log, of_status
-from hub import json_input
+from hub import fields, json_input
 from hub.errors import Code, HubError, invalid
 from hub.identity_cache import Credential, Identity
 from hub.services import Services

@@ -9,11 +9,11 @@ from handlers.access import scope
 from handlers.ai_aggregator.openai_views import ChunkEncoder, completion_view
 from handlers.base import ApiHandler
 from handlers.chat_headers import key_of, on_disconnect
-from handlers.fields import Flag, Integer, Number, Strict, Text, load
-from handlers.messages_field import Messages
 from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of, relay, stream_headers
 from hub.chat import ChatRequest
+from hub.fields import Flag, Integer, Number, Stops, Text, load
+from hub.messages_field import Messages
 
 # What a caller may not slip in beside the fields that pass through to the provider.
 _REFUSED: Final = frozenset(
@@ -29,16 +29,6 @@ class StreamOptions(Schema):
         unknown = INCLUDE
 
     include_usage = Flag(load_default=False)
-
-
-class Stops(Strict):
-    """A text or up to four of them, or null."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        stops = value if isinstance(value, list) else [value]
-        if not 0 < len(stops) <= limits.STOPS_MAX or not all(isinstance(stop, str) and stop for stop in stops):
-            raise ValidationError(f"must be a string or a list of 1 to {limits.STOPS_MAX} strings")
-        return value
 
 
 class CompletionInput(Schema):

@@ -12,8 +12,8 @@ from handlers.access import public, user
 from handlers.base import ApiHandler
 from handlers.cookies import clear_cookie, set_cookie
 from handlers.credentials import credential_of
-from handlers.fields import Email, Input, Text
 from handlers.routing import Route
+from hub.fields import Email, Input, Text
 from hub.identity import LoginResult, Registration
 from models.clock import now, timestamp
 

@@ -4,8 +4,8 @@ from config import limits
 from handlers import user_views
 from handlers.access import public
 from handlers.base import ApiHandler
-from handlers.fields import Input, Text
 from handlers.routing import Route
+from hub.fields import Input, Text
 
 
 class RefreshInput(Input):

@@ -13,11 +13,11 @@ from handlers.access import scope
 from handlers.base import ApiHandler
 from handlers.chat_headers import key_of, on_disconnect
 from handlers.dialects import SMART_AI_HUB
-from handlers.fields import Flag, Input, Integer, Number, Text, load
-from handlers.messages_field import Messages
 from handlers.routing import Route
 from handlers.sse import DONE, StreamHandler, outcome_of, relay, stream_headers
 from hub.chat import ChatRequest
+from hub.fields import Flag, Input, Integer, Number, Text, load
+from hub.messages_field import Messages
 from hub.prices import credits_number
 from hub.providers.base import Delta
 from hub.streams import Outcome, Stream

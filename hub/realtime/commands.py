@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from marshmallow import Schema
 
 from config import limits
-from hub import notifications
+from hub import fields, notifications
 from hub.chat import ChatRequest
 from hub.errors import Code, HubError
 from hub.idempotency import IdempotencyKey
@@ -39,7 +39,7 @@ class Spec:
     needs_user: bool = True
 
     def load(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        return schemas.load(self.schema, data)
+        return fields.load(self.schema, data)
 
     def check(self, identity: Identity) -> None:
         """Raises `HubError` FORBIDDEN."""

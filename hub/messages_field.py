@@ -8,7 +8,7 @@ from typing import Any, Final
 from marshmallow import ValidationError
 
 from config import limits
-from handlers.fields import Strict
+from hub.fields import Strict
 
 ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 PLAIN_ROLES: Final = frozenset({"system", "user", "assistant"})

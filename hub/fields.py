@@ -143,6 +143,20 @@ class Choice(Strict):
         return value
 
 
+class Stops(Strict):
+    """A text at which an answer ends, or a few of them."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        stops = value if isinstance(value, list) else [value]
+        if not 0 < len(stops) <= limits.STOPS_MAX or not all(_is_stop(stop) for stop in stops):
+            raise self.fail(f"must be a string or a list of 1 to {limits.STOPS_MAX} strings")
+        return value
+
+
+def _is_stop(stop: Any) -> bool:
+    return isinstance(stop, str) and 0 < len(stop) <= limits.STOP_CHARS_MAX
+
+
 class Email(Strict):
     """Text that could be an e-mail address; who uses it brings it to its one form."""
 

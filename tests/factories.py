@@ -25,6 +25,15 @@ async def make_user(services: Services) -> Identity:
     return await services.identities.resolve(Credential("bearer", login.access_token))
 
 
+async def make_wallet(ledger: Ledger, micro: int = 0, points: int = 0) -> str:
+    """The id of a user who is nothing but a wallet with so many micro-credits and points."""
+    user = new_id("user")
+    legs = [Leg(user, "credit", "adjustment", micro, "test")] if micro else []
+    legs += [Leg(user, "point", "adjustment", points, "test")] if points else []
+    await ledger.commit(Operation(id=new_id("grant"), new_wallets=[user], legs=legs))
+    return user
+
+
 async def grant(ledger: Ledger, user: str, micro: int) -> None:
     """Give (or, with a negative amount, take) credits."""
     leg = Leg(user, "credit", "adjustment", micro, "test")

@@ -47,7 +47,6 @@ class HubApplication(Application):
 
     def __init__(self, services: Services, routes: Sequence[Route]) -> None:
         self.services = services
-        self.metrics = services.metrics
         self.draining = False  # from SIGTERM on: /readyz then sends new work elsewhere
         self._literal = literal(routes)
         patterns: list[Any] = [route.rule() for route in routes if not route.is_literal]
@@ -55,7 +54,7 @@ class HubApplication(Application):
             [*patterns, *websocket.routes(services)],
             default_handler_class=NotFound,
             public_url=services.settings.public_url,
-            log_function=logs.log_request,
+            log_function=logs.AccessLog(services.settings.production, services.metrics),
             static_hash_cache=services.settings.production,
         )
 

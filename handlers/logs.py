@@ -15,13 +15,15 @@ import structlog
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from hub.metrics import Metrics
+from models.clock import now, timestamp
+
 _SECRETS: Final = re.compile(
     r"(?i)(bearer\s+|[?&\"']?(?:token|api_key|password|secret|auth_token)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',;]+"
     r"|whsec_[\w+/=-]+|\b[as]k_live_\w+|\beyJ[\w-]+\.[\w-]+\.[\w-]+"
 )
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
-access_log = structlog.get_logger("hub.access")
 _Event = MutableMapping[str, Any]
 
 
@@ -51,26 +53,41 @@ def configure(production: bool) -> None:
     logging.root.setLevel(logging.INFO)
 
 
-def log_request(handler: RequestHandler) -> None:
-    """Tornado's `log_function`: one line, and the metrics of the request."""
-    request = handler.request
-    seconds = request.request_time()
-    status = handler.get_status()
-    api = _api(handler)
-    metrics = getattr(handler.application, "metrics", None)
-    if metrics is not None:
-        metrics.request(api, status, seconds)
-    access_log.info(
-        "request",
-        method=printable(request.method or ""),
-        path=printable(request.path),
-        status=status,
-        milliseconds=round(seconds * 1_000, 2),
-        api=api,
-        request_id=getattr(handler, "request_id", None),
-        user=getattr(getattr(handler, "identity", None), "user_id", None),
-        address=request.remote_ip,
-    )
+class AccessLog:
+    """Tornado's `log_function`: one line a request to standard error, and the metrics of the request.
+
+    It goes past structlog, whose chain costs 80 us a line, a twentieth of a completion; this costs five.
+    """
+
+    def __init__(self, production: bool, metrics: Metrics) -> None:
+        self._format = _as_json if production else _as_words
+        self._metrics = metrics
+
+    def __call__(self, handler: RequestHandler) -> None:
+        request = handler.request
+        seconds, status, api = request.request_time(), handler.get_status(), _api(handler)
+        self._metrics.request(api, status, seconds)
+        facts = {
+            "timestamp": timestamp(now()),
+            "event": "request",
+            "method": printable(request.method or ""),
+            "path": printable(request.path),
+            "status": status,
+            "milliseconds": round(seconds * 1_000, 2),
+            "api": api,
+            "request_id": getattr(handler, "request_id", None),
+            "user": getattr(getattr(handler, "identity", None), "user_id", None),
+            "address": request.remote_ip,
+        }
+        sys.stderr.write(self._format(facts))
+
+
+def _as_json(facts: dict[str, Any]) -> str:
+    return orjson.dumps(facts).decode() + "\n"
+
+
+def _as_words(facts: dict[str, Any]) -> str:
+    return " ".join([str(value) for name, value in facts.items() if name != "event" and value is not None]) + "\n"
 
 
 def _api(handler: RequestHandler) -> str:

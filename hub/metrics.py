@@ -9,8 +9,9 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from config.catalogue import AiModel
-from hub.prices import MICRO_PER_CREDIT
-from hub.streams import Outcome
+from hub.errors import Code
+from hub.prices import MICRO_PER_CREDIT, charge_micro
+from hub.streams import Outcome, Stream
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _OVERHEAD_SECONDS: Final = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.25, 1)
@@ -27,7 +28,7 @@ class Metrics:
         self._first_token = self._histogram("hub_first_token_seconds", "Time to a stream's first delta", _SECONDS)
         self._overhead = self._histogram("hub_overhead_seconds", "Our time over the provider's", _OVERHEAD_SECONDS)
         self._batches = self._histogram("hub_ledger_batch_operations", "Operations of one commit", _BATCHES)
-        self._provider_errors = self._counter("hub_provider_errors_total", "Failed calls", "provider", "status")
+        self._provider_errors = self._counter("hub_provider_errors_total", "Failed calls", "provider", "kind")
         self._generations = self._counter("hub_generations_total", "Ended generations", "model", "outcome")
         self._tokens = self._counter("hub_tokens_total", "Tokens settled", "model", "kind")
         self._charged = self._counter("hub_credits_charged_total", "Credits charged", "model")
@@ -54,29 +55,25 @@ class Metrics:
         child.inc()
         self._latency.labels(api).observe(seconds)
 
-    def first_token(self, seconds: float) -> None:
-        self._first_token.observe(seconds)
-
-    def overhead(self, seconds: float) -> None:
-        self._overhead.observe(seconds)
-
     def batch(self, operations: int) -> None:
         self._batches.observe(operations)
 
-    def provider_error(self, provider: str, status: int | None) -> None:
-        self._provider_errors.labels(provider, str(status or "none")).inc()
-
-    def generation_ended(self, model: AiModel, outcome: Outcome) -> None:
-        """Count a settled generation: how it ended, its tokens and what was charged."""
+    def generation_ended(self, model: AiModel, stream: Stream, outcome: Outcome) -> None:
+        """Count a settled generation: how it ended, how soon it began, its tokens, what was charged and what we bear."""
+        if stream.first_token_seconds is not None:
+            self._first_token.observe(stream.first_token_seconds)
+        if stream.overhead_seconds is not None:
+            self._overhead.observe(stream.overhead_seconds)
+        if outcome.error is not None and outcome.error.code in (Code.PROVIDER_FAILED, Code.PROVIDER_REFUSED):
+            self._provider_errors.labels(model.provider, outcome.error.code.value).inc()
         self._generations.labels(model.id, outcome.finish_reason or "failed").inc()
         self._tokens.labels(model.id, "prompt").inc(outcome.usage.prompt_tokens)
         self._tokens.labels(model.id, "completion").inc(outcome.usage.completion_tokens)
         if outcome.receipt is not None:
-            self._charged.labels(model.id).inc(outcome.receipt.charged / MICRO_PER_CREDIT)
-
-    def borne(self, model: AiModel, micro: int) -> None:
-        """Cost that the hold did not cover, in micro-credits."""
-        self._borne.labels(model.id).inc(micro / MICRO_PER_CREDIT)
+            charged = outcome.receipt.charged
+            self._charged.labels(model.id).inc(charged / MICRO_PER_CREDIT)
+            cost = charge_micro(model, outcome.usage.prompt_tokens, outcome.usage.completion_tokens)
+            self._borne.labels(model.id).inc(max(0, cost - charged) / MICRO_PER_CREDIT)
 
     # --- how things stand -----------------------------------------------------------------------------------
 

@@ -53,6 +53,8 @@ class Stream:
     on_disconnect: str = "continue"
     deltas: list[Delta] = field(default_factory=list)
     outcome: Outcome | None = None
+    first_token_seconds: float | None = None  # from the request to the first delta relayed
+    overhead_seconds: float | None = None  # how much of that was ours
     cost_micro: int = 0  # spent so far, not yet settled
     size_bytes: int = 0
     task: asyncio.Task[None] | None = None

@@ -7,9 +7,10 @@ import orjson
 
 from config import limits
 from hub.chat_records import outcome_of, receipt_view
+from hub.errors import Code, HubError
 from hub.ledger import balance_view
 from hub.providers.base import Json, Usage
-from hub.realtime.frames import usage_view
+from hub.realtime.frames import error_view, usage_view
 from hub.streams import Stream
 from models.clock import timestamp
 from models.database import Document
@@ -63,6 +64,8 @@ def message_view(message: Document, running: Stream | None) -> Json:
         "usage": usage_view(Usage(usage["prompt_tokens"], usage["completion_tokens"])) if usage else None,
         "receipt": _receipt(message),
     }
+    if message.get("error"):
+        view["error"] = error_view(outcome_of(message).error or HubError(Code.INTERNAL, "The answer broke off"))
     if running is not None and message["status"] == "streaming":
         view["content"], view["offset"] = running.text(), running.offset
     return view

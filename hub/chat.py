@@ -30,6 +30,7 @@ from hub.streams import Outcome, Stream, Streams, replayed
 from hub.tasks import Tasks
 from hub.tokens import count_messages_fairly
 from models import conversations, idempotency
+from models.clock import now
 from models.database import Database, Document
 from models.ids import new_id
 
@@ -135,6 +136,7 @@ class Chat:
         self._check_funds(identity, model, prompt_tokens)
         kept = request.keep_conversation or request.conversation is not None
         new_messages = [(new_id("msg"), message) for message in said] if kept else []
+        begun = now()
         stream = Stream(
             id=new_id("stream"),
             user=identity.user_id,
@@ -144,6 +146,7 @@ class Chat:
             message=new_id("msg"),
             sandbox=self._providers.is_sandbox(model),
             on_disconnect=request.on_disconnect,
+            created=int(begun.timestamp()),
         )
         job = Job(
             stream=stream,
@@ -157,6 +160,7 @@ class Chat:
             new_messages=new_messages,
             new_conversation=kept and request.conversation is None,
             idempotency=request.idempotency,
+            created_at=begun,
         )
         return job, provider
 

@@ -1,6 +1,7 @@
 """The one completion path: an async iterator from a decided `Job` to its settled `Outcome`.
 
-    hold (first lease)  ||  provider's call      both start at once; nothing is relayed before the hold stands
+    hold (first lease)  ||  provider's call      both start at once, the call after the hold where a key guards it;
+                                                    nothing is relayed before the hold stands
       -> deltas, counted and relayed             -> a renewal in the background when the lease runs low or a
                                                     checkpoint is due; at zero credits the stream ends there
       -> settlement with the message, usage row and event, in one transaction
@@ -136,7 +137,10 @@ class _Work:
 
 async def _stream(work: _Work) -> AsyncGenerator[Step, None]:
     calling = work.provider.stream(work.call(work.job.max_tokens))
-    first = asyncio.ensure_future(_next(calling))
+    stands = asyncio.Event()
+    if work.job.idempotency is None:  # else a twin may be taking the key just now: the provider is asked once
+        stands.set()
+    first = asyncio.ensure_future(_first(work, calling, stands))
     try:
         records = opening(work.job)
         lease = min(work.job.max_tokens, limits.FIRST_LEASE_TOKENS)
@@ -144,6 +148,7 @@ async def _stream(work: _Work) -> AsyncGenerator[Step, None]:
             work.place(lease), records.inserts, records.updates, records.events, records.size_bytes
         ) as hold:
             work.lease_micro = hold.amount
+            stands.set()
             yield Admitted()
             with _breaking_off(work):
                 async for progress in _relay(work, hold, calling, first):
@@ -152,6 +157,14 @@ async def _stream(work: _Work) -> AsyncGenerator[Step, None]:
             yield await _settle(work, hold, work.ending())
     finally:
         await _give_up(calling, first)
+
+
+async def _first(
+    work: _Work, calling: AsyncIterator[list[ProviderEvent]], stands: asyncio.Event
+) -> list[ProviderEvent] | None:
+    await stands.wait()
+    work.started = time.monotonic()
+    return await _next(calling)
 
 
 async def _next(calling: AsyncIterator[list[ProviderEvent]]) -> list[ProviderEvent] | None:

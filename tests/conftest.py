@@ -105,6 +105,13 @@ def face(io_loop: IOLoop, open_hub: OpenServices, serve_http: Serve) -> Iterator
     io_loop.run_sync(provider.stop)
 
 
+@pytest.fixture
+def other_port(face: Face, open_hub: OpenServices, serve_http: Serve) -> int:
+    """A second node of the same hub, with the same provider."""
+    environ = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": face.provider.base_url, "HUB_JWT_SECRET": SECRET}
+    return serve_http(open_hub(HUB_RATE_LIMITS="off", **environ))
+
+
 StartHub = Callable[..., RunningHub]
 
 

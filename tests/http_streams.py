@@ -192,6 +192,9 @@ class Face:
         body = {"model": "gpt-4", "messages": [{"role": "user", "content": "Tell me something"}], **fields}
         return await send(self.port, "POST", path, token=self.token, body=body, headers=headers)
 
+    async def post_raw(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> Response:
+        return await ask(self.port, "POST", path, token=self.token, body=body, headers=headers)
+
     async def get(self, path: str, headers: dict[str, str] | None = None) -> Response:
         return await ask(self.port, "GET", path, token=self.token, headers=headers)
 

@@ -4,8 +4,7 @@ import openai
 import pytest
 
 from config import limits
-from tests.conftest import OpenServices, Serve
-from tests.http_streams import DONE, SECRET, Face, Response
+from tests.http_streams import DONE, Face, Response
 from tests.stand_ins.base import Scenario
 from tests.ws_client import Client
 
@@ -64,12 +63,6 @@ async def test_one_generation_three_transports_one_cursor(face: Face) -> None:
     assert (whole["content"], whole["status"]) == (message["content"], "completed")
     assert whole["receipt"]["charged"] == event.data["receipt"]["charged"]
     await face.at_rest()
-
-
-@pytest.fixture
-def other_port(face: Face, open_hub: OpenServices, serve_http: Serve) -> int:
-    """A second node of the same hub."""
-    return serve_http(open_hub(HUB_RATE_LIMITS="off", HUB_JWT_SECRET=SECRET))
 
 
 @pytest.mark.gen_test(timeout=20)

@@ -7,6 +7,7 @@ whatever becomes of its followers.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -106,10 +107,12 @@ class Chat:
         Raises `HubError`: MODEL_NOT_FOUND, INVALID, NOT_FOUND (conversation), INSUFFICIENT_CREDITS, RATE_LIMITED,
         UNAVAILABLE, KEY_REUSED.
         """
+        received = time.monotonic()
         key = request.idempotency
         if key is not None and (earlier := await self._earlier(identity, key)) is not None:
             return earlier
         job, provider = await self._prepare(identity, request)
+        job.received = received
         try:
             await self._launch(job, provider)
         except KeyTaken:
@@ -223,7 +226,7 @@ class Chat:
                     stream.admitted = True
                     _answer(admitted)
                 else:
-                    self._metrics.generation_ended(job.model, step)
+                    self._metrics.generation_ended(job.model, stream, step)
                     stream.finish(step)
         except HubError as error:
             if stream.admitted:

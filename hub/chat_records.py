@@ -4,6 +4,7 @@ Pure functions from a `Job` to parts of an `Operation`. A message is written at 
 checkpoint, and at the end, so that whatever kills the process finds a message that says how far the answer came.
 """
 
+import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -41,6 +42,7 @@ class Job:
     new_conversation: bool
     idempotency: IdempotencyKey | None
     created_at: datetime = field(default_factory=now)
+    received: float = field(default_factory=time.monotonic)  # when the request came, for the time to its first token
 
     @property
     def user(self) -> str:
@@ -158,7 +160,6 @@ class Ending:
     usage_source: str
     detail: str | None = None
     error: HubError | None = None
-    duration_ms: int = 0
     first_token_ms: int | None = None
 
     def outcome(self, receipt: Receipt) -> Outcome:

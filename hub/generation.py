@@ -69,7 +69,7 @@ class _Work:
     node: str
     meter: Meter = field(init=False)
     started: float = field(default_factory=time.monotonic)
-    first_token: float | None = None
+    first_read: float | None = None  # when the provider's first answer was there
     finish_reason: str | None = None
     lease_tokens: int = limits.FIRST_LEASE_TOKENS
     lease_micro: int = 0
@@ -113,9 +113,17 @@ class _Work:
                 self.finish_reason = event.reason
         if deltas:
             self.meter.count(deltas)
-            if self.first_token is None:
-                self.first_token = time.monotonic()
+            if not self.job.stream.deltas:
+                self._time_first_token()
         return deltas
+
+    def _time_first_token(self) -> None:
+        """Ours is the time before the call and that between the provider's first read and now, when it is relayed."""
+        relayed = time.monotonic()
+        stream, received = self.job.stream, self.job.received
+        stream.first_token_seconds = relayed - received
+        if self.first_read is not None:
+            stream.overhead_seconds = self.started - received + relayed - self.first_read
 
     def ending(self) -> Ending:
         """How it ended: failed, stopped by its user, out of credits, or as the provider says."""
@@ -131,8 +139,9 @@ class _Work:
             reason = "cancelled"
         if self.meter.absurd():
             log.error("impossible usage", model=self.job.model.id, said=repr(self.meter.provider_usage), counted=usage)
-        first = None if self.first_token is None else int((self.first_token - self.started) * 1_000)
-        return Ending(reason, usage, source, detail, error, first_token_ms=first)
+        first = self.job.stream.first_token_seconds
+        first_ms = None if first is None else int(first * 1_000)
+        return Ending(reason, usage, source, detail, error, first_ms)
 
 
 async def _stream(work: _Work) -> AsyncGenerator[Step, None]:
@@ -164,7 +173,9 @@ async def _first(
 ) -> list[ProviderEvent] | None:
     await stands.wait()
     work.started = time.monotonic()
-    return await _next(calling)
+    batch = await _next(calling)
+    work.first_read = time.monotonic()
+    return batch
 
 
 async def _next(calling: AsyncIterator[list[ProviderEvent]]) -> list[ProviderEvent] | None:

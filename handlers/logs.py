@@ -37,7 +37,9 @@ def configure(production: bool) -> None:
     clean: list[Any] = [structlog.processors.format_exc_info, _masked]
     last: Any = structlog.processors.JSONRenderer(serializer=_json)
     if not production:
-        last = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        last = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     structlog.configure(
         processors=[*shared, *clean, *([] if production else [_escaped]), last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

@@ -13,7 +13,8 @@ _AFTER_MAX = 10**9
 
 
 class StreamState(ApiHandler):
-    """The text after `after` deltas. An `epoch` that is not the stream's makes the cursor void: all text is answered."""
+    """The text after `after` deltas. A cursor into another log (another `epoch`), or beyond what a crash left of this one,
+    is void: all text is answered."""
 
     @scope("ai:read")
     async def get(self, stream_id: str) -> None:
@@ -22,7 +23,8 @@ class StreamState(ApiHandler):
         stream = await self.services.chat.find(self.caller, stream_id)
         self.set_header("X-Hub-Stream-Id", stream.id)
         self.set_header("X-Hub-Stream-Epoch", stream.epoch)
-        self.answer(stream_view(stream, after if epoch in (None, stream.epoch) else 0))
+        good = epoch in (None, stream.epoch) and after <= stream.offset
+        self.answer(stream_view(stream, after if good else 0))
 
 
 def stream_view(stream: Stream, after: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from models import shapes
 from models.database import Database
 from models.embedded import EmbeddedMongod
 from tests.http_streams import SECRET, Face, abort_all, make_face
+from tests.redis_server import RedisServer
 from tests.running_hub import RunningHub
 from tests.stand_ins.openai_server import OpenAIStandIn
 
@@ -29,6 +30,15 @@ def mongod_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with asyncio.Runner() as runner:
         yield runner.run(mongod.start())
         runner.run(mongod.stop())
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The address of a real Redis that stays up; who wants to take it down starts a `RedisServer` of its own."""
+    server = RedisServer()
+    server.start()
+    yield server.url
+    server.kill()
 
 
 @pytest.fixture
@@ -82,7 +92,11 @@ def serve_http(io_loop: IOLoop) -> Iterator[Serve]:
     def start(services: Services) -> int:
         server = make_server(make_application(services))
         listening, port = bind_unused_port()
-        io_loop.run_sync(lambda: asyncio.sleep(0, server.add_socket(listening)))
+
+        async def accept() -> None:  # within the loop that will serve
+            server.add_socket(listening)
+
+        io_loop.run_sync(accept)
         servers.append(server)
         return port
 

@@ -13,6 +13,7 @@ from bench.accounts import sign_up
 from bench.hub_process import DATABASE, HubProcess, hub
 from bench.load_ws import Socket, sockets
 from bench.report import Figure
+from config import limits
 from models.database import Database
 from models.notifications import NOTIFICATIONS
 
@@ -21,10 +22,10 @@ ACTIVE = 50
 SOCKETS_EACH = 20
 REPETITIONS = 3
 ROUNDS = 20
-IDLE_SECONDS = 3.0
-WARM_UP_SOCKETS = 100
+IDLE_SECONDS = 2.5
+WARM_UP_SOCKETS = 20
 PUSHES = 2  # frames that one operation sends to each socket of its user: the event and the balance
-SETTLE_SECONDS = 0.5
+SETTLE_SECONDS = limits.DRIFT_SECONDS + 2  # until the drift monitor has looked at the wallets that were just made
 
 _COMMAND = orjson.dumps({"id": 3, "type": "notifications.read_all"})
 
@@ -34,8 +35,7 @@ async def measure() -> list[Figure]:
         tokens = await sign_up(process, USERS)
         database = Database(process.mongodb_uri, DATABASE)
         async with sockets(process.port, tokens[:WARM_UP_SOCKETS]):
-            pass
-        await asyncio.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(SETTLE_SECONDS)
         try:
             return await _measure(process, database, tokens)
         finally:

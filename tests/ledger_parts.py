@@ -68,8 +68,10 @@ async def another_database(uri: str, name: str) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def fail_point(uri: str, mode: Any, commands: Sequence[str], **data: Any) -> AsyncIterator[list[int]]:
-    """Make the hub's commands fail; after the block the list holds how often, which is at least once."""
+async def fail_point(
+    uri: str, mode: Any, commands: Sequence[str], *, at_least: int = 1, **data: Any
+) -> AsyncIterator[list[int]]:
+    """Make the hub's commands fail; after the block the list holds how often, which is `at_least` that many times."""
     command: Document = {"configureFailPoint": "failCommand"}
     data = {"failCommands": list(commands), "appName": "hub", **data}
     before = await admin(uri, {**command, "mode": mode, "data": data}, timeout_seconds=5)
@@ -79,7 +81,7 @@ async def fail_point(uri: str, mode: Any, commands: Sequence[str], **data: Any) 
     finally:
         after = await admin(uri, {**command, "mode": "off"}, timeout_seconds=5)
         fired.append(after["count"] - before["count"])
-    assert fired[0] >= 1, "the fault never happened"
+    assert fired[0] >= at_least, "the fault never happened"
 
 
 class Proxy:

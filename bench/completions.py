@@ -15,7 +15,7 @@ from bench.report import Figure
 USERS = 64
 REPETITIONS = 3
 WARM_UP = 200  # completions
-COMPLETIONS = {1: 150, 8: 600, 64: 1_920}  # at once -> in one repetition
+COMPLETIONS = {1: 100, 8: 480, 64: 1_920}  # at once -> in one repetition
 ANSWER_TOKENS = 40
 TARGETS = {64: "<= 1.3, aim 0.7"}
 

@@ -6,12 +6,13 @@ The hub's CPU is that of all its own processes; mongod's is apart, and so is the
 import contextlib
 import os
 import secrets
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import cpu_seconds, descendants, free_port, resident_kib, running
+from bench.processes import cpu_seconds, descendants, free_port, printed_end, resident_kib, running
 from models import mongod_process
 from models.mongod_process import Files, MongodProcess
 
@@ -72,7 +73,11 @@ async def hub() -> AsyncIterator[HubProcess]:
         async with running(["run.py"], environment, b"Smart AI Hub is at", folder / "hub.log") as pid:
             mongod = mongod_process.running(Files(folder / "mongod"))
             assert mongod is not None, "the hub runs, so its database does"
-            yield HubProcess(pid, port, provider_port, secret, mongod, folder)
+            try:
+                yield HubProcess(pid, port, provider_port, secret, mongod, folder)
+            except (Exception, SystemExit):
+                sys.stderr.write(printed_end(folder / "hub.log"))  # the folder is about to go
+                raise
 
 
 def _environment(folder: Path, port: int, provider_port: int, secret: str) -> dict[str, str]:

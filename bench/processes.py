@@ -70,14 +70,19 @@ def _start(words: Sequence[str], environment: Mapping[str, str], log: Path) -> "
 
 async def _until_ready(process: "Popen[bytes]", ready: bytes, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS_MAX
-    while ready not in (printed := _printed(log)):
+    while ready not in _printed(log):
         if process.poll() is not None or time.monotonic() > deadline:
-            raise SystemExit(f"a process did not start:\n{printed[-3_000:].decode(errors='replace')}")
+            raise SystemExit(f"a process did not start:\n{printed_end(log)}")
         await asyncio.sleep(_POLL_SECONDS)
 
 
 def _printed(log: Path) -> bytes:
     return log.read_bytes()
+
+
+def printed_end(log: Path) -> str:
+    """The last that a process printed."""
+    return _printed(log)[-3_000:].decode(errors="replace")
 
 
 def _end(process: "Popen[bytes]") -> None:

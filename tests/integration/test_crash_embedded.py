@@ -36,10 +36,10 @@ def mongod_pid(hub: RunningHub) -> int:
 
 
 async def begin(hub: RunningHub, token: str, count: int) -> list[str]:
-    """Start answers that go on without us, and wait for their first words; their streams."""
+    """Start answers of one to three seconds that go on without us, and wait for their first words; their streams."""
     streams = []
-    for _ in range(count):
-        body, head = {**BODY, "max_tokens": 150, "stream": True}, {"X-Hub-On-Disconnect": "continue"}
+    for number in range(count):
+        body, head = {**BODY, "max_tokens": 40 + 30 * number, "stream": True}, {"X-Hub-On-Disconnect": "continue"}
         response = await ask(hub.port, "POST", V1, token=token, body=body, headers=head)
         await response.event()
         streams.append(response.headers["x-hub-stream-id"])

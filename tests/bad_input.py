@@ -1,0 +1,77 @@
+"""What should never be accepted, made from valid examples: tables for the tests of bad input, without a test in it."""
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+WRONG: tuple[Any, ...] = (None, True, 1, 1.5, "x", [], {})
+OPERATORS: tuple[Any, ...] = ({"$gt": ""}, {"$ne": None}, {"$where": "1"}, {"a.b": 1})
+FOREIGN = ("role", "is_admin", "credits", "balance", "user_id", "_id", "email_verified", "plan")
+
+Path = tuple[str | int, ...]
+
+
+def wrong_types(example: Any, *, numbers: frozenset[str] = frozenset()) -> Iterator[tuple[str, Any, Any]]:
+    """`(dotted path, wrong value, example with it)` for every field and every type that is not the field's own.
+
+    Fields named in `numbers` take fractions as well as whole numbers.
+    """
+    for path in _paths(example):
+        right = _at(example, path)
+        for wrong in (*WRONG, *OPERATORS):
+            if type(wrong) is type(right) or (path[-1] in numbers and type(wrong) in (int, float)):
+                continue
+            changed = copy.deepcopy(example)
+            _at(changed, path[:-1])[path[-1]] = wrong
+            yield ".".join(map(str, path)), wrong, changed
+
+
+def missing(example: dict[str, Any], required: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    for name in required:
+        yield name, {key: value for key, value in example.items() if key != name}
+
+
+def _paths(value: Any, before: Path = ()) -> Iterator[Path]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*before, key)
+        yield from _paths(inner, (*before, key))
+
+
+def _at(value: Any, path: Path) -> Any:
+    for key in path:
+        value = value[key]
+    return value
+
+
+def malformed(example: dict[str, Any], field: str) -> dict[str, bytes]:
+    """Texts that are not plain JSON, by what is wrong with them; `field` is one of the example's."""
+    good = json.dumps(example)
+    rest = json.dumps({key: value for key, value in example.items() if key != field})[1:]
+
+    def with_field(text: str) -> bytes:
+        return f'{{"{field}":{text},{rest}'.encode()
+
+    return {
+        "empty": b"",
+        "half": good[: len(good) // 2].encode(),
+        "not JSON": b"model=gpt-4",
+        "byte order mark": b"\xef\xbb\xbf" + good.encode(),
+        "UTF-16": good.encode("utf-16"),
+        "Latin-1": with_field('"\xe9"').decode().encode("latin-1"),
+        "trailing data": good.encode() + b" {}",
+        "twin keys": with_field("1")[:-1] + f',"{field}":2}}'.encode(),
+        "NaN": with_field("NaN"),
+        "Infinity": with_field("-Infinity"),
+        "1e400": with_field("1e400"),
+        "2**63": with_field(str(2**63)),
+        "5,000 digits": with_field("9" * 5_000),
+        "-0": with_field("-0"),
+        "33 deep": with_field("[" * 33 + "]" * 33),
+        "100,000 deep": b"[" * 50_000,
+        "lone surrogate": with_field('"\\ud800"'),
+        "lone surrogate in a key": with_field('{"\\udfff":1}'),
+        "NUL": with_field('"a\\u0000b"'),
+        "NUL in a key": with_field('{"a\\u0000b":1}'),
+    }

@@ -1,0 +1,246 @@
+"""Bad input on every HTTP body: refused as the caller's mistake, by the field's name, and nothing of it is stored."""
+
+import asyncio
+import gzip
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+
+from config import limits
+from models import shapes
+from tests import bad_input
+from tests.http_streams import Face, Response, ask, send
+
+PASSWORD = "Correct-Horse-9"
+MESSAGES = [{"role": "user", "content": "Hello"}]
+
+
+@dataclass(frozen=True)
+class Body:
+    """One body of the API: a valid example, what it requires, and the wrong types that are right after all."""
+
+    path: str
+    example: dict[str, Any]
+    required: tuple[str, ...]
+    refused: int  # the status of a body that broke a rule
+    bytes_max: int = limits.BODY_BYTES_MAX
+    numbers: frozenset[str] = frozenset()
+    accepted: tuple[tuple[str, Any], ...] = ()
+
+
+# OpenAI's null means "not given"; a stop may be one text or several; a content may be null only beside tool calls.
+_NULLABLE = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "n", "stop", "stream", "stream_options")
+BODIES: Final[dict[str, Body]] = {
+    "register": Body(
+        "/api/auth/register",
+        {"email": "a@example.org", "password": PASSWORD, "firstName": "A", "lastName": "B", "username": "someone"},
+        ("email", "password"),
+        422,
+    ),
+    "login": Body("/api/auth/login", {"email": "a@example.org", "password": PASSWORD}, ("email", "password"), 422),
+    "refresh": Body("/api/auth/refresh", {"refreshToken": "some"}, ("refreshToken",), 422),
+    "v1": Body(
+        "/v1/chat/completions",
+        {
+            "model": "gpt-4",
+            "messages": MESSAGES,
+            "max_tokens": 5,
+            "max_completion_tokens": 5,
+            "temperature": 0.5,
+            "top_p": 0.5,
+            "n": 1,
+            "stop": ["."],
+            "stream": False,
+            "stream_options": {"include_usage": False},
+        },
+        ("model", "messages"),
+        400,
+        limits.COMPLETION_BODY_BYTES_MAX,
+        frozenset({"temperature", "top_p"}),
+        (*((name, None) for name in _NULLABLE), ("stop", "x")),
+    ),
+    "mcp": Body(
+        "/api/mcp/chat/completions",
+        {"model": "gpt-4", "messages": MESSAGES, "maxTokens": 5, "temperature": 0.5, "stream": False},
+        ("model", "messages"),
+        422,
+        limits.COMPLETION_BODY_BYTES_MAX,
+        frozenset({"temperature"}),
+    ),
+}
+each_body = pytest.mark.parametrize("name", BODIES)
+
+
+async def counts(face: Face) -> dict[str, int]:
+    """How many documents there are; the heartbeat of nodes aside."""
+    names = [shape.name for shape in shapes.ALL if shape.name != "nodes"]
+    return {name: await face.services.database[name].count({}) for name in names}
+
+
+async def post(face: Face, path: str, body: Any, headers: dict[str, str] | None = None) -> tuple[Response, Any]:
+    response = await ask(face.port, "POST", path, token=face.token, body=body, headers=headers)
+    return response, await response.json()
+
+
+def fields_of(answer: Any) -> set[str]:
+    """The fields that an error names, in either form."""
+    details = answer["error"]["details"]
+    return {failure["field"] for failure in (details if isinstance(details, list) else details.get("errors", []))}
+
+
+def names(answer: Any, field: str) -> bool:
+    """Whether an error is about a field, or about what lies in it or around it."""
+    return any(
+        f"{named}.".startswith(f"{field}.") or f"{field}.".startswith(f"{named}.") for named in fields_of(answer)
+    )
+
+
+@each_body
+@pytest.mark.gen_test(timeout=30)
+async def test_what_is_not_plain_json(face: Face, name: str) -> None:
+    body, before, wrong = BODIES[name], await counts(face), []
+    for what, text in bad_input.malformed(body.example, body.required[0]).items():
+        response, answer = await post(face, body.path, text)
+        if response.status != 400 or answer["error"]["code"] not in ("VALIDATION_ERROR", "INVALID_REQUEST"):
+            wrong.append((what, response.status, answer))
+    assert wrong == []
+    assert await counts(face) == before
+
+
+@each_body
+@pytest.mark.gen_test(timeout=60)
+async def test_a_wrong_type_in_any_field(face: Face, name: str) -> None:
+    body, before, wrong, tried = BODIES[name], await counts(face), [], 0
+    for field, value, changed in bad_input.wrong_types(body.example, numbers=body.numbers):
+        if any(field == known and value == right for known, right in body.accepted):
+            continue
+        tried += 1
+        response, answer = await post(face, body.path, changed)
+        if response.status != body.refused or not names(answer, field):
+            wrong.append((field, value, response.status, answer["error"]))
+    assert wrong == []
+    assert tried >= 8 * len(body.required)
+    assert await counts(face) == before
+
+
+@each_body
+@pytest.mark.gen_test(timeout=30)
+async def test_missing_fields_other_shapes_and_fields_that_are_not_ones_own(face: Face, name: str) -> None:
+    body, before, wrong = BODIES[name], await counts(face), []
+    for field, changed in bad_input.missing(body.example, body.required):
+        response, answer = await post(face, body.path, changed)
+        wrong += [(field, answer)] if (response.status, fields_of(answer)) != (body.refused, {field}) else []
+    for field in bad_input.FOREIGN:
+        for value in ("admin", 10**6, True):
+            response, answer = await post(face, body.path, {**body.example, field: value})
+            wrong += [(field, answer)] if (response.status, fields_of(answer)) != (body.refused, {field}) else []
+    for shape in ([], [body.example], "text", 5, None, True):
+        response, answer = await post(face, body.path, json.dumps(shape).encode())
+        wrong += [(shape, answer)] if response.status != body.refused else []
+    assert wrong == []
+    assert await counts(face) == before
+
+
+@each_body
+@pytest.mark.gen_test(timeout=30)
+async def test_a_body_that_is_too_large_or_packed_or_of_another_kind(face: Face, name: str) -> None:
+    body, before = BODIES[name], await counts(face)
+    padded = json.dumps(body.example).encode().ljust(body.bytes_max + 1)
+    assert (await post(face, body.path, padded))[0].status == 413
+    for headers in ({"Content-Encoding": "gzip"}, {"Content-Encoding": "identity"}):
+        packed = gzip.compress(padded)
+        assert (await post(face, body.path, packed, headers))[0].status == 400
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "a/b;c"):
+        assert (await post(face, body.path, body.example, {"Content-Type": kind}))[0].status == 400
+    assert await counts(face) == before
+
+
+@pytest.mark.parametrize("length", ["-1", "+5", "0x5", "1e3", "5, 6", "٣", "99999999999999999999", ""])
+@pytest.mark.gen_test
+async def test_a_length_that_lies_in_its_form(face: Face, length: str) -> None:
+    connection = await send(face.port, "POST", "/api/auth/login", body={}, headers={"Content-Length": length})
+    try:
+        assert (await connection.response()).status in (400, 413)
+    except asyncio.IncompleteReadError as ended:
+        assert ended.partial == b""
+
+
+@pytest.mark.gen_test
+async def test_a_length_that_promises_more_or_less_than_comes(face: Face) -> None:
+    before = await counts(face)
+    content = json.dumps(BODIES["register"].example).encode()
+    less = await send(face.port, "POST", "/api/auth/register", body=content, headers={"Content-Length": "20"})
+    assert (await less.response()).status == 400
+    more = await send(face.port, "POST", "/api/auth/register", body=content, headers={"Content-Length": "5000"})
+    more.writer.write_eof()
+    assert await more.reader.read() == b""
+    assert await counts(face) == before
+
+
+@pytest.mark.gen_test
+async def test_an_endless_chunked_body_is_cut_off(face: Face) -> None:
+    head = "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    _, writer = await asyncio.open_connection("127.0.0.1", face.port)
+    writer.write(head.encode())
+    sent = 0
+    with pytest.raises(ConnectionError):
+        while sent < 64 << 20:
+            writer.write(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+            sent += 0x10000
+            await writer.drain()
+    assert sent < 16 << 20
+    writer.transport.abort()
+
+
+VALUES: Final = [
+    ("v1", {"model": "gpt-99"}, 404, None),
+    ("mcp", {"model": "gpt-99"}, 404, None),
+    *((name, {"messages": []}, BODIES[name].refused, "messages") for name in ("v1", "mcp")),
+    *((name, {"messages": MESSAGES * 1_001}, BODIES[name].refused, "messages") for name in ("v1", "mcp")),
+    *(
+        (name, {"messages": [{"role": role, "content": "x"}]}, BODIES[name].refused, "messages.0.role")
+        for name in ("v1", "mcp")
+        for role in ("", "User", "admin", "system\u200b", "x" * 10_000)
+    ),
+    *(("v1", {field: value}, 400, field) for field in ("max_tokens", "n") for value in (0, -1, -(2**63), 2**63 - 1)),
+    *(("mcp", {"maxTokens": value}, 422, "maxTokens") for value in (0, -1, -(2**63), 2**63 - 1)),
+    *(
+        (name, {"temperature": value}, BODIES[name].refused, "temperature")
+        for name in ("v1", "mcp")
+        for value in (-0.1, 2.1, 1e308, -(2**63), 2**63 - 1)
+    ),
+    *(("v1", {"top_p": value}, 400, "top_p") for value in (-0.1, 1.1)),
+    *(("v1", {"stop": value}, 400, "stop") for value in ([""], ["a"] * 5, "", [["a"]])),
+    *(("register", {"email": value}, 422, "email") for value in ("", "a", "a@", "a b@c.d", f"{'a' * 250}@b.cd")),
+    *(("register", {"password": value}, 422, "password") for value in ("", "short", "x" * 1_025)),
+    *(("register", {"username": value}, 422, "username") for value in ("", "a b", "$gt", "x" * 101)),
+    ("register", {"firstName": "\u0301" * 100_000}, 422, "firstName"),
+]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_values_out_of_range(face: Face) -> None:
+    before, wrong = await counts(face), []
+    for name, change, status, field in VALUES:
+        response, answer = await post(face, BODIES[name].path, {**BODIES[name].example, **change})
+        if response.status != status or (field is not None and not names(answer, field)):
+            wrong.append((name, str(change)[:100], response.status, answer["error"]))
+    assert wrong == []
+    assert await counts(face) == before
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_the_examples_are_good(face: Face) -> None:
+    """Else all of the above would be refused for another reason; and what looks odd but is right is taken."""
+    login = (await post(face, "/api/auth/register", BODIES["register"].example))[1]
+    assert (await post(face, "/api/auth/login", BODIES["login"].example))[0].status == 200
+    token = login["data"]["tokens"]["refreshToken"]
+    assert (await post(face, "/api/auth/refresh", {"refreshToken": token}))[0].status == 200
+    for name in ("v1", "mcp"):
+        assert (await post(face, BODIES[name].path, BODIES[name].example))[0].status == 200
+    for field, value in BODIES["v1"].accepted:
+        assert (await post(face, BODIES["v1"].path, {**BODIES["v1"].example, field: value}))[0].status == 200, field
+    twin = {**BODIES["register"].example, "email": "\uff41@EXAMPLE.org", "username": "another"}
+    assert (await post(face, "/api/auth/register", twin))[0].status == 409

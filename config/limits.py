@@ -94,6 +94,8 @@ STOP_CHARS_MAX: Final = 256
 MESSAGE_CHARS_MAX: Final = 1_000_000
 FIRST_LEASE_TOKENS: Final = 256
 LEASE_TOKENS_MAX: Final = 4_096  # leases double up to this, so that a fast stream commits seldom
+LEASE_TOKENS_MIN: Final = 32
+RENEWAL_PAUSE_SECONDS: Final = 0.25  # after a renewal that failed
 LEASE_LOW_WATER: Final = 0.5  # ask for the next lease when this part of the last one is left
 CHECKPOINT_SECONDS: Final = 2.0
 GENERATION_SECONDS_MAX: Final = 600
@@ -152,6 +154,23 @@ COMMANDS_WAITING_BYTES_MAX: Final = 256 << 10
 NOTIFICATIONS_MARKED_AT_ONCE: Final = 200
 CLOSING_STEPS: Final = 50  # a drained node closes its connections in so many portions
 CHANNELS_PER_CONNECTION_MAX: Final = 32
+
+# --- Redis --------------------------------------------------------------------------------------------------
+BROKER_QUEUE_MAX: Final = 10_000  # publications that wait for Redis; beyond it the other nodes are told to read again
+BROKER_QUEUE_BYTES_MAX: Final = 32 << 20
+BROKER_BATCH_MAX: Final = 256  # commands of one write
+PUBLICATION_BYTES_MAX: Final = 1 << 20  # a longer one is read from the database by who is told of it
+BROKER_NODES_MAX: Final = 1_000  # other nodes whose last publication is remembered
+REDIS_CONNECT_SECONDS: Final = 2.0
+REDIS_SILENCE_SECONDS: Final = 5.0  # without a word, its own heartbeat included, a connection is dead
+REDIS_BEAT_SECONDS: Final = 1.0
+REDIS_ECHO_SECONDS: Final = 0.03  # a publication to oneself that takes longer is delivered without Redis
+REDIS_SUBSCRIBE_SECONDS: Final = 0.5  # a reader does not wait longer; it is told to read again once it is heard
+REDIS_RETRY_SECONDS: Final = 0.1  # doubled up to the next line
+REDIS_RETRY_SECONDS_MAX: Final = 2.0
+REDIS_CLOSE_SECONDS: Final = 0.5  # for what still waits to be published
+RESYNC_CHANNELS_AT_ONCE: Final = 200  # each of their readers reads the database
+RESYNC_PAUSE_SECONDS: Final = 0.05
 
 # --- shutdown -----------------------------------------------------------------------------------------------
 DRAIN_STREAMS_SECONDS: Final = 10.0

@@ -30,8 +30,7 @@ class Settings:
     data_dir: Path  # embedded database, generated secrets
     mongodb_uri: str | None  # none: the embedded database
     mongodb_database: str
-    redis_url: str | None
-    processes: int
+    redis_url: str | None  # none: the hub is one process
     jwt_secret: str
     service_token: str
     admin_email: str | None
@@ -88,8 +87,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         data_dir=data_dir,
         mongodb_uri=reader.text("HUB_MONGODB_URI", None),
         mongodb_database=reader.text("HUB_MONGODB_DATABASE", "smart_ai_hub") or "",
-        redis_url=reader.text("HUB_REDIS_URL", None),
-        processes=reader.integer("HUB_PROCESSES", 1, 1, 64),
+        redis_url=reader.redis("HUB_REDIS_URL"),
         jwt_secret=reader.secret("HUB_JWT_SECRET", data_dir, production),
         service_token=reader.secret("HUB_SERVICE_TOKEN", data_dir, production),
         admin_email=reader.text("HUB_ADMIN_EMAIL", None),
@@ -134,13 +132,6 @@ class _Reader:
             self._fail(name, f"must be one of {', '.join(allowed)}")
         return value
 
-    def integer(self, name: str, default: int, low: int, high: int) -> int:
-        text = self.text(name, str(default)) or ""
-        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
-            self._fail(name, f"must be a whole number from {low} to {high}")
-            return default
-        return int(text)
-
     def ports(self, name: str, default: str) -> tuple[int, ...]:
         parts = (self.text(name, default) or default).split(",")
         ports = [int(part) for part in parts if part.strip().isascii() and part.strip().isdigit()]
@@ -154,6 +145,12 @@ class _Reader:
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             self._fail(name, "must be an absolute http or https address")
+        return value
+
+    def redis(self, name: str) -> str | None:
+        value = self.text(name, None)
+        if value is not None and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+            self._fail(name, "must be redis://host:port/number, rediss://... or unix://path")
         return value
 
     def decimal(self, name: str, default: str) -> Decimal:

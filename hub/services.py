@@ -27,6 +27,7 @@ from hub.passwords import BCRYPT_COST, Passwords
 from hub.providers.registry import Providers
 from hub.rate_limits import RateLimits
 from hub.realtime.broker import Broker, MemoryBroker
+from hub.realtime.redis_broker import RedisBroker
 from hub.realtime.registry import Connections
 from hub.streams import Streams
 from hub.sweeper import Sweeper
@@ -112,7 +113,8 @@ class _Opening:
         self._bcrypt_cost = bcrypt_cost
         self.closings: list[tuple[str, Closing]] = []
         self._catalogue, self._plans, self._metrics = load_catalogue(), load_plans(), Metrics()
-        self._tasks, self._broker = Tasks(), MemoryBroker()
+        self._tasks = Tasks()
+        self._broker = _broker(settings, self._tasks)
 
     async def services(self, mongodb_uri: str) -> Services:
         database = await self._database(mongodb_uri)
@@ -199,6 +201,12 @@ class _Opening:
         connections.open()
         self._closes("connections", connections.close)
         return connections
+
+
+def _broker(settings: Settings, tasks: Tasks) -> Broker:
+    if settings.redis_url is None:
+        return MemoryBroker()
+    return RedisBroker(settings.redis_url, settings.mongodb_database, tasks)
 
 
 def _watch(services: Services) -> None:

@@ -25,7 +25,7 @@ class Publication:
     """What travels on a channel.
 
     `event`: recoverable, has `epoch` and `offset`. `state`: the newest of its `type` wins. `signal`: for the hub itself
-    (revocations), never sent to a client.
+    (revocations, `resync`), never sent to a client.
     """
 
     kind: PublicationKind
@@ -52,7 +52,14 @@ Subscriber = Callable[[str, Publication], None]
 
 
 class Broker(Protocol):
-    """Two implementations: in memory for one node, Redis for several. Both pass the same tests."""
+    """Two implementations: in memory for one node, Redis for several. Both pass the same tests.
+
+    `up`: whether other nodes hear at once what is published here, and we them. The signal `resync` on a channel tells its
+    subscribers that publications may have been lost; none comes on REVOCATIONS, which each node follows in the database.
+    """
+
+    @property
+    def up(self) -> bool: ...
 
     async def open(self) -> None: ...
 
@@ -66,17 +73,26 @@ class Broker(Protocol):
 
     def unsubscribe(self, channel: str, subscriber: Subscriber) -> None: ...
 
+    async def subscribed(self, channel: str) -> None:
+        """Return once nothing that is published on a subscribed channel from now on is lost unnoticed: it will be heard,
+        or a `resync` follows. Who reads a position reads it after this.
+        """
+        ...
+
 
 def user_channel(user: str) -> str:
     """The channel of everything that happens to one user."""
     return f"user:{user}"
 
 
-REVOCATIONS = "revocations"  # signals {user, login?, key?, reason}: who is no longer what a cache may say
+REVOCATIONS = "revocations"  # signals {id, user, login?, key?, reason}: who is no longer what a cache may say
+RESYNC = "resync"  # the type of the signal that something may have been lost
 
 
 class MemoryBroker:
     """The broker of one process: delivery is a function call."""
+
+    up = True
 
     def __init__(self) -> None:
         self._subscribers: dict[str, list[Subscriber]] = {}
@@ -86,6 +102,14 @@ class MemoryBroker:
 
     async def close(self) -> None:
         self._subscribers.clear()
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Those with a subscriber."""
+        return tuple(self._subscribers)
+
+    def hears(self, channel: str) -> bool:
+        return channel in self._subscribers
 
     def publish(self, channel: str, publication: Publication) -> None:
         for subscriber in tuple(self._subscribers.get(channel, ())):
@@ -103,3 +127,6 @@ class MemoryBroker:
             subscribers.remove(subscriber)
         if not subscribers:
             self._subscribers.pop(channel, None)
+
+    async def subscribed(self, channel: str) -> None:
+        """A subscription is effective at once."""

@@ -71,6 +71,7 @@ async def connect(connection: "Connection", command_id: CommandId | None, data: 
         identity.user_id, services.database, services.broker, connection.outbox, services.tasks, connection.lost
     )
     try:
+        await feed.listening()
         wallet = await services.ledger.wallet(identity.user_id)
         since = Position(**data["recover"]) if "recover" in data else None
         missed = await feed.start(wallet, since)

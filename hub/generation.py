@@ -75,6 +75,7 @@ class _Work:
     lease_micro: int = 0
     checkpoint_at: float = 0.0
     renewal: asyncio.Task[int] | None = None
+    renew_at: float = 0.0  # no earlier than this
     exhausted: bool = False
     error: HubError | None = None
 
@@ -198,7 +199,7 @@ async def _relay(
         deltas = work.take(batch)
         if deltas:
             cost = work.meter.cost
-            if cost >= hold.amount:
+            if cost > hold.amount:
                 deltas = await _afford(work, hold, deltas)
                 cost = min(work.meter.cost, hold.amount)
             yield Progress(deltas, cost)
@@ -211,16 +212,40 @@ async def _relay(
 
 
 async def _afford(work: _Work, hold: Hold, deltas: list[Delta]) -> list[Delta]:
-    """The batch costs all that is held: wait for more, or cut it at the delta that crosses zero."""
+    """The batch costs more than is held: wait for more, or cut it at the delta that crosses zero."""
     if work.renewal is not None:
-        await _renewed(work)
-    if work.meter.cost >= hold.amount:
-        _start_renewal(work, hold, work.meter.cost - hold.amount + _lease(work), work.meter.tokens_before_batch)
-        await _renewed(work)
-    if work.meter.cost < hold.amount:
+        await asyncio.wait([work.renewal])
+        _take_renewal(work)
+    if work.meter.cost > hold.amount:
+        await _extend(work, hold, work.meter.cost - hold.amount + _lease(work))
+    if work.meter.cost <= hold.amount:
         return deltas
     work.exhausted = True
     return work.meter.cut(deltas, hold.amount)
+
+
+async def _extend(work: _Work, hold: Hold, want: int) -> None:
+    """Have more held, waiting a little for a database that is away: the answer pauses, and is not lost."""
+    deadline = time.monotonic() + limits.DATABASE_DOWN_WAIT_SECONDS
+    while True:
+        try:
+            await asyncio.shield(_start_renewal(work, hold, want, work.meter.tokens_before_batch))
+            return
+        except HubError as error:
+            if error.code is not Code.UNAVAILABLE or time.monotonic() > deadline:
+                raise
+        finally:
+            work.renewal = None
+        await asyncio.sleep(limits.RENEWAL_PAUSE_SECONDS)
+
+
+def _take_renewal(work: _Work) -> None:
+    """Put a renewal that has ended aside; after one that failed the next waits a moment."""
+    renewal, work.renewal = work.renewal, None
+    failed = None if renewal is None or renewal.cancelled() else renewal.exception()
+    if failed is not None:
+        log.warning("renewal failed", stream=work.job.stream.id, error=str(failed))
+        work.renew_at = time.monotonic() + limits.RENEWAL_PAUSE_SECONDS
 
 
 def _renew_in_time(work: _Work, hold: Hold, cost: int) -> None:
@@ -228,39 +253,42 @@ def _renew_in_time(work: _Work, hold: Hold, cost: int) -> None:
     if work.renewal is not None:
         if not work.renewal.done():
             return
-        failed = None if work.renewal.cancelled() else work.renewal.exception()
-        if failed is not None:
-            log.warning("renewal failed", stream=work.job.stream.id, error=str(failed))
-        work.renewal = None
+        _take_renewal(work)
+    moment = time.monotonic()
+    if moment < work.renew_at:
+        return
     left = hold.amount - cost
-    if left < work.lease_micro * limits.LEASE_LOW_WATER:
+    if left < work.lease_micro * limits.LEASE_LOW_WATER and not _covers_all(work, hold):
         _start_renewal(work, hold, max(0, _lease(work) - left), work.meter.completion_tokens)
-    elif time.monotonic() >= work.checkpoint_at:
+    elif moment >= work.checkpoint_at:
         _start_renewal(work, hold, 0, work.meter.completion_tokens)
 
 
+def _covers_all(work: _Work, hold: Hold) -> bool:
+    """Whether the longest answer that was asked for is paid for already."""
+    job = work.job
+    return hold.amount >= charge_micro(job.model, job.prompt_tokens, job.max_tokens)
+
+
 def _lease(work: _Work) -> int:
-    """The next lease in micro-credits: twice the last in tokens, never more than the answer may still need."""
+    """The next lease in micro-credits: twice the last in tokens, hardly more than the answer may still need.
+
+    Delta by delta one counts a little more than the whole has: past `max_tokens` the leases are small, but no single token.
+    """
     work.lease_tokens = min(work.lease_tokens * 2, limits.LEASE_TOKENS_MAX)
-    left = max(1, work.job.max_tokens - work.meter.completion_tokens)
+    left = max(limits.LEASE_TOKENS_MIN, work.job.max_tokens - work.meter.completion_tokens)
     work.lease_micro = charge_micro(work.job.model, 0, min(work.lease_tokens, left))
     return work.lease_micro
 
 
-def _start_renewal(work: _Work, hold: Hold, want: int, relayed_tokens: int) -> None:
+def _start_renewal(work: _Work, hold: Hold, want: int, relayed_tokens: int) -> asyncio.Task[int]:
     """One operation extends the hold and writes the checkpoint; at most one is under way."""
     job = work.job
     work.checkpoint_at = time.monotonic() + limits.CHECKPOINT_SECONDS
     update = checkpoint(job, job.prompt_tokens, relayed_tokens)
     size = 1_000 + 20 * len(job.stream.deltas)
-    work.renewal = asyncio.ensure_future(hold.extend(want, [update], size))
-
-
-async def _renewed(work: _Work) -> None:
-    """Wait for the renewal under way; raises its `HubError`."""
-    renewal, work.renewal = work.renewal, None
-    if renewal is not None:
-        await asyncio.shield(renewal)
+    work.renewal = renewal = asyncio.ensure_future(hold.extend(want, [update], size))
+    return renewal
 
 
 async def _complete(work: _Work) -> AsyncGenerator[Step, None]:

@@ -70,7 +70,6 @@ BODIES: Final[dict[str, Body]] = {
         frozenset({"temperature"}),
     ),
 }
-each_body = pytest.mark.parametrize("name", BODIES)
 
 
 async def counts(face: Face) -> dict[str, int]:
@@ -97,74 +96,77 @@ def names(answer: Any, field: str) -> bool:
     )
 
 
-@each_body
 @pytest.mark.gen_test(timeout=30)
-async def test_what_is_not_plain_json(face: Face, name: str) -> None:
-    body, before, wrong = BODIES[name], await counts(face), []
-    for what, text in bad_input.malformed(body.example, body.required[0]).items():
-        response, answer = await post(face, body.path, text)
-        if response.status != 400 or answer["error"]["code"] not in ("VALIDATION_ERROR", "INVALID_REQUEST"):
-            wrong.append((what, response.status, answer))
+async def test_what_is_not_plain_json(face: Face) -> None:
+    before = await counts(face)
+    wrong: list[Any] = []
+    for name, body in BODIES.items():
+        for what, text in bad_input.malformed(body.example, body.required[0]).items():
+            response, answer = await post(face, body.path, text)
+            if response.status != 400 or answer["error"]["code"] not in ("VALIDATION_ERROR", "INVALID_REQUEST"):
+                wrong.append((name, what, response.status, answer))
     assert wrong == []
     assert await counts(face) == before
 
 
-@each_body
 @pytest.mark.gen_test(timeout=60)
-async def test_a_wrong_type_in_any_field(face: Face, name: str) -> None:
-    body, before, wrong, tried = BODIES[name], await counts(face), [], 0
-    for field, value, changed in bad_input.wrong_types(body.example, numbers=body.numbers):
-        if any(field == known and value == right for known, right in body.accepted):
-            continue
-        tried += 1
-        response, answer = await post(face, body.path, changed)
-        if response.status != body.refused or not names(answer, field):
-            wrong.append((field, value, response.status, answer["error"]))
-    assert wrong == []
-    assert tried >= 8 * len(body.required)
-    assert await counts(face) == before
-
-
-@each_body
-@pytest.mark.gen_test(timeout=30)
-async def test_missing_fields_other_shapes_and_fields_that_are_not_ones_own(face: Face, name: str) -> None:
-    body, before, wrong = BODIES[name], await counts(face), []
-    for field, changed in bad_input.missing(body.example, body.required):
-        response, answer = await post(face, body.path, changed)
-        wrong += [(field, answer)] if (response.status, fields_of(answer)) != (body.refused, {field}) else []
-    for field in bad_input.FOREIGN:
-        for value in ("admin", 10**6, True):
-            response, answer = await post(face, body.path, {**body.example, field: value})
-            wrong += [(field, answer)] if (response.status, fields_of(answer)) != (body.refused, {field}) else []
-    for shape in ([], [body.example], "text", 5, None, True):
-        response, answer = await post(face, body.path, json.dumps(shape).encode())
-        wrong += [(shape, answer)] if response.status != body.refused else []
+async def test_a_wrong_type_in_any_field(face: Face) -> None:
+    before = await counts(face)
+    wrong: list[Any] = []
+    for name, body in BODIES.items():
+        for field, value, changed in bad_input.wrong_types(body.example, numbers=body.numbers):
+            if any(field == known and value == right for known, right in body.accepted):
+                continue
+            response, answer = await post(face, body.path, changed)
+            if response.status != body.refused or not names(answer, field):
+                wrong.append((name, field, value, response.status, answer["error"]))
     assert wrong == []
     assert await counts(face) == before
 
 
-@each_body
 @pytest.mark.gen_test(timeout=30)
-async def test_a_body_that_is_too_large_or_packed_or_of_another_kind(face: Face, name: str) -> None:
-    body, before = BODIES[name], await counts(face)
-    padded = json.dumps(body.example).encode().ljust(body.bytes_max + 1)
-    assert (await post(face, body.path, padded))[0].status == 413
-    for headers in ({"Content-Encoding": "gzip"}, {"Content-Encoding": "identity"}):
+async def test_missing_fields_other_shapes_and_fields_that_are_not_ones_own(face: Face) -> None:
+    before = await counts(face)
+    wrong: list[Any] = []
+    for body in BODIES.values():
+        cases: list[tuple[str, Any]] = list(bad_input.missing(body.example, body.required))
+        cases += [
+            (field, {**body.example, field: value}) for field in bad_input.FOREIGN for value in ("admin", 9, True)
+        ]
+        for field, changed in cases:
+            response, answer = await post(face, body.path, changed)
+            wrong += (
+                [(body.path, field, answer)] if (response.status, fields_of(answer)) != (body.refused, {field}) else []
+            )
+        for shape in ([], [body.example], "text", 5, None, True):
+            response, answer = await post(face, body.path, json.dumps(shape).encode())
+            wrong += [(body.path, shape, answer)] if response.status != body.refused else []
+    assert wrong == []
+    assert await counts(face) == before
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_body_that_is_too_large_or_packed_or_of_another_kind(face: Face) -> None:
+    before = await counts(face)
+    for body in BODIES.values():
+        padded = json.dumps(body.example).encode().ljust(body.bytes_max + 1)
+        assert (await post(face, body.path, padded))[0].status == 413
         packed = gzip.compress(padded)
-        assert (await post(face, body.path, packed, headers))[0].status == 400
-    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "a/b;c"):
-        assert (await post(face, body.path, body.example, {"Content-Type": kind}))[0].status == 400
+        for encoding in ("gzip", "identity"):
+            assert (await post(face, body.path, packed, {"Content-Encoding": encoding}))[0].status == 400
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "a/b;c"):
+            assert (await post(face, body.path, body.example, {"Content-Type": kind}))[0].status == 400
     assert await counts(face) == before
 
 
-@pytest.mark.parametrize("length", ["-1", "+5", "0x5", "1e3", "5, 6", "٣", "99999999999999999999", ""])
 @pytest.mark.gen_test
-async def test_a_length_that_lies_in_its_form(face: Face, length: str) -> None:
-    connection = await send(face.port, "POST", "/api/auth/login", body={}, headers={"Content-Length": length})
-    try:
-        assert (await connection.response()).status in (400, 413)
-    except asyncio.IncompleteReadError as ended:
-        assert ended.partial == b""
+async def test_a_length_that_is_no_number(face: Face) -> None:
+    for length in ("-1", "+5", "0x5", "1e3", "5, 6", "\u0663", "9" * 20, ""):
+        connection = await send(face.port, "POST", "/api/auth/login", body={}, headers={"Content-Length": length})
+        try:
+            assert (await connection.response()).status in (400, 413)
+        except asyncio.IncompleteReadError as ended:
+            assert ended.partial == b""
 
 
 @pytest.mark.gen_test
@@ -194,7 +196,7 @@ async def test_an_endless_chunked_body_is_cut_off(face: Face) -> None:
     writer.transport.abort()
 
 
-VALUES: Final = [
+VALUES: Final[list[tuple[str, dict[str, Any], int, str | None]]] = [
     ("v1", {"model": "gpt-99"}, 404, None),
     ("mcp", {"model": "gpt-99"}, 404, None),
     *((name, {"messages": []}, BODIES[name].refused, "messages") for name in ("v1", "mcp")),
@@ -222,7 +224,8 @@ VALUES: Final = [
 
 @pytest.mark.gen_test(timeout=60)
 async def test_values_out_of_range(face: Face) -> None:
-    before, wrong = await counts(face), []
+    before = await counts(face)
+    wrong: list[Any] = []
     for name, change, status, field in VALUES:
         response, answer = await post(face, BODIES[name].path, {**BODIES[name].example, **change})
         if response.status != status or (field is not None and not names(answer, field)):

@@ -23,14 +23,13 @@ def content(answer: Any) -> str:
     return str((answer.get("data") or answer)["choices"][0]["message"]["content"])
 
 
-@pytest.mark.parametrize(("path", "status"), [(V1, 400), (MCP, 422)])
-@pytest.mark.parametrize("key", ["x" * 256, "", "é", "\U0001f511", "a\tb"])
 @pytest.mark.gen_test
-async def test_a_key_is_printable_and_short(face: Face, path: str, status: int, key: str) -> None:
-    refused = await face.complete(path, {"Idempotency-Key": key})
-    answer = await refused.json()
-    assert refused.status == status, answer
-    assert "Idempotency-Key" in answer["error"]["message"]
+async def test_a_key_is_printable_and_short(face: Face) -> None:
+    for key in ("x" * 256, "", "é", "\U0001f511", "a\tb"):
+        for path, status in ((V1, 400), (MCP, 422)):
+            refused = await face.complete(path, {"Idempotency-Key": key})
+            answer = await refused.json()
+            assert (refused.status, "Idempotency-Key" in answer["error"]["message"]) == (status, True), answer
     assert face.provider.requests == []
 
 

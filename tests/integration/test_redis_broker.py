@@ -1,0 +1,310 @@
+"""`hub/realtime/redis_broker.py` on a real Redis, which is killed, frozen and missing; then two whole hubs over it."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.asyncio import Redis
+from structlog.testing import capture_logs
+from tornado.ioloop import IOLoop
+
+from config import limits, settings
+from hub.identity import Credential
+from hub.realtime import close_codes
+from hub.realtime.broker import RESYNC, REVOCATIONS, Publication, user_channel
+from hub.realtime.redis_broker import RedisBroker
+from hub.services import Services
+from hub.tasks import Tasks
+from tests.factories import grant, sign_up
+from tests.integration.realtime.site import until
+from tests.redis_server import RedisServer
+from tests.ws_client import Client
+
+LOCAL_SECONDS_MAX = 0.15  # three times what the hub promises to its own sockets while Redis is away
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A Redis for one test to take down."""
+    server = RedisServer()
+    server.start()
+    yield server
+    server.kill()
+
+
+class Node:
+    """A broker with an ear: `heard` has the offsets, `resyncs` the channels of that signal."""
+
+    def __init__(self, broker: RedisBroker) -> None:
+        self.broker = broker
+        self.heard: list[int] = []
+        self.resyncs: list[str] = []
+
+    async def listen(self, channel: str = "c") -> None:
+        self.broker.subscribe(channel, self._hear)
+        await self.broker.subscribed(channel)
+
+    def _hear(self, channel: str, publication: Publication) -> None:
+        if publication.type == RESYNC:
+            self.resyncs.append(channel)
+        else:
+            self.heard.append(publication.offset)
+
+    def publish(self, offset: int, channel: str = "c", text: str = "") -> None:
+        self.broker.publish(channel, Publication("event", "thing.happened", {"text": text}, "e1", offset))
+
+
+@asynccontextmanager
+async def nodes(url: str, number: int = 2) -> AsyncIterator[list[Node]]:
+    tasks, prefix = Tasks(), f"test_{secrets.token_hex(4)}"
+    made = [Node(RedisBroker(url, prefix, tasks)) for _ in range(number)]
+    for node in made:
+        await node.broker.open()
+        await node.listen()
+    yield made
+    for node in made:
+        await node.broker.close()
+    await tasks.close(1)
+    assert not tasks.failures
+
+
+def test_two_nodes_hear_each_other_once_and_in_one_order(redis_url: str) -> None:
+    async def scenario() -> None:
+        async with nodes(redis_url) as (one, two):
+            for offset in range(0, 400, 2):
+                one.publish(offset)
+                two.publish(offset + 1)
+                await asyncio.sleep(0)
+            await until(lambda: len(one.heard) >= 400 and len(two.heard) >= 400)
+            assert one.heard == two.heard
+            assert sorted(one.heard) == list(range(400))
+            assert [offset for offset in one.heard if offset % 2 == 0] == list(range(0, 400, 2))
+
+    asyncio.run(scenario())
+
+
+def test_a_node_asks_redis_only_for_what_it_listens_to(redis_url: str) -> None:
+    async def scenario() -> None:
+        redis: Redis = Redis.from_url(redis_url)
+        async with nodes(redis_url, 1) as (one,):
+            await one.listen(user_channel("a"))
+            assert len(await redis.pubsub_channels(f"*{user_channel('a')}")) == 1
+            one.broker.unsubscribe(user_channel("a"), one._hear)
+            while await redis.pubsub_channels(f"*{user_channel('a')}"):
+                await asyncio.sleep(0.005)
+            await redis.publish((await redis.pubsub_channels("*:c"))[0], b"no publication of ours")
+            one.publish(1)
+            await until(lambda: one.heard == [1])
+        await redis.aclose()
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    assert [entry["event"] for entry in logs] == ["what came from Redis is no publication"]
+
+
+def test_hubs_of_other_databases_hear_nothing(redis_url: str) -> None:
+    async def scenario() -> None:
+        async with nodes(redis_url, 1) as (one,), nodes(redis_url, 1) as (other,):
+            one.publish(1)
+            other.publish(2)
+            await until(lambda: one.heard == [1] and other.heard == [2])
+
+    asyncio.run(scenario())
+
+
+async def _heard_here_at_once(node: Node, offset: int) -> None:
+    node.publish(offset)
+    await until(lambda: offset in node.heard, LOCAL_SECONDS_MAX)
+
+
+def test_redis_dies_and_comes_back_in_the_middle(server: RedisServer) -> None:
+    async def scenario() -> None:
+        async with nodes(server.url) as (one, two):
+            for offset in range(1, 101):
+                one.publish(offset)
+                if offset == 50:
+                    server.kill()
+                await asyncio.sleep(0.002)
+            await until(lambda: not one.broker.up and not two.broker.up)
+            assert one.heard == list(range(1, 101))
+            await _heard_here_at_once(one, 101)
+            server.start()
+            await until(lambda: one.broker.up and two.broker.up, 10)
+            await until(lambda: "c" in one.resyncs and "c" in two.resyncs)
+            one.publish(102)
+            await until(lambda: one.heard[-1] == two.heard[-1] == 102)
+            assert one.heard == list(range(1, 103))
+            assert two.heard == sorted(set(two.heard)), "once and in order, whatever is missing"
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    assert {entry["log_level"] for entry in logs} == {"warning", "info"}
+    assert len([entry for entry in logs if entry["log_level"] == "warning"]) == 2, "one warning for each node"
+
+
+def test_redis_that_does_not_answer_delays_nobody_here(server: RedisServer) -> None:
+    async def scenario() -> None:
+        async with nodes(server.url) as (one, two):
+            server.freeze()
+            for offset in range(1, 20):
+                await _heard_here_at_once(one, offset)
+            assert not one.broker.up
+            await asyncio.wait_for(one.listen("another"), 2 * limits.REDIS_SUBSCRIBE_SECONDS)
+            server.thaw()
+            await until(lambda: one.broker.up and "another" in one.resyncs)
+            one.publish(20)
+            await until(lambda: two.heard == one.heard == list(range(1, 21)))
+
+    asyncio.run(scenario())
+
+
+def test_a_silent_connection_is_given_up(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr(limits, "REDIS_SILENCE_SECONDS", 0.2)
+        monkeypatch.setattr(limits, "REDIS_BEAT_SECONDS", 0.05)
+        async with nodes(server.url, 1) as (one,):
+            await asyncio.sleep(0.5)
+            assert one.broker.up and not one.resyncs, "its own heartbeat keeps a quiet connection"
+            server.freeze()
+            await asyncio.sleep(0.5)
+            server.thaw()
+            await until(lambda: one.broker.up and one.resyncs == ["c"])
+
+    asyncio.run(scenario())
+
+
+def test_what_found_no_room_is_read_again_by_the_others(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr(limits, "BROKER_QUEUE_MAX", 5)
+        async with nodes(server.url) as (one, two):
+            server.freeze()
+            for offset in range(1, 11):
+                one.publish(offset)
+            assert one.heard == list(range(1, 11))
+            server.thaw()
+            await until(lambda: two.resyncs == ["c"] and one.broker.up)
+            assert two.heard == list(range(1, 1 + len(two.heard))) and not one.resyncs
+            one.publish(11)
+            await until(lambda: two.heard[-1:] == [11])
+
+    asyncio.run(scenario())
+
+
+def test_what_is_too_long_is_read_by_the_others(redis_url: str) -> None:
+    async def scenario() -> None:
+        async with nodes(redis_url) as (one, two):
+            one.publish(1, text="x" * limits.PUBLICATION_BYTES_MAX)
+            await until(lambda: one.heard == [1] and two.resyncs == ["c"])
+            assert not one.resyncs and not two.heard
+
+    asyncio.run(scenario())
+
+
+def test_a_hub_starts_without_redis_and_finds_it_later(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr(limits, "REDIS_CONNECT_SECONDS", 0.2)
+        server.kill()
+        async with nodes(server.url) as (one, two):
+            assert not one.broker.up
+            await _heard_here_at_once(one, 1)
+            server.start()
+            await until(lambda: one.broker.up and two.broker.up, 10)
+            one.publish(2)
+            await until(lambda: two.heard[-1:] == [2] and one.heard == [1, 2])
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == [
+        "Redis cannot be reached; other nodes hear of this one later"
+    ] * 2
+
+
+def test_a_revocation_ends_things_once_on_every_node(redis_url: str) -> None:
+    """Each node hands on what it reads in the database as well, however late: who has come back since stays."""
+
+    async def scenario() -> None:
+        async with nodes(redis_url) as (one, two):
+            for node in (one, two):
+                await node.listen(REVOCATIONS)
+            revocation = Publication("signal", "revoked", {"id": "r1", "user": "u"}, "", 7)
+            one.broker.publish(REVOCATIONS, revocation)
+            assert one.heard == [7]
+            await until(lambda: two.heard == [7])
+            two.broker.publish(REVOCATIONS, revocation)
+            one.publish(8)
+            two.publish(8)
+            await until(lambda: one.heard == two.heard == [7, 8, 8])
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://localhost", "redis//x"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(settings.SettingsError, match="HUB_REDIS_URL"):
+        settings.load({"HUB_REDIS_URL": url})
+
+
+# --- two hubs ---
+
+OpenHub = Callable[..., Services]
+Serve = Callable[[Services], int]
+
+
+@pytest.fixture
+def pair(open_hub: OpenHub, redis_url: str) -> tuple[Services, Services]:
+    secret = secrets.token_urlsafe(48)
+    one, two = (open_hub(HUB_REDIS_URL=redis_url, HUB_JWT_SECRET=secret) for _ in range(2))
+    return one, two
+
+
+def test_a_socket_hears_what_another_hub_did(
+    io_loop: IOLoop, pair: tuple[Services, Services], serve_http: Serve
+) -> None:
+    one, two = pair
+    port = serve_http(two)
+
+    async def scenario() -> None:
+        login = await sign_up(one)
+        user = login.user["_id"]
+        client = await Client.open(port)
+        reply = await client.request("connect", token=login.access_token)
+        await grant(one.ledger, user, 2_500_000)
+        pushed = await asyncio.wait_for(client.push("balance"), 1)
+        assert pushed["credits"] == reply["balance"]["credits"] + 2.5
+        await one.notifications.notify(user, "info", "system", "hello", "text")
+        event = await asyncio.wait_for(client.event("notification.created"), 1)
+        assert event["event"]["data"]["title"] == "hello"
+        identity = await one.identities.resolve(Credential("bearer", login.access_token))
+        await one.identities.logout(identity)
+        assert await asyncio.wait_for(client.close_code(), 1) == close_codes.CREDENTIAL_REVOKED
+
+    io_loop.run_sync(scenario)
+
+
+def test_a_socket_reads_what_the_broker_lost(
+    io_loop: IOLoop, open_hub: OpenHub, redis_url: str, serve_http: Serve
+) -> None:
+    """The first hub knows no Redis, so all that it does is lost to the other until that is told to read again."""
+    secret = secrets.token_urlsafe(48)
+    deaf, hub = open_hub(HUB_JWT_SECRET=secret), open_hub(HUB_REDIS_URL=redis_url, HUB_JWT_SECRET=secret)
+    port = serve_http(hub)
+
+    async def scenario() -> None:
+        login = await sign_up(deaf)
+        user = login.user["_id"]
+        client = await Client.open(port)
+        reply = await client.request("connect", token=login.access_token)
+        for title in ("first", "second"):
+            await deaf.notifications.notify(user, "info", "system", title, "text")
+        await grant(deaf.ledger, user, 1_000_000)
+        hub.broker.publish(user_channel(user), Publication("signal", RESYNC, {}))
+        titles = [(await client.event("notification.created"))["event"]["data"]["title"] for _ in range(2)]
+        assert titles == ["first", "second"]
+        assert (await client.push("balance"))["credits"] == reply["balance"]["credits"] + 1
+        await hub.notifications.notify(user, "info", "system", "third", "text")
+        assert (await client.event("notification.created"))["event"]["data"]["title"] == "third"
+        await client.close()
+
+    io_loop.run_sync(scenario)

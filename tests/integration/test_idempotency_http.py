@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from models.database import admin
 from tests.factories import grant
 from tests.http_streams import DONE, Event, Face, Response, make_face
 from tests.stand_ins.base import Scenario
@@ -209,3 +210,37 @@ async def test_a_socket_that_asks_again_follows_the_same_stream(face: Face) -> N
     deltas = [frame["content"] for frame in socket.frames if frame.get("type") == "chat.delta"]
     assert "".join(deltas) == " word" * 40
     assert len(face.provider.requests) == 1
+
+
+def commit_fault(mode: Any, **data: Any) -> dict[str, Any]:
+    faults = {"failCommands": ["commitTransaction"], "appName": "hub", **data}
+    return {"configureFailPoint": "failCommand", "mode": mode, "data": faults}
+
+
+@pytest.mark.parametrize(
+    ("times", "fault"),
+    [
+        (1, {"writeConcernError": {"code": 91, "errmsg": "the commit stands, its answer does not"}}),
+        (2, {"writeConcernError": {"code": 91, "errmsg": "the commit stands, its answer does not"}}),
+        (5, {"writeConcernError": {"code": 64, "errmsg": "the commit stands, its answer does not"}}),
+        (2, {"closeConnection": True}),
+    ],
+)
+@pytest.mark.gen_test(timeout=30)
+async def test_a_commit_whose_answer_was_lost_charges_once(
+    face: Face, mongod_uri: str, times: int, fault: dict[str, Any]
+) -> None:
+    await admin(mongod_uri, commit_fault({"times": times}, **fault), timeout_seconds=5)
+    try:
+        first = await face.complete(headers=KEY)
+        assert first.status == 200 or (first.status == 503 and int(first.headers["retry-after"]) >= 1)
+        answer = await first.json()
+    finally:
+        fired = await admin(mongod_uri, {"configureFailPoint": "failCommand", "mode": "off"}, timeout_seconds=5)
+    assert fired["count"] >= times
+    again = await (await face.complete(headers=KEY)).json()
+    assert content(again) == " word" * 8
+    assert first.status == 503 or again == answer
+    await face.at_rest()
+    message = await face.message(again["id"].replace("chatcmpl-", "stream_"))
+    assert await face.charged() == message["receipt"]["charged"] > 0

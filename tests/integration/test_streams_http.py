@@ -1,5 +1,6 @@
 """A stream over HTTP, from outside: one cursor over three transports, broken lines, slow readers, silences."""
 
+import asyncio
 from typing import Any
 
 import openai
@@ -7,7 +8,7 @@ import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
 from config import limits
-from tests.http_streams import DONE, Face, Response
+from tests.http_streams import DONE, Face, Response, ask, make_face
 from tests.stand_ins.base import Scenario
 from tests.ws_client import Client
 
@@ -157,3 +158,37 @@ async def test_silence_is_filled_with_comments_that_no_client_minds(
         messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
         chunks = await client.chat.completions.create(model="gpt-4", messages=messages, stream=True)
         assert "".join([chunk.choices[0].delta.content or "" async for chunk in chunks]) == " word" * 4
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_streams_of_others_do_not_exist(face: Face) -> None:
+    face.provider.script(Scenario("hang_mid", chunks=8))
+    begun = await face.complete(headers=GO_ON, stream=True)
+    await take(begun, 4)
+    stream = begun.headers["x-hub-stream-id"]
+    stranger = await make_face(face.services, face.provider, face.port)
+    for path in (f"/api/streams/{stream}", f"/api/streams/{stream}/events", "/api/streams/stream_1/events"):
+        refused = await stranger.get(path)
+        assert (refused.status, (await refused.json())["error"]["code"]) == (404, "RESOURCE_NOT_FOUND")
+    await face.services.chat.stop(face.user, stream)
+    await face.at_rest()
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_who_signs_out_gets_nothing_more(face: Face) -> None:
+    """The answer ends, is paid for as far as it came, and no transport tells more of it."""
+    face.provider.script(Scenario(chunks=400, interval_seconds=0.01))
+    begun = await face.complete(headers=GO_ON, stream=True)
+    await take(begun, 10)
+    signed_out = await ask(face.port, "POST", "/api/auth/logout", token=face.token)
+    assert signed_out.status == 200
+    async with asyncio.timeout(1):
+        events = await begun.events()
+    assert events[-1].data == DONE
+    await face.at_rest()
+    assert 10 <= len((await face.message(begun.headers["x-hub-stream-id"]))["lengths"]) < 200
+    for response in (
+        await face.complete(stream=True),
+        await face.get(f"/api/streams/{begun.headers['x-hub-stream-id']}/events"),
+    ):
+        assert response.status == 401

@@ -177,3 +177,6 @@ DRAIN_STREAMS_SECONDS: Final = 10.0
 SHUTDOWN_SECONDS_MAX: Final = 15.0
 TASKS_GRACE_SECONDS: Final = 3.0
 CLOSE_STEP_SECONDS: Final = 5.0
+
+# --- process ------------------------------------------------------------------------------------------------
+GC_ALLOCATIONS: Final = 20_000  # net allocations between two rounds of the youngest generation

@@ -118,6 +118,9 @@ class DriftMonitor:
 
     async def _check_wallet(self, wallet: Document) -> None:
         user = wallet["_id"]
+        known = (wallet["seq"], wallet["credits"], wallet["points"])
+        if self._summed.get(user) == known:
+            return  # a hold moved, no entry: nothing to add up
         seq, credit, point = self._summed.get(user, (0, 0, 0))
         count, sums = await wallets.entry_sums(self._database, user, after=seq, until=wallet["seq"])
         credit, point = credit + sums.get("credit", 0), point + sums.get("point", 0)

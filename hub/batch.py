@@ -5,7 +5,6 @@
 An operation that cannot be applied changes nothing: it works on copies that replace the originals at its end.
 """
 
-import secrets
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,7 +29,7 @@ from hub.operations import (
 from models import wallets as shapes
 from models.database import Document
 from models.events import EVENTS
-from models.ids import new_id
+from models.ids import new_epoch, new_id
 
 _FIELD = {"credit": "credits", "point": "points"}
 _BOUND = {"credit": limits.MICRO_CREDITS_MAX, "point": limits.POINTS_MAX}
@@ -90,7 +89,7 @@ class _Draft:
         operation = self.operation
         self._claim_keys()
         for user in operation.new_wallets:
-            self.wallets[user] = shapes.new_wallet(user, secrets.token_hex(6), operation.created_at)
+            self.wallets[user] = shapes.new_wallet(user, new_epoch(), operation.created_at)
         for number, leg in enumerate(operation.legs):
             self._enter(leg, operation.id, number)
         for change in operation.holds:

@@ -13,6 +13,7 @@ from config import limits
 from config.catalogue import AiModel
 from hub.errors import Code, HubError
 from hub.idempotency import IdempotencyKey, completed, withdrawn
+from hub.ledger import Undo
 from hub.operations import Delete, Insert, NewEvent, Receipt, Update
 from hub.prices import credits_number
 from hub.providers.base import Usage
@@ -57,6 +58,7 @@ class Opening:
     updates: list[Update]
     events: list[NewEvent]
     size_bytes: int
+    undo: Undo
 
 
 def opening(job: Job) -> Opening:
@@ -76,7 +78,14 @@ def opening(job: Job) -> Opening:
     if job.idempotency is not None:
         inserts.append(job.idempotency.claim(job.stream.id))
     size = 1_000 + sum(len(str(message["content"])) for _, message in job.new_messages)
-    return Opening(inserts, updates, events, size)
+    return Opening(inserts, updates, events, size, _undo(job))
+
+
+def _undo(job: Job) -> Undo:
+    """For a hold whose placing was cut off: the message failed, and the key may try again."""
+    error = {"code": Code.OUTCOME_UNKNOWN.value, "message": "The answer could not be started"}
+    update = Update(MESSAGES, {"_id": job.stream.message}, {"$set": {"status": "failed", "error": error}})
+    return Undo([update], [withdrawn(job.idempotency.id)] if job.idempotency is not None else [])
 
 
 def _said(job: Job) -> list[Document]:

@@ -93,12 +93,14 @@ class Committer:
 
         Raises `HubError` (refused, UNAVAILABLE with nothing written, OUTCOME_UNKNOWN) or `HoldGone`.
         """
-        if self._ended or not self._database.up or len(self._queue) >= limits.LEDGER_QUEUE_MAX:
+        if self._ended or not self._database.up:
             raise _unavailable()
+        if len(self._queue) >= limits.LEDGER_QUEUE_MAX:
+            raise HubError(Code.UNAVAILABLE, "The ledger has all it can take", retry_after_seconds=_RETRY_SECONDS)
         waiting = Waiting(operation, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._filled.set()
-        return await asyncio.shield(waiting.done)
+        return await waiting.done  # a cancelled caller cancels this future alone, and `_tell` passes it over
 
     async def run(self) -> None:
         """Commit batches until cancelled; whoever waits then is told so."""

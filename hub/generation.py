@@ -155,7 +155,7 @@ async def _stream(work: _Work) -> AsyncGenerator[Step, None]:
         records = opening(work.job)
         lease = min(work.job.max_tokens, limits.FIRST_LEASE_TOKENS)
         async with work.ledger.hold(
-            work.place(lease), records.inserts, records.updates, records.events, records.size_bytes
+            work.place(lease), records.inserts, records.updates, records.events, records.size_bytes, records.undo
         ) as hold:
             work.lease_micro = hold.amount
             stands.set()
@@ -296,7 +296,7 @@ async def _complete(work: _Work) -> AsyncGenerator[Step, None]:
     job = work.job
     records = opening(job)
     async with work.ledger.hold(
-        work.place(job.max_tokens), records.inserts, records.updates, records.events, records.size_bytes
+        work.place(job.max_tokens), records.inserts, records.updates, records.events, records.size_bytes, records.undo
     ) as hold:
         yield Admitted()
         with _breaking_off(work):

@@ -11,8 +11,9 @@ balance. It never reads a wallet in order to write it: the committer does both i
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -43,8 +44,16 @@ from models.ids import new_id
 
 log = structlog.get_logger(__name__)
 
-_RETRIED = (Code.UNAVAILABLE, Code.OUTCOME_UNKNOWN)
+_RETRIED = (Code.UNAVAILABLE, Code.OUTCOME_UNKNOWN, Code.CONFLICT)
 _RETRY_SECONDS_MAX = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Changes that take back what was to stand with a hold."""
+
+    updates: Sequence[Update] = ()
+    deletes: Sequence[Delete] = ()
 
 
 class Hold:
@@ -124,19 +133,21 @@ class Hold:
 class Ledger:
     """Wallets of this hub. One per process."""
 
-    def __init__(self, database: Database, broker: Broker, on_batch: Any = None) -> None:
+    def __init__(self, database: Database, broker: Broker, on_batch: Callable[[int], None] = lambda size: None) -> None:
         self._database = database
         self._broker = broker
+        self._tasks = Tasks()  # until `start`
         self._committer = Committer(database, self._committed)
         self._states: OrderedDict[str, WalletState] = OrderedDict()
-        self._on_batch = on_batch or (lambda size: None)
+        self._on_batch = on_batch
 
     def open(self) -> None:
         """Make the session whose id the node's document carries; nothing is committed before `start`."""
         self._committer.open()
 
     def start(self, tasks: Tasks) -> None:
-        self._committer.start(tasks.start(self._committer.run(), "ledger committer"))
+        self._tasks = tasks
+        self._committer.start(self._tasks.start(self._committer.run(), "ledger committer"))
 
     async def close(self) -> None:
         await self._committer.close()
@@ -157,15 +168,28 @@ class Ledger:
         updates: Sequence[Update] = (),
         events: Sequence[NewEvent] = (),
         size_bytes: int = 1_000,
+        undo: Undo = Undo(),
     ) -> AsyncIterator[Hold]:
-        """Reserve credits for as long as the block runs; left without a settlement they are released."""
+        """Reserve credits for as long as the block runs; left without a settlement they are released.
+
+        `undo` is what must be taken back with a hold that may stand although nobody was told so.
+        """
         hold = Hold(self, place)
-        await hold.place(inserts, updates, events, size_bytes)
+        try:
+            await hold.place(inserts, updates, events, size_bytes)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) or _is_unknown(error):
+                self._tasks.start(self._take_back(hold, undo), f"take back {hold.id}")
+            raise
         try:
             yield hold
         finally:
             if hold.receipt is None:
                 await hold.settle(0, "released", {})
+
+    async def _take_back(self, hold: Hold, undo: Undo) -> None:
+        """Release a hold whose placing was cut off; where it does not stand there is nothing to do."""
+        await hold.settle(0, "released", {}, updates=undo.updates, deletes=undo.deletes)
 
     async def settle(self, operation: Operation, user: str) -> Receipt:
         """Commit an operation that ends a hold, repeating it until its outcome is known.
@@ -228,6 +252,10 @@ class Ledger:
             state = wallet_state(document)
             self._remember(state)
             self._broker.publish(user_channel(state.user), Publication("state", "balance", balance_view(state)))
+
+
+def _is_unknown(error: BaseException) -> bool:
+    return isinstance(error, HubError) and error.code is Code.OUTCOME_UNKNOWN
 
 
 def balance_view(state: WalletState) -> dict[str, Any]:

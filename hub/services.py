@@ -156,11 +156,11 @@ class _Opening:
         return database
 
     async def _ledger(self, database: Database) -> tuple[Ledger, Node, Sweeper]:
+        node = Node(database, self._settings.data_dir)
+        self._closes("node", node.close)  # after the ledger: until it has drained, its holds have a living owner
         ledger = Ledger(database, self._broker, self._metrics.batch)
         self._closes("ledger", ledger.close)
         ledger.open()
-        node = Node(database, self._settings.data_dir)
-        self._closes("node", node.close)
         await node.open(ledger.session_id)
         sweeper = Sweeper(database, ledger, node, self._catalogue, self._settings.data_dir)
         await sweeper.unlock()  # before our first commit: a dead process's transaction may still lock wallets

@@ -17,16 +17,19 @@ from config.catalogue import AiModel
 from hub.batch import HoldGone
 from hub.chat_records import Ending, Job, closing
 from hub.errors import Code, HubError
-from hub.idempotency import IdempotencyKey
+from hub.idempotency import IdempotencyKey, withdrawn
 from hub.ledger import Ledger
 from hub.node import Node, forget
-from hub.operations import Operation, SettleHold
+from hub.operations import Operation, SettleHold, Update
 from hub.prices import charge_micro
 from hub.providers.base import Usage
 from hub.streams import Outcome, replayed
 from models import conversations, nodes, wallets
 from models.clock import now
+from models.conversations import MESSAGES
 from models.database import Database, DatabaseError, Document
+
+_STOPPED = HubError(Code.UNAVAILABLE, "The hub stopped in the middle of this answer")
 
 log = structlog.get_logger(__name__)
 
@@ -101,11 +104,10 @@ class Sweeper:
         model = self._catalogue.get(hold["model"])
         if model is None or message is None or message["status"] != "streaming":
             log.warning("nothing to charge by", hold=hold["_id"], model=hold["model"], message=hold["message"])
-            return Operation(id=hold["_id"], holds=[SettleHold(hold["_id"], hold["wallet"], 0, "released")])
+            return _released(hold, message)
         job = _job(message, model)
         usage = _delivered(message)
-        error = HubError(Code.UNAVAILABLE, "The hub stopped in the middle of this answer")
-        records = closing(job, Ending(None, usage, "counted", error=error))
+        records = closing(job, Ending(None, usage, "counted", error=_STOPPED))
         charge = charge_micro(model, usage.prompt_tokens, usage.completion_tokens)
         metadata = {"model": model.id, "stream": job.stream.id, "api": job.api, "interrupted": True}
         return Operation(
@@ -117,6 +119,22 @@ class Sweeper:
             events=records.events,
             size_bytes=records.size_bytes,
         )
+
+
+def _released(hold: Document, message: Document | None) -> Operation:
+    """Nothing can be charged; a message that still says `streaming` must not say so for ever."""
+    settle = SettleHold(hold["_id"], hold["wallet"], 0, "released")
+    if message is None or message["status"] != "streaming":
+        return Operation(id=hold["_id"], holds=[settle])
+    error = {"code": _STOPPED.code.value, "message": _STOPPED.message}
+    change = {"$set": {"status": "interrupted", "error": error}}
+    key = message.get("idempotency")
+    return Operation(
+        id=hold["_id"],
+        holds=[settle],
+        updates=[Update(MESSAGES, {"_id": message["_id"]}, change)],
+        deletes=[withdrawn(key)] if key else [],
+    )
 
 
 def _delivered(message: Document) -> Usage:

@@ -9,8 +9,8 @@ from tornado.ioloop import IOLoop
 
 from config import limits
 from hub.errors import Code, HubError
-from hub.ledger import Ledger
-from hub.operations import Insert, Leg, Operation, SettleHold
+from hub.ledger import Ledger, Undo
+from hub.operations import Delete, Insert, Leg, Operation, SettleHold
 from models import events, wallets
 from models.database import Database, Document, Transaction
 from tests.factories import grant, make_wallet
@@ -177,6 +177,28 @@ async def test_a_cancelled_caller_leaves_a_whole_operation(ledger: Ledger, datab
     done = {entry["operation"] for entry in await entries(database, user)}
     assert {operation.id for operation, end in zip(operations, ended, strict=True) if end == "ok"} <= done
     assert (await ledger.wallet(user)).credits == 100 - len(done & {operation.id for operation in operations})
+
+
+async def test_a_hold_whose_placing_was_cut_off_is_taken_back(process: Process, database: Database) -> None:
+    user = await make_wallet(process.ledger, 100)
+    undo = Undo(deletes=[Delete("idempotency", {"_id": "ada:once"})])
+    record = Insert("idempotency", {"_id": "ada:once", "status": "running"})
+
+    async def hold() -> None:
+        async with process.ledger.hold(place(user, 60), [record], undo=undo):
+            pass
+
+    placing = asyncio.ensure_future(hold())
+    await asyncio.sleep(0)
+    placing.cancel()
+    await asyncio.wait([placing])
+    assert placing.cancelled()
+    async with asyncio.timeout(5):
+        while len(process.tasks) > 1:  # the committer goes on
+            await asyncio.sleep(0.01)
+    assert (await process.ledger.wallet(user)).credits_held == 0
+    assert await wallets.holds_open(database) == 0
+    assert await database["idempotency"].count({}) == 0
 
 
 async def test_the_end_of_the_committer_leaves_no_one_waiting(database: Database) -> None:

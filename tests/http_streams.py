@@ -17,6 +17,7 @@ from models.conversations import message_of_stream
 from models.database import Document
 from tests.factories import sign_up
 from tests.stand_ins.openai_server import OpenAIStandIn
+from tests.ws_client import Client
 
 PATIENCE_SECONDS = 10.0
 DONE = "[DONE]"
@@ -151,7 +152,8 @@ async def send(
 
 
 async def abort_all() -> None:
-    """Reset every connection that is still open."""
+    """Reset every connection that is still open, WebSockets too."""
+    Client.abort_all()
     for writer in OPEN:
         writer.transport.abort()
     await asyncio.gather(*(writer.wait_closed() for writer in OPEN), return_exceptions=True)

@@ -66,7 +66,6 @@ class Clients:
         ended = await asyncio.gather(*self._tasks, return_exceptions=True)
         assert all(isinstance(end, Exception) for end in ended), ended
         await abort_all()
-        Client.abort_all()
 
     async def _by_sse(self, running: Running) -> None:
         body, head = {**running.body, "stream": True}, {"Idempotency-Key": f"key {running.number}"}
@@ -144,7 +143,6 @@ async def _crash(hub: RunningHub, mongod_uri: str) -> None:
     finally:
         await database.close()
         await abort_all()
-        Client.abort_all()
 
 
 async def _assert_settled(hub: RunningHub, database: Database, checkpoints: dict[str, Document]) -> None:

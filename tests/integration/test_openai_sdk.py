@@ -167,8 +167,9 @@ def test_a_provider_that_fails_in_the_middle(caller: Caller, provider: OpenAISta
 
 
 def test_more_answers_at_once_than_allowed(caller: Caller, provider: OpenAIStandIn) -> None:
-    provider.script(*[Scenario(chunks=100, interval_seconds=0.05)] * limits.STREAMS_PER_USER_MAX)
-    running = [caller.ask(stream=True, max_tokens=3) for _ in range(limits.STREAMS_PER_USER_MAX)]
+    provider.script(*[Scenario(chunks=40, interval_seconds=0.05)] * limits.STREAMS_PER_USER_MAX)
+    fields = {"model": "gpt-4o-mini", "max_tokens": 60, "stream": True}
+    running = [caller.ask(**fields) for _ in range(limits.STREAMS_PER_USER_MAX)]
     with pytest.raises(openai.RateLimitError) as limited:
         caller.client.with_options(max_retries=0).chat.completions.create(model="gpt-4", messages=HELLO)
     assert int(limited.value.response.headers["retry-after"]) >= 1

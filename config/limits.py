@@ -103,7 +103,6 @@ HOLD_SECONDS: Final = 900  # longer than any generation: only a dead owner's hol
 DISCONNECT_GRACE_SECONDS: Final = 15.0
 SSE_HEARTBEAT_SECONDS: Final = 15.0
 SSE_DELTAS_AT_ONCE: Final = 256  # encoded in one write: what waits for a slow reader is this, not the whole answer
-SSE_WRITE_SECONDS_MAX: Final = 30.0  # a reader that takes nothing for so long is cut off, and may resume
 STREAM_REPLAY_SECONDS: Final = 3_600
 STREAM_MEMORY_BYTES_MAX: Final = 64 << 20  # finished streams kept for replay; older ones are read from the database
 STREAMS_RUNNING_MAX: Final = 2_000

@@ -1,21 +1,26 @@
 """A stream over HTTP: as server-sent events while it runs, or as one answer at its end.
 
-    Stream (log) --cursor--> encoder of the API --bytes--> socket      one write per wake-up, whatever it brings
+    Stream (log) --cursor--> encoder of the API --bytes--> Outbox --> socket     one write per wake-up, whatever it brings
 
-The response begins with the first delta: a generation that fails before it is an ordinary error with its status. A client
-that hangs up is a follower that has left; what becomes of the generation is for `hub/chat.py` to say.
+Deltas go from the generation's task straight into the socket, by the same bounded queue that WebSockets have: no task is
+woken for them, and a client that reads slowly costs its cursor. The response begins with the first delta: a generation that
+fails before it is an ordinary error with its status. A client that hangs up is a follower that has left; what becomes of the
+generation is for `hub/chat.py` to say.
 """
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from tornado.iostream import StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import RequestHandler
 
 from config import limits
+from handlers.write_through import write_through
 from hub.chat import Chat
 from hub.providers.base import Delta
+from hub.realtime.outbox import Outbox
 from hub.streams import Outcome, Stream
 
 HEARTBEAT: Final = b": ping\n\n"  # a comment: no event, and no `id:` line, which would break OpenAI's decoder
@@ -45,11 +50,14 @@ class Tail:
         self._stream = stream
         self._news: asyncio.Future[None] | None = None
         self._wake_me = self._wake
+        self.on_news: Callable[[], None] | None = None  # called instead of ending a wait
         self.closed = False
         stream.follow(self._wake_me)
 
     def _wake(self) -> None:
-        if self._news is not None and not self._news.done():
+        if self.on_news is not None:
+            self.on_news()
+        elif self._news is not None and not self._news.done():
             self._news.set_result(None)
 
     def hang_up(self) -> None:
@@ -130,7 +138,7 @@ async def relay(
             if stream.outcome is not None and stream.outcome.error and not stream.deltas:
                 raise stream.outcome.error
         _begin(handler)
-        await _relay(handler, stream, tail, encoder, after)
+        await _Relay(handler, stream, tail, encoder, after).run()
     except StreamClosedError:
         pass  # the client has gone between two writes
     finally:
@@ -154,30 +162,91 @@ def _begin(handler: RequestHandler) -> None:
     handler.set_header("X-Accel-Buffering", "no")
 
 
-async def _relay(handler: StreamHandler, stream: Stream, tail: Tail, encoder: SseEncoder, cursor: int) -> None:
-    handler.write(encoder.begin())
-    heart = _Heart(handler)
-    try:
-        while not tail.closed:
-            deltas = stream.deltas[cursor : cursor + limits.SSE_DELTAS_AT_ONCE]
-            if deltas:
-                cursor += len(deltas)
-                handler.write(encoder.deltas(deltas, cursor))
-            if stream.outcome is not None and cursor >= stream.offset:
-                await _sent(handler, handler.finish(encoder.end(stream.outcome)))
-                return
-            await _sent(handler, handler.flush())
-            heart.beaten = time.monotonic()
-            await tail.beyond(cursor)
-    finally:
-        heart.stop()
+class _Relay:
+    """Writes one response: a source of its outbox, with a cursor into the stream."""
+
+    def __init__(self, handler: StreamHandler, stream: Stream, tail: Tail, encoder: SseEncoder, cursor: int) -> None:
+        self._handler = handler
+        self._stream = stream
+        self._tail = tail
+        self._encoder = encoder
+        self._cursor = cursor
+        connection: Any = handler.request.connection
+        self._socket: IOStream = connection.stream
+        self._chunked = handler.request.version != "HTTP/1.0"
+        self._outbox = Outbox(self, self._socket.close)
+        self._over = asyncio.get_running_loop().create_future()
+        self.wrote_at = time.monotonic()
+
+    async def run(self) -> None:
+        """Return when all is written or the client has gone."""
+        self._handler.write(self._encoder.begin() + self._events())
+        heart = _Heart(self)
+        try:
+            if not self._over.done():
+                await _sent(self._handler, self._handler.flush())
+                self._tail.on_news = self._news
+                self._news()
+                await self._over
+            if not self._tail.closed:
+                await _sent(self._handler, self._handler.finish())
+        finally:
+            heart.stop()
+            self._outbox.close()
+
+    def _news(self) -> None:
+        if self._tail.closed:
+            self._end()
+        else:
+            self._outbox.dirty(self)
+
+    def _end(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def _events(self) -> bytes:
+        """What comes next: deltas, as many as one write should have, then the end, then nothing."""
+        stream = self._stream
+        deltas = self._deltas()
+        self._cursor += len(deltas)
+        events = self._encoder.deltas(deltas, self._cursor) if deltas else b""
+        if stream.outcome is not None and self._cursor >= stream.offset and not self._over.done():
+            self._end()
+            events += self._encoder.end(stream.outcome)
+        return events
+
+    def _deltas(self) -> list[Delta]:
+        """As many as one write should have; a single one may be longer than that."""
+        deltas = self._stream.deltas[self._cursor : self._cursor + limits.SSE_DELTAS_AT_ONCE]
+        chars = 0
+        for number, delta in enumerate(deltas):
+            chars += len(delta.content)
+            if chars > limits.DELTA_CHARS_MAX:
+                return deltas[: max(1, number)]
+        return deltas
+
+    def take(self) -> bytes:
+        events = self._events()
+        return self._framed(events) if events else b""
+
+    def _framed(self, events: bytes) -> bytes:
+        """As one chunk of the chunked transfer coding (RFC 9112, section 7.1); HTTP/1.0 has none."""
+        return b"%x\r\n%b\r\n" % (len(events), events) if self._chunked else events
+
+    def write(self, data: bytes) -> "asyncio.Future[None] | None":
+        self.wrote_at = time.monotonic()
+        return write_through(self._socket, data)
+
+    def beat(self) -> None:
+        if not self._socket.writing():
+            self._outbox.push(self._framed(HEARTBEAT))
 
 
 async def _sent(handler: StreamHandler, writing: asyncio.Future[None]) -> None:
     """Wait until the kernel has taken what was written. A client that takes nothing for too long is cut off: a close
     would wait behind what it does not read. Raises `StreamClosedError`."""
     if not writing.done():  # the usual case needs no timer
-        await asyncio.wait([writing], timeout=limits.SSE_WRITE_SECONDS_MAX)
+        await asyncio.wait([writing], timeout=limits.WRITE_SECONDS_MAX)
     if not writing.done():
         connection: Any = handler.request.connection
         connection.stream.close()
@@ -185,23 +254,19 @@ async def _sent(handler: StreamHandler, writing: asyncio.Future[None]) -> None:
 
 
 class _Heart:
-    """Writes a comment when nothing was written for a while, so that no proxy takes the silence for an end."""
+    """Has a comment written when nothing was for a while, so that no proxy takes the silence for an end."""
 
-    def __init__(self, handler: RequestHandler) -> None:
-        self._handler = handler
-        self.beaten = time.monotonic()
+    def __init__(self, relay: _Relay) -> None:
+        self._relay = relay
         self._timer = self._wait(limits.SSE_HEARTBEAT_SECONDS)
 
     def _wait(self, seconds: float) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(seconds, self._beat)
 
     def _beat(self) -> None:
-        silent = time.monotonic() - self.beaten
+        silent = time.monotonic() - self._relay.wrote_at
         if silent >= limits.SSE_HEARTBEAT_SECONDS:
-            self.beaten = time.monotonic()
-            connection: Any = self._handler.request.connection
-            if not connection.stream.closed() and not connection.stream.writing():
-                connection.write(HEARTBEAT)
+            self._relay.beat()
             silent = 0.0
         self._timer = self._wait(limits.SSE_HEARTBEAT_SECONDS - silent)
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 import structlog
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.iostream import IOStream
 from tornado.web import HTTPError
 from tornado.websocket import WebSocketHandler, WebSocketProtocol, WebSocketProtocol13
 
@@ -21,6 +21,7 @@ from config import limits
 from handlers.access import public
 from handlers.credentials import address_of, check_upgrade_origin, credential_of
 from handlers.dialects import AI_PLAYGROUND, SMART_AI_HUB, Dialect
+from handlers.write_through import write_through
 from hub.errors import Code, HubError
 from hub.identity_cache import Credential, Identity
 from hub.realtime import close_codes
@@ -51,25 +52,7 @@ class SocketWire:
         self._stream = stream
 
     def write(self, data: bytes) -> "asyncio.Future[None] | None":
-        """Tornado's own way makes a future and a callback for each write; most frames need neither."""
-        if self._handler.is_closing():
-            return None
-        if not self._stream.writing():
-            sent = self._send(data)
-            if sent == len(data):
-                return None
-            data = data[sent:]
-        try:
-            return self._stream.write(data)
-        except StreamClosedError:
-            return None
-
-    def _send(self, data: bytes) -> int:
-        """How much the kernel took. An error is left to the stream, which meets it again and closes properly."""
-        try:
-            return self._stream.write_to_fd(memoryview(data))
-        except OSError:
-            return 0
+        return None if self._handler.is_closing() else write_through(self._stream, data)
 
     def close(self, code: int, reason: str) -> None:
         self._handler.close(code, reason)

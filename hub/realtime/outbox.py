@@ -17,7 +17,7 @@ from typing import Final, Protocol
 import structlog
 
 from config import limits
-from hub.realtime.wire import Wire
+from hub.realtime.wire import Sink
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ class Source(Protocol):
 class Outbox:
     """One connection's three lanes. `too_slow` is called once when it must be cut."""
 
-    def __init__(self, wire: Wire, too_slow: Callable[[], None]) -> None:
+    def __init__(self, wire: Sink, too_slow: Callable[[], None]) -> None:
         self._wire = wire
         self._too_slow = too_slow
         self._loop = asyncio.get_running_loop()

@@ -21,12 +21,16 @@ def text_frame(payload: bytes) -> bytes:
     return struct.pack("!BBQ", _TEXT, 127, size) + payload
 
 
-class Wire(Protocol):
-    """A socket that takes whole frames. Two implementations: Tornado's WebSocket, and a bare stream in the tests."""
+class Sink(Protocol):
+    """What an outbox writes to: a WebSocket's frames, or the events of an HTTP response."""
 
     def write(self, data: bytes) -> "asyncio.Future[None] | None":
         """Send; None when the kernel took all of it, else a future that ends when the rest has left. Never raises."""
         ...
+
+
+class Wire(Sink, Protocol):
+    """A socket that takes whole frames. Two implementations: Tornado's WebSocket, and a bare stream in the tests."""
 
     def close(self, code: int, reason: str) -> None:
         """Begin the closing handshake behind what was written. Never raises."""

@@ -114,7 +114,7 @@ async def test_an_answer_that_is_to_continue_outlives_its_reader(hasty: Face) ->
 
 @pytest.mark.gen_test(timeout=20)
 async def test_who_reads_nothing_is_cut_off(hasty: Face, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "SSE_WRITE_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(limits, "WRITE_SECONDS_MAX", 0.2)
     hasty.provider.default = Scenario(chunks=2_000, word=" word" * 1_000)
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "x"}], "stream": True}
     path = "/v1/chat/completions"

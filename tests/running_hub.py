@@ -49,9 +49,15 @@ class RunningHub:
             self._process = subprocess.Popen(
                 [sys.executable, "run.py"], cwd=ROOT, env=self._environ, stdout=output, stderr=output
             )
-        deadline = time.monotonic() + START_SECONDS_MAX
+        try:
+            self._wait_until_ready(time.monotonic() + START_SECONDS_MAX)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _wait_until_ready(self, deadline: float) -> None:
         while not self._is_ready(deadline):
-            assert self._process.poll() is None, f"the hub ended with {self._process.returncode}: {self.said()}"
+            assert not self.ended_within(0), f"the hub ended before it was ready: {self.said()}"
 
     def _is_ready(self, deadline: float) -> bool:
         """Ask once; where nobody listens yet, wait a moment for the process to end instead."""

@@ -151,7 +151,9 @@ def test_slow_readers_cost_no_memory(mongod_uri: str, tmp_path: Path) -> None:
         environ = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": provider.base_url}
         hub = RunningHub(tmp_path, mongod_uri, HUB_MONGODB_DATABASE="test_slow_readers", **environ)
         hub.start()
-        grown = asyncio.run(growth_bytes(hub, hub.register()))
-        hub.stop()
+        try:
+            grown = asyncio.run(growth_bytes(hub, hub.register()))
+        finally:
+            hub.kill()
     assert len(provider.requests) == 1
     assert grown < 30 << 20, "3 MB of events for each of them would be 120 MB"

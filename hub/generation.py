@@ -12,7 +12,7 @@ JSON, SSE and WebSocket all drive this function; nothing else calls a provider.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -47,16 +47,14 @@ class Admitted:
 Step = Admitted | Progress | Outcome
 
 
-async def generate(job: Job, provider: Provider, ledger: Ledger, node: str) -> AsyncGenerator[Step, None]:
+def generate(job: Job, provider: Provider, ledger: Ledger, node: str) -> AsyncGenerator[Step, None]:
     """Yield `Admitted`, then `Progress` as it comes, then one `Outcome`.
 
     Raises `HubError` before `Admitted` only: the hold was refused. A later failure is an `Outcome` with an error. When
     the driving task is cancelled with `job.stream.stopping` set, what was produced is settled and the outcome yielded.
     """
     make = _stream if job.streamed else _complete
-    async with aclosing(make(_Work(job, provider, ledger, node))) as steps:
-        async for step in steps:
-            yield step
+    return make(_Work(job, provider, ledger, node))
 
 
 @dataclass(slots=True)

@@ -293,10 +293,11 @@ class Batch:
         if read is None and hold is not None:
             self._writes.inserts[shapes.HOLDS].append(hold)
         elif read is not None and hold is None:
-            self._writes.guarded_deletes[shapes.HOLDS].append({"_id": hold_id})
+            self._writes.guarded_deletes[shapes.HOLDS].append({"_id": hold_id, "amount": read["amount"]})
         elif read is not None and hold is not read:
+            query = {"_id": hold_id, "amount": read["amount"]}
             change = {"$set": {"amount": hold["amount"]}} if hold else {}
-            self._writes.guarded_updates[shapes.HOLDS].append(({"_id": hold_id}, change))
+            self._writes.guarded_updates[shapes.HOLDS].append((query, change))
 
 
 def claims(insert: Insert) -> list[tuple[str, tuple[str, str, Any]]]:

@@ -49,6 +49,11 @@ class Job:
     def user(self) -> str:
         return self.stream.user
 
+    @property
+    def written_once(self) -> bool:
+        """Nobody can ask for this answer before its end, so that its message is written only then."""
+        return not self.streamed and self.stream.conversation is None and self.idempotency is None
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:
@@ -63,7 +68,8 @@ class Opening:
 
 def opening(job: Job) -> Opening:
     """The messages, the conversation and the idempotency record of a beginning generation."""
-    inserts = [Insert(MESSAGES, message) for message in [*_said(job), _answer(job)]]
+    messages = _said(job) if job.written_once else [*_said(job), _answer(job)]
+    inserts = [Insert(MESSAGES, message) for message in messages]
     updates: list[Update] = []
     events: list[NewEvent] = []
     if job.new_conversation:
@@ -190,7 +196,13 @@ def closing(job: Job, ending: Ending) -> Closing:
     """The finished message, the conversation's last words, the usage row and the event."""
     stream = job.stream
     nothing = ending.error is not None and not stream.deltas
-    updates = [Update(MESSAGES, {"_id": stream.message}, lambda receipt: _finished(stream, ending, receipt))]
+    inserts: list[Insert] = []
+    updates: list[Update] = []
+    if job.written_once:
+        inserts.append(Insert(MESSAGES, lambda receipt: _answer(job) | _finished(stream, ending, receipt)))
+    else:
+        finish = {"_id": stream.message}
+        updates.append(Update(MESSAGES, finish, lambda receipt: {"$set": _finished(stream, ending, receipt)}))
     if stream.conversation is not None:
         change = {"$set": {"updated_at": now(), "last_message": stream.text()[:SNIPPET_CHARS]}}
         updates.append(Update(CONVERSATIONS, {"_id": stream.conversation}, change))
@@ -199,7 +211,8 @@ def closing(job: Job, ending: Ending) -> Closing:
         deletes.append(withdrawn(job.idempotency.id))
     elif job.idempotency is not None:
         updates.append(completed(job.idempotency.id))
-    inserts = [] if nothing else [Insert(USAGE, lambda receipt: _usage_row(job, ending, receipt))]
+    if not nothing:
+        inserts.append(Insert(USAGE, lambda receipt: _usage_row(job, ending, receipt)))
     kind = "chat.failed" if ending.error else "chat.completed"
     event = NewEvent(job.user, kind, lambda receipt: ended_event(job, ending, receipt))
     return Closing(inserts, updates, deletes, [event], 2_000 + 10 * len(stream.deltas) + len(stream.text()))
@@ -222,7 +235,7 @@ def _finished(stream: Stream, ending: Ending, receipt: Receipt | None) -> Docume
     fields["receipt"] = receipt_document(receipt)
     if ending.error is not None:
         fields["error"] = {"code": ending.error.code.value, "message": ending.error.message}
-    return {"$set": fields}
+    return fields
 
 
 def usage_document(usage: Usage) -> Document:

@@ -17,6 +17,7 @@ import structlog
 from config import limits
 from hub.batch import Batch, Outcome, Snapshot, claims
 from hub.errors import Code, HubError
+from hub.last_written import LastWritten
 from hub.operations import Applied, ExtendHold, Operation, SettleHold
 from models import wallets as shapes
 from models.clock import now
@@ -64,6 +65,8 @@ class Committer:
         self._session: Any = None
         self._in_flight = 0
         self._ended = False
+        self._wallets = LastWritten()
+        self._holds = LastWritten()
 
     @property
     def session_id(self) -> Any:
@@ -172,16 +175,26 @@ class Committer:
         return await self._commit(batch[middle:])
 
     async def _write_all(self, batch: list[Waiting]) -> tuple[Batch, list[Outcome]]:
+        """Apply and write a batch, first on what this process wrote last, and where that does not hold, on fresh reads."""
         operations = [waiting.operation for waiting in batch]
+        needed = _needed(operations)
+        wallets, holds = self._wallets.of(needed.users), self._holds.of(needed.holds)
+        self._wallets.forget(wallets)  # until the commit stands
+        self._holds.forget(holds)
         moment = now()
 
         async def body(transaction: Transaction) -> tuple[Batch, list[Outcome]]:
-            applied = Batch(await _read(transaction, operations), moment)
+            applied = Batch(await _read(transaction, needed, wallets, holds), moment)
             outcomes = [applied.apply(operation) for operation in operations]
+            if (wallets or holds) and any(outcome.error for outcome in outcomes):
+                raise Conflict("refused by what was written last: to be asked of the database")
             await _write(transaction, applied)
             return applied, outcomes
 
-        return await self._database.transaction(body, session=self._session)
+        applied, outcomes = await self._database.transaction(body, session=self._session)
+        self._wallets.keep(applied.wallets)
+        self._holds.keep(applied.holds)
+        return applied, outcomes
 
     def _tell_all(self, batch: list[Waiting], applied: Batch, outcomes: list[Outcome]) -> None:
         events = [event for outcome in outcomes for event in outcome.events]
@@ -193,34 +206,52 @@ class Committer:
             _tell(waiting, outcome)
 
 
-async def _read(transaction: Transaction, operations: Sequence[Operation]) -> Snapshot:
-    """Everything that decides whether the operations can be applied, in as few reads as possible."""
-    users, hold_ids, keys = _needed(operations)
-    found = await transaction.find(shapes.WALLETS, {"_id": {"$in": sorted(users)}}) if users else []
-    holds = await transaction.find(shapes.HOLDS, {"_id": {"$in": sorted(hold_ids)}}) if hold_ids else []
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What decides whether operations can be applied: `keys` are values of `(collection, field)` that may be taken."""
+
+    users: set[str]
+    holds: set[str]
+    keys: dict[tuple[str, str], list[Any]]
+
+
+async def _read(
+    transaction: Transaction, needed: Needed, known_wallets: dict[str, Document], known_holds: dict[str, Document]
+) -> Snapshot:
+    """What is needed and not known, in as few reads as possible."""
+    wallets = await _by_id(transaction, shapes.WALLETS, needed.users, known_wallets)
+    holds = await _by_id(transaction, shapes.HOLDS, needed.holds, known_holds)
     taken: set[tuple[str, str, Any]] = set()
-    for (collection, name), values in keys.items():
+    for (collection, name), values in needed.keys.items():
         rows = await transaction.find(collection, {name: {"$in": values}}, {name: 1})
         taken.update((collection, name, row[name]) for row in rows)
-    return Snapshot({row["_id"]: row for row in found}, {row["_id"]: row for row in holds}, taken)
+    return Snapshot(wallets, holds, taken)
 
 
-def _needed(operations: Sequence[Operation]) -> tuple[set[str], set[str], dict[tuple[str, str], list[Any]]]:
+async def _by_id(
+    transaction: Transaction, collection: str, ids: set[str], known: dict[str, Document]
+) -> dict[str, Document]:
+    missing = sorted(ids - known.keys())
+    found = await transaction.find(collection, {"_id": {"$in": missing}}) if missing else []
+    return {**known, **{row["_id"]: row for row in found}}
+
+
+def _needed(operations: Sequence[Operation]) -> Needed:
     users: set[str] = set()
-    hold_ids: set[str] = set()
+    holds: set[str] = set()
     keys: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for operation in operations:
         users.update(leg.wallet for leg in operation.legs)
         users.update(change.wallet for change in operation.holds)
         users.update(event.user for event in operation.events)
         users.difference_update(operation.new_wallets)
-        hold_ids.update(change.hold for change in operation.holds if isinstance(change, ExtendHold | SettleHold))
+        holds.update(change.hold for change in operation.holds if isinstance(change, ExtendHold | SettleHold))
         if operation.once:
             keys["entries", "operation"].append(operation.id)
         for insert in operation.inserts:
             for name, (collection, _, value) in claims(insert):
                 keys[collection, name].append(value)
-    return users, hold_ids, keys
+    return Needed(users, holds, keys)
 
 
 async def _write(transaction: Transaction, batch: Batch) -> None:

@@ -98,7 +98,7 @@ async def test_work_under_way_is_no_difference(database: Database) -> None:
 async def test_a_busy_wallets_false_balance_is_found(database: Database) -> None:
     async with running(database) as process:
         user = await make_wallet(process.ledger, 10**9)
-        await database["wallets"].update_one({"_id": user}, {"$inc": {"credits": 1}})
+        await database["wallets"].update_one({"_id": user}, {"$inc": {"credits": 1, "version": 1}})
         worker = process.tasks.start(_work(process.ledger, [user], Random(1)), "worker")
         for _ in range(5):
             assert {difference.wallet for difference in await differences(database)} == {user}

@@ -28,7 +28,7 @@ AMBIGUOUS = [
     ({"times": 2}, {"commands": COMMIT, "closeConnection": True}),
     ({"times": 1}, {"commands": COMMIT, "errorCode": 251, "errorLabels": TRANSIENT}),
     ({"times": 1}, {"commands": COMMIT, "errorCode": 11601}),
-    ({"activationProbability": 0.3}, {"commands": ["update"], "errorCode": 112, "errorLabels": TRANSIENT}),
+    ({"times": 5}, {"commands": ["update"], "errorCode": 112, "errorLabels": TRANSIENT}),
     ({"times": 2}, {"commands": ["insert"], "closeConnection": True}),
 ]
 

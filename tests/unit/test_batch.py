@@ -149,7 +149,7 @@ def test_an_extension_takes_what_there_is_and_perhaps_nothing() -> None:
     assert _stands(_apply_holds(batch, ExtendHold("h1", "ada", 20))).held == 100
     assert _stands(_apply_holds(batch, ExtendHold("h1", "ada", 20))).held == 100
     writes = batch.writes()
-    assert writes.guarded_updates["holds"] == [({"_id": "h1"}, {"$set": {"amount": 100}})]
+    assert writes.guarded_updates["holds"] == [({"_id": "h1", "amount": 70}, {"$set": {"amount": 100}})]
 
 
 @pytest.mark.parametrize(("charge", "charged"), [(0, 0), (1, 1), (70, 70), (71, 70), (10**12, 70)])
@@ -161,7 +161,7 @@ def test_a_settlement_charges_at_most_what_is_held(charge: int, charged: int) ->
     assert batch.wallets["ada"]["credits_held"] == 0
     writes = batch.writes()
     assert [entry["operation"] for entry in writes.inserts["entries"]] == (["h1"] if charged else [])
-    assert writes.guarded_deletes["holds"] == [{"_id": "h1"}]
+    assert writes.guarded_deletes["holds"] == [{"_id": "h1", "amount": 70}]
 
 
 def test_a_hold_settles_once() -> None:

@@ -42,7 +42,8 @@ SHAPES = (
         indexes=(
             Index([("wallet", 1), ("seq", 1)], unique=True),
             Index([("operation", 1), ("leg", 1)], unique=True),
-            Index([("wallet", 1), ("unit", 1), ("seq", -1)]),
+            # histories of credits go by (wallet, seq); points are few among them and have an index of their own
+            Index([("unit", 1), ("wallet", 1), ("seq", -1)], only_where={"unit": "point"}),
         ),
         schema={"properties": {"balance_after": _NOT_NEGATIVE, "seq": {"bsonType": ["long", "int"], "minimum": 1}}},
     ),

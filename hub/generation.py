@@ -19,8 +19,9 @@ from datetime import timedelta
 import structlog
 
 from config import limits
-from hub.chat_records import Closing, Ending, Job, checkpoint, closing, opening
+from hub.chat_records import Closing, Ending, Job, closing, opening
 from hub.errors import Code, HubError
+from hub.lease import Lease
 from hub.ledger import Hold, Ledger
 from hub.meter import Meter
 from hub.operations import PlaceHold
@@ -69,17 +70,11 @@ class _Work:
     started: float = field(default_factory=time.monotonic)
     first_read: float | None = None  # when the provider's first answer was there
     finish_reason: str | None = None
-    lease_tokens: int = limits.FIRST_LEASE_TOKENS
-    lease_micro: int = 0
-    checkpoint_at: float = 0.0
-    renewal: asyncio.Task[int] | None = None
-    renew_at: float = 0.0  # no earlier than this
     exhausted: bool = False
     error: HubError | None = None
 
     def __post_init__(self) -> None:
         self.meter = Meter(self.job.model, self.job.prompt_tokens, self.job.max_tokens)
-        self.checkpoint_at = self.started + limits.CHECKPOINT_SECONDS
 
     def place(self, want_tokens: int) -> PlaceHold:
         """The first reservation: the prompt and `want_tokens` of answer, at least one."""
@@ -151,17 +146,18 @@ async def _stream(work: _Work) -> AsyncGenerator[Step, None]:
     first = asyncio.ensure_future(_first(work, calling, stands))
     try:
         records = opening(work.job)
-        lease = min(work.job.max_tokens, limits.FIRST_LEASE_TOKENS)
+        first_tokens = min(work.job.max_tokens, limits.FIRST_LEASE_TOKENS)
         async with work.ledger.hold(
-            work.place(lease), records.inserts, records.updates, records.events, records.size_bytes, records.undo
+            work.place(first_tokens), records.inserts, records.updates, records.events, records.size_bytes, records.undo
         ) as hold:
-            work.lease_micro = hold.amount
             stands.set()
             yield Admitted()
+            lease = Lease(work.job, work.meter, hold)
             with _breaking_off(work):
-                async for progress in _relay(work, hold, calling, first):
+                async for progress in _relay(work, lease, calling, first):
                     yield progress
             await _give_up(calling, first)
+            await lease.end()
             yield await _settle(work, hold, work.ending())
     finally:
         await _give_up(calling, first)
@@ -186,7 +182,7 @@ async def _next(calling: AsyncIterator[list[ProviderEvent]]) -> list[ProviderEve
 
 async def _relay(
     work: _Work,
-    hold: Hold,
+    lease: Lease,
     calling: AsyncIterator[list[ProviderEvent]],
     first: asyncio.Future[list[ProviderEvent] | None],
 ) -> AsyncIterator[Progress]:
@@ -196,97 +192,16 @@ async def _relay(
     while batch is not None:
         deltas = work.take(batch)
         if deltas:
-            cost = work.meter.cost
-            if cost > hold.amount:
-                deltas = await _afford(work, hold, deltas)
-                cost = min(work.meter.cost, hold.amount)
-            yield Progress(deltas, cost)
-            if work.exhausted:
+            if lease.is_short:
+                deltas = await lease.afford(deltas)
+            yield Progress(deltas, lease.cost)
+            if lease.exhausted:
+                work.exhausted = True
                 return
-            _renew_in_time(work, hold, cost)
+            lease.renew_in_time()
         if time.monotonic() > deadline:
             raise HubError(Code.PROVIDER_FAILED, "The answer took too long")
         batch = await _next(calling)
-
-
-async def _afford(work: _Work, hold: Hold, deltas: list[Delta]) -> list[Delta]:
-    """The batch costs more than is held: wait for more, or cut it at the delta that crosses zero."""
-    if work.renewal is not None:
-        await asyncio.wait([work.renewal])
-        _take_renewal(work)
-    if work.meter.cost > hold.amount:
-        await _extend(work, hold, work.meter.cost - hold.amount + _lease(work))
-    if work.meter.cost <= hold.amount:
-        return deltas
-    work.exhausted = True
-    return work.meter.cut(deltas, hold.amount)
-
-
-async def _extend(work: _Work, hold: Hold, want: int) -> None:
-    """Have more held, waiting a little for a database that is away: the answer pauses, and is not lost."""
-    deadline = time.monotonic() + limits.DATABASE_DOWN_WAIT_SECONDS
-    while True:
-        try:
-            await asyncio.shield(_start_renewal(work, hold, want, work.meter.tokens_before_batch))
-            return
-        except HubError as error:
-            if error.code is not Code.UNAVAILABLE or time.monotonic() > deadline:
-                raise
-        finally:
-            work.renewal = None
-        await asyncio.sleep(limits.RENEWAL_PAUSE_SECONDS)
-
-
-def _take_renewal(work: _Work) -> None:
-    """Put a renewal that has ended aside; after one that failed the next waits a moment."""
-    renewal, work.renewal = work.renewal, None
-    failed = None if renewal is None or renewal.cancelled() else renewal.exception()
-    if failed is not None:
-        log.warning("renewal failed", stream=work.job.stream.id, error=str(failed))
-        work.renew_at = time.monotonic() + limits.RENEWAL_PAUSE_SECONDS
-
-
-def _renew_in_time(work: _Work, hold: Hold, cost: int) -> None:
-    """Ask for the next lease, or only for a checkpoint, while the answer goes on."""
-    if work.renewal is not None:
-        if not work.renewal.done():
-            return
-        _take_renewal(work)
-    moment = time.monotonic()
-    if moment < work.renew_at:
-        return
-    left = hold.amount - cost
-    if left < work.lease_micro * limits.LEASE_LOW_WATER and not _covers_all(work, hold):
-        _start_renewal(work, hold, max(0, _lease(work) - left), work.meter.completion_tokens)
-    elif moment >= work.checkpoint_at:
-        _start_renewal(work, hold, 0, work.meter.completion_tokens)
-
-
-def _covers_all(work: _Work, hold: Hold) -> bool:
-    """Whether the longest answer that was asked for is paid for already."""
-    job = work.job
-    return hold.amount >= charge_micro(job.model, job.prompt_tokens, job.max_tokens)
-
-
-def _lease(work: _Work) -> int:
-    """The next lease in micro-credits: twice the last in tokens, hardly more than the answer may still need.
-
-    Delta by delta one counts a little more than the whole has: past `max_tokens` the leases are small, but no single token.
-    """
-    work.lease_tokens = min(work.lease_tokens * 2, limits.LEASE_TOKENS_MAX)
-    left = max(limits.LEASE_TOKENS_MIN, work.job.max_tokens - work.meter.completion_tokens)
-    work.lease_micro = charge_micro(work.job.model, 0, min(work.lease_tokens, left))
-    return work.lease_micro
-
-
-def _start_renewal(work: _Work, hold: Hold, want: int, relayed_tokens: int) -> asyncio.Task[int]:
-    """One operation extends the hold and writes the checkpoint; at most one is under way."""
-    job = work.job
-    work.checkpoint_at = time.monotonic() + limits.CHECKPOINT_SECONDS
-    update = checkpoint(job, job.prompt_tokens, relayed_tokens)
-    size = 1_000 + 20 * len(job.stream.deltas)
-    work.renewal = renewal = asyncio.ensure_future(hold.extend(want, [update], size))
-    return renewal
 
 
 async def _complete(work: _Work) -> AsyncGenerator[Step, None]:
@@ -319,8 +234,6 @@ async def _answer(work: _Work, hold: Hold) -> Progress:
 async def _settle(work: _Work, hold: Hold, ending: Ending) -> Outcome:
     """Charge what was used, together with everything that must be true at the end."""
     job = work.job
-    if work.renewal is not None:
-        await asyncio.wait([work.renewal])
     charge = charge_micro(job.model, ending.usage.prompt_tokens, ending.usage.completion_tokens)
     records: Closing = closing(job, ending)
     receipt = await hold.settle(

@@ -146,7 +146,17 @@ async def test_what_is_not_plain_json(face: Face) -> None:
     assert await counts(face) == before
 
 
-NO_COMMANDS: Final[list[Any]] = [[], "text", 5, None, True, {}, {"id": 1}, {"id": 1, "type": None}, {"id": 1, "type": {"$ne": 1}}]
+NO_COMMANDS: Final[list[Any]] = [
+    [],
+    "text",
+    5,
+    None,
+    True,
+    {},
+    {"id": 1},
+    {"id": 1, "type": None},
+    {"id": 1, "type": {"$ne": 1}},
+]
 NO_IDS: Final[list[Any]] = [None, True, 1.5, [], {}, {"$gt": 1}, "", "x" * 65, -(2**63) - 1]
 
 

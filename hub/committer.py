@@ -17,7 +17,7 @@ import structlog
 from config import limits
 from hub.batch import Batch, Outcome, Snapshot, claims
 from hub.errors import Code, HubError
-from hub.operations import Applied, ExtendHold, Operation, SettleHold
+from hub.operations import Applied, Composed, ExtendHold, Operation, SettleHold
 from models import wallets as shapes
 from models.clock import now
 from models.database import (
@@ -39,7 +39,7 @@ _RETRY_SECONDS = 1.0  # what a caller is told to wait when the database is away
 class Waiting:
     """An operation in the queue and whom to tell."""
 
-    operation: Operation
+    operation: Operation | Composed
     done: asyncio.Future[Applied]
 
 
@@ -88,7 +88,7 @@ class Committer:
         if self._session is not None:
             await self._session.end_session()
 
-    async def submit(self, operation: Operation) -> Applied:
+    async def submit(self, operation: Operation | Composed) -> Applied:
         """Have one operation committed. Cancelling the caller does not undo it.
 
         Raises `HubError` (refused, UNAVAILABLE with nothing written, OUTCOME_UNKNOWN) or `HoldGone`.
@@ -133,9 +133,14 @@ class Committer:
         batch: list[Waiting] = []
         size = 0
         while self._queue and len(batch) < limits.BATCH_OPERATIONS_MAX and size < limits.BATCH_BYTES_MAX:
+            alone = isinstance(self._queue[0].operation, Composed)
+            if alone and batch:
+                break
             waiting = self._queue.popleft()
             size += waiting.operation.size_bytes
             batch.append(waiting)
+            if alone:
+                break
         if not self._queue:
             self._filled.clear()
         return batch
@@ -152,6 +157,8 @@ class Committer:
                 return _fail(batch, _unavailable())
             except OutcomeUnknown:
                 return _fail(batch, _unknown())
+            except HubError as error:  # what a composed operation found makes it refuse; it stands alone
+                return _fail(batch, error)
             except Exception as error:  # a validator refused it, or it cannot even be encoded: one operation's fault
                 log.warning("batch failed", operations=len(batch), exc_info=True)
                 last = error
@@ -170,10 +177,10 @@ class Committer:
         return await self._commit(batch[middle:])
 
     async def _write_all(self, batch: list[Waiting]) -> tuple[Batch, list[Outcome]]:
-        operations = [waiting.operation for waiting in batch]
         moment = now()
 
         async def body(transaction: Transaction) -> tuple[Batch, list[Outcome]]:
+            operations = [await _made(waiting.operation, transaction) for waiting in batch]
             applied = Batch(await _read(transaction, operations), moment)
             outcomes = [applied.apply(operation) for operation in operations]
             await _write(transaction, applied)
@@ -189,6 +196,10 @@ class Committer:
             log.exception("commit not announced", operations=len(batch))
         for waiting, outcome in zip(batch, outcomes, strict=True):
             _tell(waiting, outcome)
+
+
+async def _made(operation: Operation | Composed, transaction: Transaction) -> Operation:
+    return await operation.compose(transaction) if isinstance(operation, Composed) else operation
 
 
 async def _read(transaction: Transaction, operations: Sequence[Operation]) -> Snapshot:

@@ -23,6 +23,7 @@ from hub.committer import Committed, Committer
 from hub.errors import Code, HubError
 from hub.operations import (
     Applied,
+    Composed,
     Delete,
     ExtendHold,
     Insert,
@@ -145,7 +146,7 @@ class Ledger:
     def session_id(self) -> Any:
         return self._committer.session_id
 
-    async def commit(self, operation: Operation) -> Applied:
+    async def commit(self, operation: Operation | Composed) -> Applied:
         """Have an operation committed, once; see `Committer.submit` for what it raises."""
         return await self._committer.submit(operation)
 

@@ -5,14 +5,14 @@
 Plain data. `hub/ledger.py` builds the usual ones, `hub/committer.py` writes them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from hub.errors import Code, HubError
 from models.clock import now
-from models.database import Document
+from models.database import Document, Transaction
 
 Unit = Literal["credit", "point"]
 Kind = Literal["purchase", "usage", "bonus", "gift", "exchange", "refund", "adjustment", "reward"]
@@ -149,6 +149,21 @@ class Operation:
     once: bool = False
     created_at: datetime = field(default_factory=now)
     size_bytes: int = 1_000  # a rough figure that bounds a batch
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """An operation that is made inside the transaction that writes it, from what that transaction reads.
+
+    For what depends on documents as they are (the last administrator, a balance to be set). `compose` may run several
+    times: it only reads, takes its ids and times from outside, and refuses by raising `HubError`. It sees a snapshot, so
+    two nodes may both find true what one of them is about to end: where that matters the operation also updates a document
+    that the other must update too. It is committed by itself: rare work, that must not hold up a batch.
+    """
+
+    id: str
+    compose: Callable[[Transaction], Awaitable[Operation]]
+    size_bytes: int = 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,10 @@ class Revocations:
         revocation = revocations.new_revocation(user, revocations.CHANGED, now(), None, None)
         await self._tell(revocation, revocations.add(self._database, revocation))
 
+    def announce(self, revocation: Document) -> None:
+        """Pass on one that an operation of the ledger has written; the change stream brings it too, a moment later."""
+        self._pass_on(revocation)
+
     async def _tell(self, revocation: Document, writing: Awaitable[None]) -> None:
         """Write, then publish. Remembered before, because the change stream may be faster than the write's answer; where
         that is lost with the caller or the connection, the revocation counts: who still has a login can come again.

@@ -55,6 +55,11 @@ async def slide(database: Database, login_id: str, moment: datetime, expires_at:
     await database[LOGINS].update_one({"_id": {"$eq": login_id}}, {"$set": changes})
 
 
+async def ids_of(transaction: Transaction, user: str) -> list[str]:
+    """All logins of a user, for an operation that ends them."""
+    return [login["_id"] for login in await transaction.find(LOGINS, {"user": {"$eq": user}}, {"_id": 1})]
+
+
 async def end(database: Database, revocation: Document) -> None:
     """Delete the logins that a revocation names, one or all of its user, and write it: both or neither.
 

@@ -74,6 +74,9 @@ SWEEP_HOLDS_MAX: Final = 200  # per round
 DRIFT_SECONDS: Final = 10
 DRIFT_FULL_SECONDS: Final = 86_400
 
+# --- administration -----------------------------------------------------------------------------------------
+REASON_CHARS_MAX: Final = 500  # why an administrator changed something
+
 # --- embedded database --------------------------------------------------------------------------------------
 EMBEDDED_CACHE_GIGABYTES: Final = 0.25
 EMBEDDED_OPLOG_MEGABYTES: Final = 64

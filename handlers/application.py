@@ -22,7 +22,7 @@ from handlers.fallbacks import NotFound, TooLarge
 from handlers.routing import Route, RoutesError, check_overlaps, literal
 from handlers.shared import auth as shared_auth
 from handlers.shared import credits as shared_credits
-from handlers.smart_ai_hub import auth, mcp_chat, mcp_models, users
+from handlers.smart_ai_hub import admin_users, auth, mcp_chat, mcp_models, users
 from hub.services import Services
 
 STATIC_FOLDER: Final = Path(__file__).parent.parent / "static"
@@ -32,6 +32,7 @@ ROUTES: Final[Sequence[Route]] = (
     *shared_credits.ROUTES,
     *auth.ROUTES,
     *users.ROUTES,
+    *admin_users.ROUTES,
     *mcp_models.ROUTES,
     *mcp_chat.ROUTES,
     *aggregator_models.ROUTES,

@@ -155,8 +155,8 @@ class Operation:
 class Composed:
     """An operation that is made inside the transaction that writes it, from what that transaction reads.
 
-    For what depends on documents as they are (the last administrator, a balance to be set). `compose` may run several
-    times: it only reads, takes its ids and times from outside, and refuses by raising `HubError`. It sees a snapshot, so
+    For what depends on documents as they are (the last administrator, a balance to be set). `compose` only reads, and
+    refuses by raising `HubError`. It may run several times; what the last run gives is what stands. It sees a snapshot, so
     two nodes may both find true what one of them is about to end: where that matters the operation also updates a document
     that the other must update too. It is committed by itself: rare work, that must not hold up a batch.
     """

@@ -15,6 +15,7 @@ from config.plans import Plans, load_plans
 from config.settings import Settings
 from hub import admin_seed
 from hub.access_tokens import AccessTokens
+from hub.administration import Administration
 from hub.audit import DriftMonitor
 from hub.chat import Chat
 from hub.errors import HubError
@@ -61,6 +62,7 @@ class Services:
     streams: Streams
     chat: Chat
     notifications: Notifications
+    administration: Administration
     rate_limits: RateLimits
     connections: Connections
 
@@ -137,6 +139,7 @@ class _Opening:
             streams=streams,
             chat=chat,
             notifications=Notifications(database, ledger),
+            administration=Administration(database, ledger, identities.revocations),
             rate_limits=RateLimits(self._plans, self._settings.rate_limits),
             connections=self._connections(),
         )

@@ -39,6 +39,10 @@ async def by_id(database: Database, login_id: str) -> Document | None:
     return await database[LOGINS].find_one({"_id": {"$eq": login_id}})
 
 
+async def count(database: Database, user: str) -> int:
+    return await database[LOGINS].count({"user": {"$eq": user}})
+
+
 async def rotate(
     database: Database, login_id: str, old_hash: str, new_hash: str, moment: datetime, expires_at: datetime
 ) -> Document | None:

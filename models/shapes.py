@@ -1,6 +1,7 @@
 """All collection families, for the database to make at start-up."""
 
 from models import (
+    audit_log,
     conversations,
     counters,
     events,
@@ -15,6 +16,7 @@ from models import (
 )
 
 ALL = (
+    *audit_log.SHAPES,
     *conversations.SHAPES,
     *counters.SHAPES,
     *events.SHAPES,

@@ -8,7 +8,7 @@ addresses and names are compared by (NFKC, case-folded); `username` and `usernam
 
 from datetime import datetime
 
-from models.database import CollectionShape, Database, Document, Index
+from models.database import CollectionShape, Database, Document, Index, Transaction
 
 USERS = "users"
 NUMBERS = "users"  # the counter of `number`
@@ -21,6 +21,8 @@ SHAPES = (
             Index([("username_key", 1)], unique=True, only_where={"username_key": {"$exists": True}}),
             Index([("number", 1)], unique=True),
             Index([("created_at", -1)]),
+            Index([("last_active_at", -1)]),
+            Index([("role", 1), ("status", 1), ("created_at", -1)]),
         ),
         schema={
             "required": ["email", "email_key", "role", "status", "tier", "number"],
@@ -80,3 +82,36 @@ async def change(database: Database, user_id: str, changes: Document, moment: da
     """Set the given fields; the document after it. Raises `DuplicateKey` where an address or name is taken."""
     update = {"$set": {**changes, "updated_at": moment}}
     return await database[USERS].find_one_and_update({"_id": {"$eq": user_id}}, update)
+
+
+# --- for administrators -----------------------------------------------------------------------------------------
+
+
+async def within(transaction: Transaction, user_id: str) -> Document | None:
+    """A user as an operation of the ledger finds them."""
+    found = await transaction.find(USERS, {"_id": {"$eq": user_id}})
+    return found[0] if found else None
+
+
+async def other_administrators(transaction: Transaction, user_id: str) -> int:
+    """How many may administrate the hub beside this one."""
+    query = {"role": "admin", "status": "active", "_id": {"$ne": user_id}}
+    return len(await transaction.find(USERS, query, {"_id": 1}))
+
+
+async def page(
+    database: Database, query: Document, sort: list[tuple[str, int]], *, skip: int, limit: int
+) -> tuple[list[Document], int]:
+    """One page of those who match, and how many there are in all."""
+    shown = {"password": 0}
+    found = await database[USERS].find(query, projection=shown, sort=sort, skip=skip, limit=limit)
+    return found, await database[USERS].count(query)
+
+
+async def counts(database: Database, month: datetime) -> dict[str, int]:
+    """All users, those who may sign in, and those who came since `month`."""
+    return {
+        "total": await database[USERS].count({}),
+        "active": await database[USERS].count({"status": "active"}),
+        "new": await database[USERS].count({"created_at": {"$gte": month}}),
+    }

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from models.clock import milliseconds
-from models.database import CollectionShape, Database, Document, Index
+from models.database import CollectionShape, Database, Document, Index, Transaction
 
 WALLETS = "wallets"
 ENTRIES = "entries"
@@ -81,6 +81,18 @@ def entry_hash(entry: Document) -> str:
 
 async def wallet(database: Database, user: str) -> Document | None:
     return await database[WALLETS].find_one({"_id": {"$eq": user}})
+
+
+async def wallet_within(transaction: Transaction, user: str) -> Document | None:
+    """A wallet as an operation finds it, to work out what it shall do."""
+    found = await transaction.find(WALLETS, {"_id": {"$eq": user}})
+    return found[0] if found else None
+
+
+async def credits_of(database: Database, users: list[str]) -> dict[str, int]:
+    """The micro-credits of a page of users."""
+    found = await database[WALLETS].find({"_id": {"$in": users}}, projection={"credits": 1}, limit=max(1, len(users)))
+    return {wallet["_id"]: wallet["credits"] for wallet in found}
 
 
 def scan_wallets(database: Database) -> AsyncIterator[Document]:

@@ -18,7 +18,9 @@ HOSTS = {
 
 @dataclass(frozen=True)
 class Row:
-    """`credential`: what the document authenticates with. `{token}` and `{refresh_token}` in a body are filled in."""
+    """`credential`: what the document authenticates with. `{token}` and `{refresh_token}` in a body are filled in, and the
+    ids of a path are those of things that exist.
+    """
 
     api: str
     method: str
@@ -26,7 +28,7 @@ class Row:
     answer: Any
     body: Any = None
     status: int = 200
-    credential: Literal["none", "token", "cookie"] = "token"
+    credential: Literal["none", "token", "cookie", "admin"] = "token"
     by: str = "the document"
 
     @property
@@ -216,9 +218,37 @@ AI_ASSISTANT = [
     ),
 ]
 
-ROWS = [*SMART_AI_HUB, *AI_AGGREGATOR, *AI_PLAYGROUND, *AI_ASSISTANT]
+_ADMIN_USER = {**_HUB_USER, "status": "active", "credits": 1000, "lastActiveAt": "2023-10-15T10:30:00Z"}
+_ADMIN: dict[str, Any] = {"credential": "admin"}
+ADMINISTRATION = [
+    Row(
+        *("smart_ai_hub", "GET", "/api/admin/users?page=1&limit=20&role=user&status=active"),
+        {"success": True, "data": [_ADMIN_USER], "pagination": _PAGINATION},
+        **_ADMIN,
+    ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/admin/users/user_123", {"success": True, "data": _ADMIN_USER, "meta": _META}),
+        **_ADMIN,
+        by="13.1",
+    ),
+    Row(
+        *("smart_ai_hub", "PUT", "/api/admin/users/user_123", {"success": True, "data": _ADMIN_USER, "meta": _META}),
+        {"role": "admin", "status": "active", "credits": 1500},
+        **_ADMIN,
+        by="13.1 and 13.9",
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/admin/users/user_123/credits/adjust"),
+        {"success": True, "data": {"transactionId": "txn_123", "userId": "user_123", "credits": 1500}, "meta": _META},
+        {"amount": 500, "reason": "Promotional credit", "type": "bonus"},
+        **_ADMIN,
+        by="13.1",
+    ),
+]
 
-# What the hub has beside the documents: no row, and a reason.
+ROWS = [*SMART_AI_HUB, *ADMINISTRATION, *AI_AGGREGATOR, *AI_PLAYGROUND, *AI_ASSISTANT]
+
+# What the hub has beside the documents, all of a path or one method of it: no row, and a reason.
 BESIDE_THE_DOCUMENTS = {
     ("smart_ai_hub", "/readyz"): "for load balancers",
     ("smart_ai_hub", "/metrics"): "for Prometheus",

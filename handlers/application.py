@@ -22,7 +22,16 @@ from handlers.fallbacks import NotFound, TooLarge
 from handlers.routing import Route, RoutesError, check_overlaps, literal
 from handlers.shared import auth as shared_auth
 from handlers.shared import credits as shared_credits
-from handlers.smart_ai_hub import admin_users, auth, mcp_chat, mcp_models, users
+from handlers.smart_ai_hub import (
+    admin_audit_log,
+    admin_metrics,
+    admin_users,
+    auth,
+    mcp_chat,
+    mcp_models,
+    notifications,
+    users,
+)
 from hub.services import Services
 
 STATIC_FOLDER: Final = Path(__file__).parent.parent / "static"
@@ -32,7 +41,10 @@ ROUTES: Final[Sequence[Route]] = (
     *shared_credits.ROUTES,
     *auth.ROUTES,
     *users.ROUTES,
+    *notifications.ROUTES,
     *admin_users.ROUTES,
+    *admin_audit_log.ROUTES,
+    *admin_metrics.ROUTES,
     *mcp_models.ROUTES,
     *mcp_chat.ROUTES,
     *aggregator_models.ROUTES,
@@ -55,7 +67,7 @@ class HubApplication(Application):
             [*patterns, *websocket.routes(services)],
             default_handler_class=NotFound,
             public_url=services.settings.public_url,
-            log_function=logs.AccessLog(services.settings.production, services.metrics),
+            log_function=logs.AccessLog(services.settings.production, services.metrics, services.request_stats),
             static_hash_cache=services.settings.production,
         )
 

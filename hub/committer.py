@@ -29,6 +29,7 @@ from models.database import (
     OutcomeUnknown,
     Transaction,
 )
+from models.notification_settings import NOTIFICATION_SETTINGS
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +51,7 @@ class Committed:
     wallets: Sequence[Document]
     events: Sequence[Document]
     operations: int
+    spent_micro: int  # micro-credits charged for usage
 
 
 class Committer:
@@ -191,7 +193,7 @@ class Committer:
     def _tell_all(self, batch: list[Waiting], applied: Batch, outcomes: list[Outcome]) -> None:
         events = [event for outcome in outcomes for event in outcome.events]
         try:
-            self._on_commit(Committed(applied.changed_wallets(), events, len(batch)))
+            self._on_commit(Committed(applied.changed_wallets(), events, len(batch), applied.spent_micro))
         except Exception:  # the commit stands, and its callers have to hear just that
             log.exception("commit not announced", operations=len(batch))
         for waiting, outcome in zip(batch, outcomes, strict=True):
@@ -211,7 +213,23 @@ async def _read(transaction: Transaction, operations: Sequence[Operation]) -> Sn
     for (collection, name), values in keys.items():
         rows = await transaction.find(collection, {name: {"$in": values}}, {name: 1})
         taken.update((collection, name, row[name]) for row in rows)
-    return Snapshot({row["_id"]: row for row in found}, {row["_id"]: row for row in holds}, taken)
+    told = _told(operations)
+    settings = await transaction.find(NOTIFICATION_SETTINGS, {"_id": {"$in": sorted(told)}}) if told else []
+    return Snapshot(_by_id(found), _by_id(holds), taken, _by_id(settings))
+
+
+def _by_id(rows: Sequence[Document]) -> dict[str, Document]:
+    return {row["_id"]: row for row in rows}
+
+
+def _told(operations: Sequence[Operation]) -> set[str]:
+    """Whose notification settings matter; who is only just coming to be has none."""
+    return {
+        insert.telling.user
+        for operation in operations
+        for insert in operation.inserts
+        if insert.telling is not None and insert.telling.user not in operation.new_wallets
+    }
 
 
 def _needed(operations: Sequence[Operation]) -> tuple[set[str], set[str], dict[tuple[str, str], list[Any]]]:

@@ -84,12 +84,24 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Telling:
+    """Marks a notification's parts: they stand as far as this user's settings, read in the transaction, want them."""
+
+    user: str
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event for a user's channel. `data` may be a function of the operation's receipt, known only when applied."""
+    """An event for a user's channel. `data` may be a function of the operation's receipt, known only when applied.
+
+    With `telling` it is left out where its user does not want to be told in the application.
+    """
 
     user: str
     type: str
     data: Document | Callable[[Receipt | None], Document]
+    telling: Telling | None = None
 
 
 def _already_there(field_name: str) -> Exception:
@@ -101,13 +113,15 @@ class Insert:
     """A document to insert; `unique` names its fields whose values come from outside, so that another may hold them.
 
     A twin is looked for before writing, so that it fails this operation alone, with the error that `taken` makes of the
-    field's name. A document without such fields may be a function of the operation's receipt.
+    field's name. A document without such fields may be a function of the operation's receipt. With `telling` it is a
+    notification: it notes by which media its user wants to be told, and is left out where by none.
     """
 
     collection: str
     document: Document | Callable[[Receipt | None], Document]
     unique: Sequence[str] = ()
     taken: Callable[[str], Exception] = _already_there
+    telling: Telling | None = None
 
 
 @dataclass(frozen=True, slots=True)

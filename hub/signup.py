@@ -5,9 +5,8 @@ it checks and makes, and `hub/identity.py` commits.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
-from hub import identity_input
+from hub import identity_input, notifications
 from hub.errors import Code, FieldError, HubError
 from hub.operations import Insert, Leg, NewEvent, Operation
 from hub.passwords import check_composition, check_form
@@ -16,7 +15,6 @@ from models.clock import now, timestamp
 from models.database import Document
 from models.ids import new_id
 from models.logins import LOGINS
-from models.notifications import NOTIFICATIONS, new_notification
 
 _FIELDS = {"email_key": "email", "username_key": "username"}
 
@@ -66,7 +64,9 @@ def operation(user: Document, login: Document, welcome_micro: int) -> Operation:
     """All of a sign-up. A taken address or username fails it with `HubError` CONFLICT naming the field."""
     user_id, moment = user["_id"], user["created_at"]
     welcome = Leg(user_id, "credit", "bonus", welcome_micro, "Welcome credits")
-    notice = _welcome_notice(user_id, moment)
+    welcome_notice, told = notifications.notice(
+        user_id, "info", "account", "Welcome to Smart AI Hub", "Your account has been created successfully."
+    )
     unique = [name for name in _FIELDS if name in user]
     return Operation(
         id=f"signup:{user_id}",
@@ -75,11 +75,11 @@ def operation(user: Document, login: Document, welcome_micro: int) -> Operation:
         inserts=[
             Insert(users.USERS, user, unique=unique, taken=_taken),
             Insert(LOGINS, login),
-            Insert(NOTIFICATIONS, notice),
+            welcome_notice,
         ],
         events=[
             NewEvent(user_id, "user.created", _user_event(user)),
-            NewEvent(user_id, "notification.created", _notification_event(notice)),
+            told,
         ],
         created_at=moment,
     )
@@ -91,16 +91,6 @@ def _taken(name: str) -> HubError:
     return HubError(Code.CONFLICT, message, [FieldError(field, message)])
 
 
-def _welcome_notice(user_id: str, moment: datetime) -> Document:
-    title, message = "Welcome to Smart AI Hub", "Your account has been created successfully."
-    return new_notification(new_id("notif"), user_id, "info", "account", title, message, moment)
-
-
 def _user_event(user: Document) -> Document:
     """Without the address: the administrator's feed shows events, and no mail addresses."""
     return {"user_id": user["_id"], "tier": user["tier"], "created_at": timestamp(user["created_at"])}
-
-
-def _notification_event(notice: Document) -> Document:
-    shown = {name: notice[name] for name in ("type", "category", "title", "message", "read")}
-    return {"id": notice["_id"], **shown, "created_at": timestamp(notice["created_at"])}

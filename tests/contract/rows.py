@@ -244,9 +244,86 @@ ADMINISTRATION = [
         **_ADMIN,
         by="13.1",
     ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/admin/metrics"),
+        {
+            "success": True,
+            "data": {
+                "users": {"total": 1000, "active": 850, "newThisMonth": 120},
+                "credits": {"totalPurchased": 50000, "totalUsed": 35000, "revenue": 5000},
+                "api": {"requestsToday": 5000, "averageResponseTime": 150, "errorRate": 0.02},
+            },
+        },
+        **_ADMIN,
+    ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/admin/stats/points"),
+        {
+            "success": True,
+            "data": {
+                "totalPointsIssued": 5000000,
+                "totalPointsUsed": 3500000,
+                "totalPointsPurchased": 2000000,
+                "totalPointsFromCredits": 1500000,
+                "totalPointsFromDailyRewards": 500000,
+                "activeUsersWithPoints": 850,
+                "averagePointsPerUser": 5882,
+                "topUpTriggeredCount": 120,
+                "exchangeRateCreditsToPoints": 1000,
+            },
+            "meta": _META,
+        },
+        **_ADMIN,
+    ),
 ]
 
-ROWS = [*SMART_AI_HUB, *ADMINISTRATION, *AI_AGGREGATOR, *AI_PLAYGROUND, *AI_ASSISTANT]
+_NOTIFICATION = {
+    "id": "notif_123",
+    "type": "info",
+    "title": "Welcome to Smart AI Hub",
+    "message": "Your account has been created successfully.",
+    "read": False,
+    "createdAt": "2023-10-15T10:30:00Z",
+}
+_NOTIFICATION_SETTINGS = {
+    "emailNotifications": True,
+    "pushNotifications": True,
+    "inAppNotifications": True,
+    "categories": {
+        "account": {"email": True, "push": True, "inApp": True},
+        "billing": {"email": True, "push": False, "inApp": True},
+    },
+}
+NOTIFICATIONS = [
+    Row(
+        *("smart_ai_hub", "GET", "/api/notifications?page=1&limit=20&unread=false"),
+        {"success": True, "data": [_NOTIFICATION], "pagination": {**_PAGINATION, "total": 10}},
+        by="the document and 13.17",
+    ),
+    Row(
+        *("smart_ai_hub", "PUT", "/api/notifications/notif_123/read"),
+        {"success": True, "data": _NOTIFICATION, "meta": _META},
+        by="13.1",
+    ),
+    Row(
+        *("smart_ai_hub", "PUT", "/api/notifications/read-all"),
+        {"success": True, "message": "", "meta": _META},
+        by="13.1",
+    ),
+    Row(
+        *("smart_ai_hub", "PUT", "/api/notifications/settings"),
+        {"success": True, "data": _NOTIFICATION_SETTINGS, "meta": _META},
+        _NOTIFICATION_SETTINGS,
+        by="13.1",
+    ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/notifications/settings"),
+        {"success": True, "data": _NOTIFICATION_SETTINGS, "meta": _META},
+        by="what the PUT of the document changes",
+    ),
+]
+
+ROWS = [*SMART_AI_HUB, *NOTIFICATIONS, *ADMINISTRATION, *AI_AGGREGATOR, *AI_PLAYGROUND, *AI_ASSISTANT]
 
 # What the hub has beside the documents, all of a path or one method of it: no row, and a reason.
 BESIDE_THE_DOCUMENTS = {
@@ -255,5 +332,6 @@ BESIDE_THE_DOCUMENTS = {
     ("smart_ai_hub", "/api/auth/me"): "the union on an address that names no API",
     ("smart_ai_hub", "/api/streams/([A-Za-z0-9_]{1,64})"): "a stream by REST",
     ("smart_ai_hub", "/api/streams/([A-Za-z0-9_]{1,128})/events"): "a stream by server-sent events",
+    ("smart_ai_hub", "/api/admin/audit-log"): "who changed what",
     ("ai_aggregator", "/v1/models/(.+)"): "one model, as OpenAI's clients ask for it",
 }

@@ -44,6 +44,11 @@ async def _ids(site: Site) -> dict[str, str]:
     return {"user_123": (await site.register())["data"]["user"]["id"]}
 
 
+async def _notification_id(site: Site, user: str) -> str:
+    (welcome,), _ = await site.services.notifications.page(user, 1, None)
+    return str(welcome["_id"])
+
+
 def _with_ids(path: str, facts: dict[str, str]) -> str:
     return "/".join(facts.get(part, part) for part in path.split("/"))
 
@@ -57,6 +62,7 @@ async def test_the_documented_example_is_answered_as_documented(site: Site, row:
         "password": PASSWORD,
         "refresh_token": registered["data"]["tokens"]["refreshToken"],
     }
+    facts["notif_123"] = await _notification_id(site, registered["data"]["user"]["id"])
     facts |= await _ids(site) if row.credential == "admin" else {}
     credentials = {
         "none": {},

@@ -8,6 +8,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from config import limits
 from config.catalogue import AiModel
 from hub.errors import Code
 from hub.prices import MICRO_PER_CREDIT, charge_micro
@@ -35,6 +36,8 @@ class Metrics:
         self._borne = self._counter("hub_credits_borne_total", "Cost above what was held, in credits: ours", "model")
         self._drift = self._gauge("hub_ledger_drift_wallets", "Wallets whose entries do not add up")
         self._holds = self._gauge("hub_holds_open", "Holds that are neither settled nor released")
+        self._clients = self._counter("hub_client_requests_total", "Requests by X-Client-Version", "version")
+        self._client_versions: set[str] = set()
         self._children: dict[tuple[str, int], Counter] = {}
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -54,6 +57,15 @@ class Metrics:
             child = self._children[api, status] = self._requests.labels(api, str(status))
         child.inc()
         self._latency.labels(api).observe(seconds)
+
+    def client(self, version: str) -> None:
+        """Count a client's version; those beyond the first fifty go as one, so that nobody makes labels without end."""
+        if version not in self._client_versions:
+            if len(self._client_versions) >= limits.CLIENT_VERSIONS_MAX:
+                version = "other"
+            else:
+                self._client_versions.add(version)
+        self._clients.labels(version).inc()
 
     def batch(self, operations: int) -> None:
         self._batches.observe(operations)

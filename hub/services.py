@@ -29,6 +29,8 @@ from hub.providers.registry import Providers
 from hub.rate_limits import RateLimits
 from hub.realtime.broker import Broker, MemoryBroker
 from hub.realtime.registry import Connections
+from hub.request_stats import RequestStats
+from hub.statistics import Statistics
 from hub.streams import Streams
 from hub.sweeper import Sweeper
 from hub.tasks import Tasks
@@ -63,6 +65,8 @@ class Services:
     chat: Chat
     notifications: Notifications
     administration: Administration
+    statistics: Statistics
+    request_stats: RequestStats
     rate_limits: RateLimits
     connections: Connections
 
@@ -140,6 +144,8 @@ class _Opening:
             chat=chat,
             notifications=Notifications(database, ledger),
             administration=Administration(database, ledger, identities.revocations),
+            statistics=Statistics(database),
+            request_stats=self._request_stats(database, node),
             rate_limits=RateLimits(self._plans, self._settings.rate_limits),
             connections=self._connections(),
         )
@@ -197,6 +203,11 @@ class _Opening:
         self._closes("chat", lambda: chat.close(self._broker))
         return providers, streams, chat
 
+    def _request_stats(self, database: Database, node: Node) -> RequestStats:
+        request_stats = RequestStats(database, node.id)
+        self._closes("request figures", request_stats.flush)
+        return request_stats
+
     def _connections(self) -> Connections:
         connections = Connections(self._broker)
         connections.open()
@@ -217,6 +228,8 @@ def _watch(services: Services) -> None:
 def _start_loops(services: Services) -> None:
     services.tasks.start(services.node.beat(), "node heartbeat")
     services.tasks.start(services.sweeper.run(), "sweeper")
+    services.tasks.start(services.request_stats.run(), "request figures")
+    services.tasks.start(services.statistics.run(), "entry totals")
     services.tasks.start(services.identities.follow(), "revocations")
     services.tasks.start(_watch_ledger(services), "ledger watch")
 

@@ -95,6 +95,32 @@ async def credits_of(database: Database, users: list[str]) -> dict[str, int]:
     return {wallet["_id"]: wallet["credits"] for wallet in found}
 
 
+async def entry_totals(database: Database, after: str, before: str | None, limit: int) -> list[Document]:
+    """The first `limit` entries of all wallets with `after < id < before`, summed by unit and kind.
+
+    `topups` counts those that a wallet's own rule made, `cents` is what was paid for them in US cents, `last` the last id.
+    """
+    ids: Document = {"$gt": after} if before is None else {"$gt": after, "$lt": before}
+    positive = {"$gt": ["$amount", 0]}
+    group = {
+        "_id": {"unit": "$unit", "kind": "$kind"},
+        "plus": {"$sum": {"$cond": [positive, "$amount", 0]}},
+        "minus": {"$sum": {"$cond": [positive, 0, "$amount"]}},
+        "count": {"$sum": 1},
+        "topups": {"$sum": {"$cond": [{"$eq": ["$metadata.auto_topup", True]}, 1, 0]}},
+        "cents": {"$sum": "$metadata.cents"},
+        "last": {"$max": "$_id"},
+    }
+    return await database[ENTRIES].aggregate(
+        [{"$match": {"_id": ids}}, {"$sort": {"_id": 1}}, {"$limit": limit}, {"$group": group}]
+    )
+
+
+async def with_points(database: Database) -> int:
+    """How many wallets have points."""
+    return await database[WALLETS].count({"points": {"$gt": 0}})
+
+
 def scan_wallets(database: Database) -> AsyncIterator[Document]:
     scanned: AsyncIterator[Document] = database[WALLETS].scan({}, sort=[("_id", 1)])
     return scanned

@@ -257,10 +257,10 @@ class Batch:
             applied = draft.run()
         except (HubError, HoldGone) as error:
             return Outcome(error=error)
-        self._keep(draft)
+        self._keep(draft, applied)
         return Outcome(applied=applied, events=draft.events)
 
-    def _keep(self, draft: _Draft) -> None:
+    def _keep(self, draft: _Draft, applied: Applied) -> None:
         operation, writes = draft.operation, self._writes
         for wallet in draft.wallets.values():
             wallet["updated_at"] = self._moment
@@ -271,14 +271,16 @@ class Batch:
         self.spent_micro -= sum(entry["amount"] for entry in draft.entries if entry["kind"] == "usage")
         self.taken.add(("entries", "operation", operation.id))
         for insert in operation.inserts:
-            self._insert(insert, draft.receipt)
+            self._insert(insert, draft.receipt, applied)
         for update in operation.updates:
             change = update.change(draft.receipt) if callable(update.change) else update.change
+            if update.result is not None:
+                change = {**change, "$set": {**change.get("$set", {}), **update.result(applied)}}
             writes.updates[update.collection].append((update.query, change))
         for delete in operation.deletes:
             writes.deletes[delete.collection].append(delete.query)
 
-    def _insert(self, insert: Insert, receipt: Receipt | None) -> None:
+    def _insert(self, insert: Insert, receipt: Receipt | None, applied: Applied) -> None:
         self.taken.update(key for _, key in claims(insert))
         document = insert.document(receipt) if callable(insert.document) else insert.document
         if insert.telling is not None:
@@ -286,6 +288,8 @@ class Batch:
             if not media:
                 return
             document = addressed(document, media)
+        if insert.result is not None:
+            document = {**document, **insert.result(applied)}
         self._writes.inserts[insert.collection].append(document)
 
     def changed_wallets(self) -> list[Document]:

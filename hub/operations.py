@@ -114,7 +114,8 @@ class Insert:
 
     A twin is looked for before writing, so that it fails this operation alone, with the error that `taken` makes of the
     field's name. A document without such fields may be a function of the operation's receipt. With `telling` it is a
-    notification: it notes by which media its user wants to be told, and is left out where by none.
+    notification: it notes by which media its user wants to be told, and is left out where by none. `result` gives
+    further fields, those that are known only when the operation is applied: balances, the entries' ids.
     """
 
     collection: str
@@ -122,18 +123,21 @@ class Insert:
     unique: Sequence[str] = ()
     taken: Callable[[str], Exception] = _already_there
     telling: Telling | None = None
+    result: "Callable[[Applied], Document] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
     """An update of one document, if it is still there. `change` may be a function of the operation's receipt.
 
-    Its owner may delete a message while it is being written: that must not stop the money.
+    Its owner may delete a message while it is being written: that must not stop the money. `result` gives further fields
+    to set, those that are known only when the operation is applied.
     """
 
     collection: str
     query: Mapping[str, Any]
     change: Document | Callable[[Receipt | None], Document]
+    result: "Callable[[Applied], Document] | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,7 @@ POINTS_MAX: Final = 10**15
 AMOUNT_MICRO_CREDITS_MAX: Final = 10**15
 IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
 IDEMPOTENCY_DAYS: Final = 7
+IDEMPOTENCY_REPLY_BYTES_MAX: Final = 65_536  # a larger reply is not kept, and a repeat is told so
 EVENT_DAYS: Final = 7
 EVENT_REPLAY_MAX: Final = 1_000
 WALLET_CACHE_ENTRIES: Final = 20_000
@@ -111,10 +112,27 @@ CLIENT_VERSIONS_MAX: Final = 50  # values of X-Client-Version that are counted b
 CLIENT_VERSION_CHARS_MAX: Final = 64
 ANNOUNCEMENT_CHARS_MAX: Final = 2_000
 ANNOUNCEMENTS_ACTIVE_MAX: Final = 20
+ANNOUNCED_AT_ONCE: Final = 200  # connections written to before the loop serves others
 WEBHOOK_ENDPOINTS_MAX: Final = 100  # of one owner
 WEBHOOK_URL_CHARS_MAX: Final = 2_048
 WEBHOOK_SECRET_CHARS_MAX: Final = 256
 WEBHOOK_EVENTS_MAX: Final = 50
+
+# --- payments and points ------------------------------------------------------------------------------------
+PAYMENT_CALL_SECONDS_MAX: Final = 8.0  # one call to the payments company
+PAYMENT_CALLS_AT_ONCE: Final = 20
+PAYMENT_PENDING_SECONDS: Final = 10.0  # a payment without news for so long is looked up; doubled while nothing is known
+PAYMENT_PENDING_SECONDS_MAX: Final = 3_600.0
+PAYMENT_ABANDONED_SECONDS: Final = 86_400.0  # then what its payer never finished is cancelled
+PAYMENT_SWEEP_SECONDS: Final = 5
+PAYMENT_SWEEP_MAX: Final = 50  # payments a round
+PAYMENT_ID_CHARS_MAX: Final = 255
+PAYMENT_EVENT_BYTES_MAX: Final = 256 << 10  # of one webhook
+PAYMENT_EVENT_AGE_SECONDS_MAX: Final = 300
+POINT_METADATA_BYTES_MAX: Final = 4_096
+DESCRIPTION_CHARS_MAX: Final = 500
+EXCHANGE_RATES_MAX: Final = 1_000  # listed at once
+EXCHANGE_RATE_MAX: Final = 1_000_000  # points for one credit
 
 # --- embedded database --------------------------------------------------------------------------------------
 EMBEDDED_CACHE_GIGABYTES: Final = 0.25
@@ -194,6 +212,17 @@ COMMANDS_WAITING_BYTES_MAX: Final = 256 << 10
 NOTIFICATIONS_MARKED_AT_ONCE: Final = 200
 CLOSING_STEPS: Final = 50  # a drained node closes its connections in so many portions
 CHANNELS_PER_CONNECTION_MAX: Final = 32
+
+# --- live monitoring ----------------------------------------------------------------------------------------
+METRIC_SAMPLE_SECONDS: Final = 1.0
+METRIC_SAMPLES_MAX: Final = 3_600  # an hour; about 0.6 MB
+METRIC_HISTORY_FRAME_BYTES: Final = 60_000  # the kept samples go in so many frames as this makes of them
+TALLY_VALUES_MAX: Final = 512  # of which a second's percentiles are taken
+ADMIN_EVENTS_SECONDS: Final = 0.25  # events of this time go together
+ADMIN_EVENTS_AT_ONCE: Final = 100  # of them; more are only counted
+ADMIN_EVENT_IDS_MAX: Final = 10  # a longer list in an event is left out
+ADMIN_FILTERS_MAX: Final = 20  # types, and users, of one subscription
+ADMIN_QUEUE_BYTES: Final = 65_536  # with more waiting on a connection, events are left out there
 
 # --- shutdown -----------------------------------------------------------------------------------------------
 DRAIN_STREAMS_SECONDS: Final = 10.0

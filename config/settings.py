@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -48,6 +49,12 @@ class Settings:
     anthropic_base_url: str
     minimax_api_key: str | None
     minimax_base_url: str
+    google_client_id: str | None  # GOOGLE_CLIENT_ID, and so on without the prefix; none: no sign-in by Google
+    google_client_secret: str | None
+    google_issuer_url: str
+    oauth_redirects: frozenset[str]  # where a sign-in by Google may end, to the letter
+    smtp_url: str | None  # smtp[s]://[user:password@]host[:port]; none: mail goes into the data folder's outbox
+    mail_from: str
 
     @property
     def production(self) -> bool:
@@ -65,6 +72,12 @@ DEFAULT_API_HOSTS = {
     "your-api-domain.com": "ai_playground",
     "api.example.com": "ai_playground",
 }
+# The documented ones; our own page's is always among them.
+DEFAULT_OAUTH_REDIRECTS = (
+    "https://smartaihub.com/auth/callback",
+    "https://staging.smartaihub.com/auth/callback",
+    "http://localhost:3000/auth/callback",
+)
 API_NAMES = frozenset(DEFAULT_API_HOSTS.values())
 
 
@@ -106,6 +119,12 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         anthropic_base_url=reader.url("ANTHROPIC_BASE_URL", "https://api.anthropic.com") or "",
         minimax_api_key=reader.text("MINIMAX_API_KEY", None),
         minimax_base_url=reader.url("MINIMAX_BASE_URL", "https://api.minimax.io/v1") or "",
+        google_client_id=reader.text("GOOGLE_CLIENT_ID", None),
+        google_client_secret=reader.text("GOOGLE_CLIENT_SECRET", None),
+        google_issuer_url=reader.url("GOOGLE_ISSUER_URL", "https://accounts.google.com") or "",
+        oauth_redirects=reader.redirects("HUB_OAUTH_REDIRECTS", public_url),
+        smtp_url=reader.smtp("HUB_SMTP_URL"),
+        mail_from=reader.sender("HUB_MAIL_FROM", public_url),
     )
     reader.finish()
     return settings
@@ -198,6 +217,36 @@ class _Reader:
         if not production:
             own |= {f"http://{host}:{port}" for host in ("localhost", "127.0.0.1") for port in ports}
         return frozenset(given | own)
+
+    def redirects(self, name: str, public_url: str) -> frozenset[str]:
+        """Absolute addresses parted by commas, in place of the documented ones; our own page's is always one."""
+        given = [part.strip() for part in (self.text(name, "") or "").split(",") if part.strip()]
+        for address in given:
+            parts = urlsplit(address)
+            if parts.scheme not in ("http", "https") or not parts.netloc or parts.fragment:
+                self._fail(name, f"{address!r} must be an absolute http or https address without a fragment")
+        return frozenset([*(given or DEFAULT_OAUTH_REDIRECTS), f"{public_url}/auth/callback"])
+
+    def smtp(self, name: str) -> str | None:
+        value = self.text(name, None)
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        try:
+            usable = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # no port, or none that exists
+            usable = False
+        if not usable:
+            self._fail(name, "must be smtp://[user:password@]host[:port] or smtps://...")
+            return None
+        return value
+
+    def sender(self, name: str, public_url: str) -> str:
+        """An address, or `Name <address>`, on one line."""
+        value = self.text(name, None) or f"Smart AI Hub <no-reply@{urlsplit(public_url).hostname or 'localhost'}>"
+        if "@" not in parseaddr(value)[1] or any(char in value for char in "\r\n"):
+            self._fail(name, "must be an e-mail address, or a name and <an e-mail address>")
+        return value
 
     def secret(self, name: str, data_dir: Path, production: bool) -> str:
         value = self.text(name, None)

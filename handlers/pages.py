@@ -25,6 +25,7 @@ _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".webmanifest": "application/manifest+json",
 }
+LINKS: Final = ("/auth/reset", "/auth/verify", "/auth/callback")
 _LIBRARIES: Final = "node_modules/"
 _LIBRARY_SECONDS: Final = 7 * 86_400
 _HEADERS: Final = {
@@ -67,6 +68,14 @@ class Page(RequestHandler):
         self.get()
 
 
+class LinkPage(Page):
+    """The same page at the addresses that mails and sign-ins lead to: what their query holds is told to nobody."""
+
+    def set_default_headers(self) -> None:
+        super().set_default_headers()
+        self.set_header("Referrer-Policy", "no-referrer")
+
+
 class StaticFiles(StaticFileHandler):
     """Files below `static/`; Tornado keeps paths inside the folder, we keep hidden files out."""
 
@@ -105,5 +114,6 @@ def routes(folder: Path) -> list[Route]:
     given = {"page": page, "policy": content_security_policy(page)}
     return [
         Route("/", Page, extra=given),
+        *(Route(path, LinkPage, extra=given) for path in LINKS),
         Route("/static/(.*)", StaticFiles, extra={"path": str(folder)}),
     ]

@@ -4,7 +4,7 @@
       +--------publish------------------> broker ---------------------+--> subscribers of REVOCATIONS
 
 The broker is the fast way and may lose a message; the change stream is the sure one. What came by either is remembered,
-so that it is handed on once. A signal is `revoked {user, login?, key?, reason}`, or `changed {user, reason}` when the
+so that it is handed on once. A signal is `revoked {user, login?, key?, kept?, reason}`, or `changed {user, reason}` when the
 user's document has to be read again and nothing has ended.
 """
 
@@ -78,7 +78,7 @@ class Revocations:
 
     def _publish(self, revocation: Document) -> None:
         """Drop what we hold ourselves at once, whatever becomes of the message."""
-        names: tuple[str, ...] = ("user", "login", "key", "reason")
+        names: tuple[str, ...] = ("user", "login", "key", "kept", "reason")
         data = {name: revocation[name] for name in names if name in revocation}
         data["id"] = revocation["_id"]
         self._apply(data)

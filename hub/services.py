@@ -15,13 +15,20 @@ from config.plans import Plans, load_plans
 from config.settings import Settings
 from hub import admin_seed
 from hub.access_tokens import AccessTokens
+from hub.accounts import Accounts
 from hub.administration import Administration
+from hub.announcements import Announcements
 from hub.audit import DriftMonitor
 from hub.chat import Chat
 from hub.errors import HubError
+from hub.google import Google
+from hub.google_sign_in import GoogleSignIn
 from hub.identity import Identities
 from hub.ledger import Ledger
+from hub.mail import mailer_of
+from hub.mail_jobs import MailJobs
 from hub.metrics import Metrics
+from hub.monitor import Monitor
 from hub.node import Node
 from hub.notifications import Notifications
 from hub.passwords import BCRYPT_COST, Passwords
@@ -35,7 +42,7 @@ from hub.streams import Streams
 from hub.sweeper import Sweeper
 from hub.tasks import Tasks
 from hub.throttle import Throttle
-from models import shapes, wallets
+from models import shapes
 from models.database import Database, DatabaseError
 
 log = structlog.get_logger(__name__)
@@ -51,6 +58,7 @@ class Services:
     catalogue: Mapping[str, AiModel]
     plans: Plans
     metrics: Metrics
+    monitor: Monitor
     tasks: Tasks
     broker: Broker
     database: Database
@@ -60,11 +68,15 @@ class Services:
     drift: DriftMonitor
     passwords: Passwords
     identities: Identities
+    mail: MailJobs
+    accounts: Accounts
+    google: GoogleSignIn
     providers: Providers
     streams: Streams
     chat: Chat
     notifications: Notifications
     administration: Administration
+    announcements: Announcements
     statistics: Statistics
     request_stats: RequestStats
     rate_limits: RateLimits
@@ -119,17 +131,21 @@ class _Opening:
         self.closings: list[tuple[str, Closing]] = []
         self._catalogue, self._plans, self._metrics = load_catalogue(), load_plans(), Metrics()
         self._tasks, self._broker = Tasks(), MemoryBroker()
+        self._monitor = Monitor(self._metrics, self._broker)
 
     async def services(self, mongodb_uri: str) -> Services:
         database = await self._database(mongodb_uri)
         ledger, node, sweeper = await self._ledger(database)
-        passwords, identities = await self._identities(database, ledger)
+        mail = MailJobs(self._settings, database, mailer_of(self._settings), self._tasks)
+        passwords, identities, accounts = await self._identities(database, ledger, mail)
+        google = await self._google(database, identities, accounts)
         providers, streams, chat = await self._chat(database, ledger, node)
         return Services(
             settings=self._settings,
             catalogue=self._catalogue,
             plans=self._plans,
             metrics=self._metrics,
+            monitor=self._monitor,
             tasks=self._tasks,
             broker=self._broker,
             database=database,
@@ -139,11 +155,15 @@ class _Opening:
             drift=DriftMonitor(database),
             passwords=passwords,
             identities=identities,
+            mail=mail,
+            accounts=accounts,
+            google=google,
             providers=providers,
             streams=streams,
             chat=chat,
             notifications=Notifications(database, ledger),
             administration=Administration(database, ledger, identities.revocations),
+            announcements=Announcements(database, ledger, self._broker),
             statistics=Statistics(database),
             request_stats=self._request_stats(database, node),
             rate_limits=RateLimits(self._plans, self._settings.rate_limits),
@@ -163,7 +183,8 @@ class _Opening:
         return database
 
     async def _ledger(self, database: Database) -> tuple[Ledger, Node, Sweeper]:
-        ledger = Ledger(database, self._broker, self._metrics.batch)
+        self._closes("monitor", self._monitor.close)
+        ledger = Ledger(database, self._broker, self._monitor.committed)
         self._closes("ledger", ledger.close)
         ledger.open()
         node = Node(database, self._settings.data_dir)
@@ -175,15 +196,24 @@ class _Opening:
         await sweeper.sweep()
         return ledger, node, sweeper
 
-    async def _identities(self, database: Database, ledger: Ledger) -> tuple[Passwords, Identities]:
+    async def _identities(
+        self, database: Database, ledger: Ledger, mail: MailJobs
+    ) -> tuple[Passwords, Identities, Accounts]:
         settings = self._settings
         passwords = Passwords(settings.jwt_secret, cost=self._bcrypt_cost)
         self._closes("passwords", passwords.close)
         access_tokens, throttle = AccessTokens(settings.jwt_secret), Throttle(settings.rate_limits)
-        identities = Identities(settings, database, ledger, self._broker, access_tokens, passwords, throttle)
+        identities = Identities(settings, database, ledger, self._broker, access_tokens, passwords, throttle, mail.wake)
         self._closes("identities", identities.close)
         await admin_seed.seed(settings, database, identities, passwords)
-        return passwords, identities
+        accounts = Accounts(database, ledger, passwords, throttle, identities.revocations, mail)
+        return passwords, identities, accounts
+
+    async def _google(self, database: Database, identities: Identities, accounts: Accounts) -> GoogleSignIn:
+        google = Google(self._settings)
+        self._closes("google", google.close)
+        await google.open()
+        return GoogleSignIn(self._settings, database, identities, accounts, google)
 
     async def _chat(self, database: Database, ledger: Ledger, node: Node) -> tuple[Providers, Streams, Chat]:
         providers = await Providers.open(self._settings)
@@ -221,6 +251,7 @@ def _watch(services: Services) -> None:
     watch("connections", "Open connections", lambda: len(services.connections))
     watch("queue_bytes", "Bytes waiting in connections' queues", lambda: services.connections.queued_bytes)
     watch("streams_running", "Generations under way", lambda: len(services.streams))
+    watch("mails_given_up", "Mails that could not be sent", lambda: services.mail.given_up)
     watch("tasks_failed", "Background tasks that ended with an exception", lambda: services.tasks.failures)
     watch("database_up", "Whether the database takes writes", lambda: float(services.database.up))
 
@@ -231,15 +262,17 @@ def _start_loops(services: Services) -> None:
     services.tasks.start(services.request_stats.run(), "request figures")
     services.tasks.start(services.statistics.run(), "entry totals")
     services.tasks.start(services.identities.follow(), "revocations")
+    services.tasks.start(services.mail.run(), "mail jobs")
     services.tasks.start(_watch_ledger(services), "ledger watch")
+    services.tasks.start(services.monitor.run(services.connections, services.streams), "monitor")
+    services.tasks.start(services.monitor.watch_holds(services.database), "open holds")
 
 
 async def _watch_ledger(services: Services) -> None:
-    """The drift monitor and the count of open holds, for ever."""
+    """The drift monitor, for ever."""
     while True:
         await asyncio.sleep(limits.DRIFT_SECONDS)
         try:
             services.metrics.drift(await services.drift.check())
-            services.metrics.holds(await wallets.holds_open(services.database))
         except (DatabaseError, HubError) as error:
             log.warning("ledger watch failed", error=str(error)[:200])

@@ -4,6 +4,7 @@ User, wallet, welcome credits, welcome notification, its events and the first lo
 it checks and makes, and `hub/identity.py` commits.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hub import identity_input, notifications
@@ -16,7 +17,7 @@ from models.database import Document
 from models.ids import new_id
 from models.logins import LOGINS
 
-_FIELDS = {"email_key": "email", "username_key": "username"}
+_FIELDS = {"email_key": "email", "username_key": "username", "google_subject": "Google account"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,27 @@ def _fields(registration: Registration) -> dict[str, str]:
     return fields
 
 
-def operation(user: Document, login: Document, welcome_micro: int) -> Operation:
-    """All of a sign-up. A taken address or username fails it with `HubError` CONFLICT naming the field."""
+def new_google_user(email: str, subject: str, first_name: str, last_name: str, number: int) -> Document:
+    """The document of who signs up by Google, with an address that Google has confirmed. Raises `HubError` INVALID."""
+    shown = identity_input.email(email)
+    user = users.new_user(new_id("user"), number, shown, identity_input.key(shown), None, now())
+    names = {"first_name": _usable_name(first_name), "last_name": _usable_name(last_name)}
+    return user | names | {"email_verified": True, "google_subject": subject}
+
+
+def _usable_name(name: str) -> str:
+    """What another company calls somebody, or nothing: it must keep nobody out."""
+    try:
+        return identity_input.name(name, "name")
+    except HubError:
+        return ""
+
+
+def operation(user: Document, login: Document, welcome_micro: int, also: Sequence[Insert] = ()) -> Operation:
+    """All of a sign-up, and what else stands with it.
+
+    A taken address or username fails it with `HubError` CONFLICT naming the field.
+    """
     user_id, moment = user["_id"], user["created_at"]
     welcome = Leg(user_id, "credit", "bonus", welcome_micro, "Welcome credits")
     welcome_notice, told = notifications.notice(
@@ -76,6 +96,7 @@ def operation(user: Document, login: Document, welcome_micro: int) -> Operation:
             Insert(users.USERS, user, unique=unique, taken=_taken),
             Insert(LOGINS, login),
             welcome_notice,
+            *also,
         ],
         events=[
             NewEvent(user_id, "user.created", _user_event(user)),

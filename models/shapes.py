@@ -1,6 +1,7 @@
 """All collection families, for the database to make at start-up."""
 
 from models import (
+    announcements,
     audit_log,
     conversations,
     counters,
@@ -8,9 +9,11 @@ from models import (
     events,
     idempotency,
     logins,
+    mails,
     nodes,
     notification_settings,
     notifications,
+    one_time,
     request_stats,
     revocations,
     usage,
@@ -19,6 +22,7 @@ from models import (
 )
 
 ALL = (
+    *announcements.SHAPES,
     *audit_log.SHAPES,
     *conversations.SHAPES,
     *counters.SHAPES,
@@ -26,9 +30,11 @@ ALL = (
     *events.SHAPES,
     *idempotency.SHAPES,
     *logins.SHAPES,
+    *mails.SHAPES,
     *nodes.SHAPES,
     *notification_settings.SHAPES,
     *notifications.SHAPES,
+    *one_time.SHAPES,
     *request_stats.SHAPES,
     *revocations.SHAPES,
     *usage.SHAPES,

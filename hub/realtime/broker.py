@@ -17,14 +17,15 @@ from hub.realtime.wire import text_frame
 
 log = structlog.get_logger(__name__)
 
-PublicationKind = Literal["event", "state", "signal"]
+PublicationKind = Literal["event", "state", "notice", "signal"]
 
 
 @dataclass(slots=True)
 class Publication:
     """What travels on a channel.
 
-    `event`: recoverable, has `epoch` and `offset`. `state`: the newest of its `type` wins. `signal`: for the hub itself
+    `event`: recoverable, has `epoch` and `offset`. `state`: the newest of its `type` wins. `notice`:
+    pushed in order, and not recovered. `signal`: for the hub itself
     (revocations), never sent to a client.
     """
 
@@ -72,7 +73,8 @@ def user_channel(user: str) -> str:
     return f"user:{user}"
 
 
-REVOCATIONS = "revocations"  # signals {user, login?, key?, reason}: who is no longer what a cache may say
+REVOCATIONS = "revocations"  # signals {user, login?, key?, kept?, reason}: who is no longer what a cache may say
+ANNOUNCEMENTS = "announcements"  # notices for every connection
 
 
 class MemoryBroker:

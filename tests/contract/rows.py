@@ -42,6 +42,7 @@ _TOKENS = {"accessToken": "eyJ", "refreshToken": "eyJ", "expiresIn": 3600}
 _NAMES = {"firstName": "John", "lastName": "Doe"}
 _SIGN_IN = {"email": "{email}", "password": "{password}"}
 
+_PROFILE = {"phone": "+1234567890", "timezone": "America/New_York", "language": "en"}
 _HUB_USER = {
     "id": "user_123",
     "email": "user@example.com",
@@ -72,10 +73,36 @@ SMART_AI_HUB = [
         *("smart_ai_hub", "POST", "/api/auth/refresh", {"success": True, "data": {"tokens": _TOKENS}, "meta": _META}),
         *({"refreshToken": "{refresh_token}"}, 200, "none", "13.1"),
     ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/auth/google?redirect_uri=https://smartaihub.com/auth/callback"),
+        {"success": False, "error": {"code": "SERVICE_UNAVAILABLE", "message": "", "details": []}, "meta": _META},
+        status=503,
+        credential="none",
+        by="no GOOGLE_CLIENT_ID by default",
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/auth/forgot-password", {"success": True, "message": "", "meta": _META}),
+        *({"email": "{email}"}, 200, "none", "13.1"),
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/auth/reset-password", {"success": True, "message": "", "meta": _META}),
+        *({"token": "{reset_token}", "newPassword": "newSecurePassword123"}, 200, "none", "13.1"),
+    ),
     Row("smart_ai_hub", "POST", "/api/auth/logout", {"success": True, "message": "", "meta": _META}, by="13.1"),
     Row(
         *("smart_ai_hub", "GET", "/api/users/me"),
         {"success": True, "data": {**_HUB_USER, "updatedAt": "2023-10-15T10:30:00Z"}},
+    ),
+    Row(
+        *("smart_ai_hub", "PUT", "/api/users/me"),
+        {"success": True, "data": {**_HUB_USER, **_PROFILE, "updatedAt": "2023-10-15T10:30:00Z"}, "meta": _META},
+        {**_NAMES, **_PROFILE},
+        by="13.1",
+    ),
+    Row(
+        *("smart_ai_hub", "PUT", "/api/users/me/password", {"success": True, "message": "", "meta": _META}),
+        {"currentPassword": "{password}", "newPassword": "newSecurePassword123"},
+        by="13.1",
     ),
     Row(
         *("smart_ai_hub", "GET", "/api/credits/balance"),
@@ -328,10 +355,18 @@ ROWS = [*SMART_AI_HUB, *NOTIFICATIONS, *ADMINISTRATION, *AI_AGGREGATOR, *AI_PLAY
 # What the hub has beside the documents, all of a path or one method of it: no row, and a reason.
 BESIDE_THE_DOCUMENTS = {
     ("smart_ai_hub", "/readyz"): "for load balancers",
+    ("smart_ai_hub", "/api/auth/methods"): "how one may sign in, for the page",
+    ("smart_ai_hub", "/api/auth/google/callback"): "where Google sends the browser back to",
+    ("smart_ai_hub", "/api/auth/google/exchange"): "a login for the code that a sign-in by Google ends with",
+    ("smart_ai_hub", "/api/auth/verify-email"): "the link of a verification mail",
+    ("smart_ai_hub", "/api/auth/resend-verification"): "a further verification mail",
     ("smart_ai_hub", "/metrics"): "for Prometheus",
     ("smart_ai_hub", "/api/auth/me"): "the union on an address that names no API",
     ("smart_ai_hub", "/api/streams/([A-Za-z0-9_]{1,64})"): "a stream by REST",
     ("smart_ai_hub", "/api/streams/([A-Za-z0-9_]{1,128})/events"): "a stream by server-sent events",
     ("smart_ai_hub", "/api/admin/audit-log"): "who changed what",
+    ("smart_ai_hub", "/api/announcements"): "what is announced, for a page that is opened later",
+    ("smart_ai_hub", "/api/admin/announcements"): "named by the design, 13.2",
+    ("smart_ai_hub", "/api/admin/announcements/([A-Za-z0-9_]{1,64})"): "the end of an announcement",
     ("ai_aggregator", "/v1/models/(.+)"): "one model, as OpenAI's clients ask for it",
 }

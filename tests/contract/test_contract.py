@@ -7,7 +7,9 @@ import pytest
 
 from handlers.access import methods_of
 from handlers.application import ROUTES
+from hub.letters import SUBJECTS
 from tests.contract.rows import BESIDE_THE_DOCUMENTS, HOSTS, ROWS, Row
+from tests.outbox import letter_to, token_in
 from tests.site import PASSWORD, Site
 
 _PLAIN = {("ai_aggregator", "/v1/chat/completions")}  # OpenAI's own form: no envelope
@@ -49,8 +51,15 @@ async def _notification_id(site: Site, user: str) -> str:
     return str(welcome["_id"])
 
 
+async def _mailed(site: Site, email: str) -> dict[str, str]:
+    """What a mail brought."""
+    await site.client().post("/api/auth/forgot-password", {"email": email})
+    letter = await letter_to(site.services.settings.data_dir, email, SUBJECTS["reset"])
+    return {"reset_token": token_in(letter)}
+
+
 def _with_ids(path: str, facts: dict[str, str]) -> str:
-    return "/".join(facts.get(part, part) for part in path.split("/"))
+    return "/".join(facts.get(part, part) if "_" in part else part for part in path.split("/"))
 
 
 @pytest.mark.gen_test(timeout=15)
@@ -63,6 +72,7 @@ async def test_the_documented_example_is_answered_as_documented(site: Site, row:
         "refresh_token": registered["data"]["tokens"]["refreshToken"],
     }
     facts["notif_123"] = await _notification_id(site, registered["data"]["user"]["id"])
+    facts |= await _mailed(site, facts["email"]) if row.bare_path == "/api/auth/reset-password" else {}
     facts |= await _ids(site) if row.credential == "admin" else {}
     credentials = {
         "none": {},

@@ -1,10 +1,12 @@
 """An administrator and a user of a served hub."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 from tests.api_client import ApiClient
 from tests.site import Site
+from tests.ws_client import PATIENCE_SECONDS, Client
 
 
 @dataclass(frozen=True)
@@ -38,3 +40,11 @@ async def change(who: Person, user: str, answered: int = 200, /, **fields: Any) 
 async def adjust(who: Person, user: str, answered: int = 200, /, **fields: Any) -> Any:
     body = {"amount": 5, "reason": "A test", "type": "bonus", **fields}
     return await who.client.post(f"/api/admin/users/{user}/credits/adjust", body, status=answered)
+
+
+async def hang_up(site: Site) -> None:
+    """End all sockets of a test, and wait until the hub knows."""
+    Client.abort_all()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(site.services.connections):
+            await asyncio.sleep(0.005)

@@ -10,7 +10,7 @@ from hub.operations import Operation, PlaceHold
 from models import audit_log, wallets
 from models.clock import now
 from models.users import USERS
-from tests.integration.admin.people import Person, adjust, administrator, change, person
+from tests.integration.admin.people import Person, adjust, administrator, change, hang_up, person
 from tests.site import Site
 from tests.ws_client import Client
 
@@ -254,9 +254,7 @@ async def test_a_demoted_administrators_feed_ends(site: Site) -> None:
     await change(admin, other.id, role="user")
     reply = await socket.request("subscribe", channel="admin:events")
     assert reply["error"]["code"] == "AUTHORIZATION_FAILED"
-    (connection,) = site.services.connections.of_user(other.id)
-    assert not connection._channels, "nothing of it is left"
-    socket.abort()
+    await hang_up(site)
 
 
 @pytest.mark.gen_test

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hub.audit_trail import Actor
 from hub.errors import Code, HubError
 from hub.operations import Receipt
 from hub.prices import MICRO_PER_CREDIT
@@ -26,6 +27,7 @@ def test_every_message_is_met(hub: Site) -> None:
         await _the_connection(site, client, login.access_token)
         await _chat(site, client, connected["user"]["id"])
         await _lists(site, client, connected["user"]["id"])
+        await _announcements(site, client, connected["user"]["id"])
         await client.close()
         nobody = await Client.open(site.port, "/v1/ai/stream")
         nobody.send_json("bareChat", {"model": "gpt-4", "messages": [{"role": "user", "content": "hi"}]})
@@ -76,6 +78,14 @@ async def _lists(site: Site, client: Client, user: str) -> None:
     assert (await client.request("notifications.list"))["notifications"]
     await client.request("notifications.read", ids=[note["_id"]])
     await client.request("notifications.read_all")
+
+
+async def _announcements(site: Site, client: Client, user: str) -> None:
+    actor = Actor(user, "127.0.0.1", "req_1")
+    made = await site.services.announcements.announce(actor, "T", "M", "info", None)
+    await client.push("announcement")
+    await site.services.announcements.end(actor, made["_id"])
+    await client.push("announcement.ended", announcement_id=made["_id"])
 
 
 def test_the_document_names_every_command_error_and_close_code() -> None:

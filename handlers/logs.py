@@ -72,7 +72,7 @@ class AccessLog:
     def __call__(self, handler: RequestHandler) -> None:
         request = handler.request
         seconds, status, api = request.request_time(), handler.get_status(), _api(handler)
-        self._metrics.request(api, status, seconds)
+        self._metrics.request(api, status, seconds, api == "websocket" or _is_stream(handler))
         self._request_stats.count(status, seconds)
         client = client_version(request.headers.get("X-Client-Version"))
         if client is not None:
@@ -99,6 +99,10 @@ def _as_json(facts: dict[str, Any]) -> str:
 
 def _as_words(facts: dict[str, Any]) -> str:
     return " ".join([str(value) for name, value in facts.items() if name != "event" and value is not None]) + "\n"
+
+
+def _is_stream(handler: RequestHandler) -> bool:
+    return handler._headers.get("Content-Type", "").startswith("text/event-stream")
 
 
 def _api(handler: RequestHandler) -> str:

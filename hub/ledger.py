@@ -11,7 +11,7 @@ balance. It never reads a wallet in order to write it: the committer does both i
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -125,12 +125,14 @@ class Hold:
 class Ledger:
     """Wallets of this hub. One per process."""
 
-    def __init__(self, database: Database, broker: Broker, on_batch: Any = None) -> None:
+    def __init__(
+        self, database: Database, broker: Broker, on_commit: Callable[[Committed], None] = lambda committed: None
+    ) -> None:
         self._database = database
         self._broker = broker
         self._committer = Committer(database, self._committed)
         self._states: OrderedDict[str, WalletState] = OrderedDict()
-        self._on_batch = on_batch or (lambda size: None)
+        self._on_commit = on_commit
 
     def open(self) -> None:
         """Make the session whose id the node's document carries; nothing is committed before `start`."""
@@ -221,7 +223,7 @@ class Ledger:
 
     def _committed(self, committed: Committed) -> None:
         """After a commit: tell everyone who follows these users."""
-        self._on_batch(committed.operations)
+        self._on_commit(committed)
         for event in committed.events:
             publication = Publication("event", event["type"], event["data"], event["epoch"], event["offset"])
             self._broker.publish(event["channel"], publication)

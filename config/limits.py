@@ -86,6 +86,7 @@ LEDGER_QUEUE_MAX: Final = 10_000
 MICRO_CREDITS_MAX: Final = 10**18  # a wallet stays below int64's 9.2 * 10^18
 POINTS_MAX: Final = 10**15
 AMOUNT_MICRO_CREDITS_MAX: Final = 10**15
+AMOUNT_CENTS_MAX: Final = 10**14
 IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
 IDEMPOTENCY_DAYS: Final = 7
 IDEMPOTENCY_REPLY_BYTES_MAX: Final = 65_536  # a larger reply is not kept, and a repeat is told so

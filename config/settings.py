@@ -49,6 +49,10 @@ class Settings:
     anthropic_base_url: str
     minimax_api_key: str | None
     minimax_base_url: str
+    stripe_api_key: str | None  # STRIPE_API_KEY; none: the sandbox takes payments in development, nobody in production
+    stripe_webhook_secret: str | None
+    stripe_api_base: str
+    daily_reward_points: int
     google_client_id: str | None  # GOOGLE_CLIENT_ID, and so on without the prefix; none: no sign-in by Google
     google_client_secret: str | None
     google_issuer_url: str
@@ -119,6 +123,10 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         anthropic_base_url=reader.url("ANTHROPIC_BASE_URL", "https://api.anthropic.com") or "",
         minimax_api_key=reader.text("MINIMAX_API_KEY", None),
         minimax_base_url=reader.url("MINIMAX_BASE_URL", "https://api.minimax.io/v1") or "",
+        stripe_api_key=reader.text("STRIPE_API_KEY", None),
+        stripe_webhook_secret=reader.text("STRIPE_WEBHOOK_SECRET", None),
+        stripe_api_base=reader.url("STRIPE_API_BASE", "https://api.stripe.com") or "",
+        daily_reward_points=reader.integer("HUB_DAILY_REWARD_POINTS", 100, 1, 1_000_000),
         google_client_id=reader.text("GOOGLE_CLIENT_ID", None),
         google_client_secret=reader.text("GOOGLE_CLIENT_SECRET", None),
         google_issuer_url=reader.url("GOOGLE_ISSUER_URL", "https://accounts.google.com") or "",

@@ -22,6 +22,7 @@ from handlers.fallbacks import NotFound, TooLarge
 from handlers.routing import Route, RoutesError, check_overlaps, literal
 from handlers.shared import auth as shared_auth
 from handlers.shared import credits as shared_credits
+from handlers.shared import purchases as shared_purchases
 from handlers.smart_ai_hub import (
     admin_audit_log,
     admin_metrics,
@@ -31,8 +32,11 @@ from handlers.smart_ai_hub import (
     google,
     mcp_chat,
     mcp_models,
+    mcp_points,
     notifications,
     passwords,
+    points,
+    stripe_webhook,
     users,
 )
 from hub.services import Services
@@ -42,11 +46,15 @@ STATIC_FOLDER: Final = Path(__file__).parent.parent / "static"
 ROUTES: Final[Sequence[Route]] = (
     *shared_auth.ROUTES,
     *shared_credits.ROUTES,
+    *shared_purchases.ROUTES,
     *auth.ROUTES,
     *google.ROUTES,
     *passwords.ROUTES,
     *users.ROUTES,
     *notifications.ROUTES,
+    *points.ROUTES,
+    *mcp_points.ROUTES,
+    *stripe_webhook.ROUTES,
     *admin_users.ROUTES,
     *admin_audit_log.ROUTES,
     *admin_metrics.ROUTES,

@@ -196,3 +196,17 @@ class Points(Integer):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(low=1, high=limits.POINTS_MAX, **kwargs)
+
+
+class Usd(Strict):
+    """An amount of US dollars above 0 with at most two decimals; loaded as cents."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise self.fail("must be a number")
+        cents = Decimal(repr(value)) * 100
+        if cents != cents.to_integral_value():
+            raise self.fail("must have at most two decimals")
+        if not 0 < cents <= limits.AMOUNT_CENTS_MAX:
+            raise self.fail(f"must be above 0 and at most {limits.AMOUNT_CENTS_MAX // 100}")
+        return int(cents)

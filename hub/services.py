@@ -11,9 +11,10 @@ import structlog
 
 from config import limits
 from config.catalogue import AiModel, load_catalogue
+from config.packages import Packages, load_packages
 from config.plans import Plans, load_plans
 from config.settings import Settings
-from hub import admin_seed
+from hub import admin_seed, exchange_rates
 from hub.access_tokens import AccessTokens
 from hub.accounts import Accounts
 from hub.administration import Administration
@@ -32,6 +33,8 @@ from hub.monitor import Monitor
 from hub.node import Node
 from hub.notifications import Notifications
 from hub.passwords import BCRYPT_COST, Passwords
+from hub.payments.purchases import Purchases, open_provider
+from hub.points import Points
 from hub.providers.registry import Providers
 from hub.rate_limits import RateLimits
 from hub.realtime.broker import Broker, MemoryBroker
@@ -57,6 +60,7 @@ class Services:
     settings: Settings
     catalogue: Mapping[str, AiModel]
     plans: Plans
+    packages: Packages
     metrics: Metrics
     monitor: Monitor
     tasks: Tasks
@@ -75,6 +79,8 @@ class Services:
     streams: Streams
     chat: Chat
     notifications: Notifications
+    purchases: Purchases
+    points: Points
     administration: Administration
     announcements: Announcements
     statistics: Statistics
@@ -130,6 +136,7 @@ class _Opening:
         self._bcrypt_cost = bcrypt_cost
         self.closings: list[tuple[str, Closing]] = []
         self._catalogue, self._plans, self._metrics = load_catalogue(), load_plans(), Metrics()
+        self._packages = load_packages()
         self._tasks, self._broker = Tasks(), MemoryBroker()
         self._monitor = Monitor(self._metrics, self._broker)
 
@@ -144,6 +151,7 @@ class _Opening:
             settings=self._settings,
             catalogue=self._catalogue,
             plans=self._plans,
+            packages=self._packages,
             metrics=self._metrics,
             monitor=self._monitor,
             tasks=self._tasks,
@@ -162,6 +170,8 @@ class _Opening:
             streams=streams,
             chat=chat,
             notifications=Notifications(database, ledger),
+            purchases=self._purchases(database, ledger),
+            points=Points(database, ledger, self._settings.daily_reward_points),
             administration=Administration(database, ledger, identities.revocations),
             announcements=Announcements(database, ledger, self._broker),
             statistics=Statistics(database),
@@ -177,6 +187,7 @@ class _Opening:
         database = Database(uri, self._settings.mongodb_database)
         self._closes("database", database.close)
         await database.open(shapes.ALL)
+        await exchange_rates.ensure_default(database)
         self._closes("tasks", lambda: self._tasks.close(limits.TASKS_GRACE_SECONDS))
         self._closes("broker", self._broker.close)
         await self._broker.open()
@@ -238,6 +249,11 @@ class _Opening:
         self._closes("request figures", request_stats.flush)
         return request_stats
 
+    def _purchases(self, database: Database, ledger: Ledger) -> Purchases:
+        purchases = Purchases(database, ledger, open_provider(self._settings))
+        self._closes("purchases", purchases.close)
+        return purchases
+
     def _connections(self) -> Connections:
         connections = Connections(self._broker)
         connections.open()
@@ -259,6 +275,7 @@ def _watch(services: Services) -> None:
 def _start_loops(services: Services) -> None:
     services.tasks.start(services.node.beat(), "node heartbeat")
     services.tasks.start(services.sweeper.run(), "sweeper")
+    services.tasks.start(services.purchases.run(), "pending payments")
     services.tasks.start(services.request_stats.run(), "request figures")
     services.tasks.start(services.statistics.run(), "entry totals")
     services.tasks.start(services.identities.follow(), "revocations")

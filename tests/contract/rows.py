@@ -28,7 +28,7 @@ class Row:
     answer: Any
     body: Any = None
     status: int = 200
-    credential: Literal["none", "token", "cookie", "admin"] = "token"
+    credential: Literal["none", "token", "cookie", "admin", "service"] = "token"
     by: str = "the document"
 
     @property
@@ -247,7 +247,37 @@ AI_ASSISTANT = [
 
 _ADMIN_USER = {**_HUB_USER, "status": "active", "credits": 1000, "lastActiveAt": "2023-10-15T10:30:00Z"}
 _ADMIN: dict[str, Any] = {"credential": "admin"}
+_RATE = {"fromType": "credits", "toType": "points", "rate": 1000, "isActive": True}
+_SHOWN_RATE = {"id": "rate_123", **_RATE, "createdAt": "2023-10-15T10:30:00Z", "updatedAt": "2023-10-15T10:30:00Z"}
+_WEBHOOK = {
+    "url": "https://smartaihub.com/webhooks/smartaihub",
+    "events": ["user.created", "credit.purchased", "payment.completed"],
+    "secret": "your-webhook-secret",
+    "active": True,
+}
 ADMINISTRATION = [
+    Row(
+        *("smart_ai_hub", "GET", "/api/admin/exchange-rates"),
+        {"success": True, "data": [_SHOWN_RATE], "meta": _META},
+        **_ADMIN,
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/admin/exchange-rates"),
+        *({"success": True, "data": _SHOWN_RATE, "meta": _META}, _RATE, 201),
+        **_ADMIN,
+        by="the document and 13.2",
+    ),
+    Row(
+        *("smart_ai_hub", "PUT", "/api/admin/exchange-rates/rate_123"),
+        {"success": True, "data": {**_SHOWN_RATE, "rate": 1200}, "meta": _META},
+        {"rate": 1200, "isActive": True},
+        **_ADMIN,
+    ),
+    Row(
+        *("smart_ai_hub", "DELETE", "/api/admin/exchange-rates/rate_123"),
+        {"success": True, "message": "Exchange rate deleted successfully", "meta": _META},
+        **_ADMIN,
+    ),
     Row(
         *("smart_ai_hub", "GET", "/api/admin/users?page=1&limit=20&role=user&status=active"),
         {"success": True, "data": [_ADMIN_USER], "pagination": _PAGINATION},
@@ -302,6 +332,14 @@ ADMINISTRATION = [
         },
         **_ADMIN,
     ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/admin/webhooks"),
+        {"success": True, "data": {**_WEBHOOK, "id": "wh_123", "signing_secret": "whsec_"}, "meta": _META},
+        _WEBHOOK,
+        201,
+        **_ADMIN,
+        by="13.1, 13.2 and 13.22",
+    ),
 ]
 
 _NOTIFICATION = {
@@ -350,7 +388,97 @@ NOTIFICATIONS = [
     ),
 ]
 
-ROWS = [*SMART_AI_HUB, *NOTIFICATIONS, *ADMINISTRATION, *AI_AGGREGATOR, *AI_PLAYGROUND, *AI_ASSISTANT]
+MONEY = [
+    Row(
+        *("smart_ai_hub", "POST", "/api/credits/purchase"),
+        {
+            "success": True,
+            "data": {
+                "paymentId": "pay_123",
+                "status": "succeeded",
+                "packageId": "pkg_starter",
+                "amount": 1000,
+                "price": 55.0,
+                "currency": "USD",
+                "transactionId": "txn_123",
+                "newBalance": 1010,
+                "message": "",
+            },
+            "meta": _META,
+        },
+        {"packageId": "pkg_starter", "paymentMethodId": "pm_123", "amount": 1000},
+        by="13.1",
+    ),
+    Row("smart_ai_hub", "GET", "/api/v1/points/balance", {"success": True, "data": {"balance": 5000}, "meta": _META}),
+    Row(
+        *("smart_ai_hub", "GET", "/api/v1/points/history?page=1&limit=20"),
+        {
+            "success": True,
+            "data": [
+                {
+                    "id": "txn_123",
+                    "userId": "user_123",
+                    "amount": 1000,
+                    "type": "purchase",
+                    "balanceAfter": 5000,
+                    "description": "Purchased points",
+                    "metadata": {},
+                    "createdAt": "2023-10-15T10:30:00Z",
+                }
+            ],
+            "pagination": {"page": 1, "per_page": 20, "total": 50, "total_pages": 3},
+            "meta": _META,
+        },
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/v1/points/exchange-from-credits"),
+        {
+            "success": True,
+            "data": {"newCreditBalance": 5, "newPointBalance": 6000, "pointsReceived": 5000, "message": ""},
+            "meta": _META,
+        },
+        {"creditAmount": 5},
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/v1/points/purchase"),
+        {
+            "success": True,
+            "data": {"newBalance": 15000, "transactionId": "txn_456", "message": ""},
+            "meta": _META,
+        },
+        {
+            "pointsAmount": 10000,
+            "paymentDetails": {"stripeSessionId": "sess_123", "stripePaymentIntentId": "pi_123", "amount": 10},
+        },
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/v1/points/claim-daily-reward"),
+        {"success": True, "data": {"points": 100, "message": ""}, "meta": _META},
+    ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/v1/points/daily-reward-status"),
+        {"success": True, "data": {"canClaim": True, "rewardAmount": 100}, "meta": _META},
+    ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/v1/wallet/balance"),
+        {"success": True, "data": {"credits": 10, "points": 5000}, "meta": _META},
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/v1/mcp/points/deduct"),
+        {
+            "success": True,
+            "status": "ok",
+            "new_balance": 4900,
+            "transaction_id": "txn_789",
+            "autoTopupTriggered": False,
+            "meta": _META,
+        },
+        {"amount": 100, "description": "Used for AI service", "metadata": {"service": "gpt-4", "model": "gpt-4"}},
+        credential="service",
+    ),
+]
+
+ROWS = [*SMART_AI_HUB, *MONEY, *NOTIFICATIONS, *ADMINISTRATION, *AI_AGGREGATOR, *AI_PLAYGROUND, *AI_ASSISTANT]
 
 # What the hub has beside the documents, all of a path or one method of it: no row, and a reason.
 BESIDE_THE_DOCUMENTS = {
@@ -361,10 +489,13 @@ BESIDE_THE_DOCUMENTS = {
     ("smart_ai_hub", "/api/auth/verify-email"): "the link of a verification mail",
     ("smart_ai_hub", "/api/auth/resend-verification"): "a further verification mail",
     ("smart_ai_hub", "/metrics"): "for Prometheus",
+    ("smart_ai_hub", "/api/webhooks/stripe"): "Stripe tells what became of a payment",
     ("smart_ai_hub", "/api/auth/me"): "the union on an address that names no API",
     ("smart_ai_hub", "/api/streams/([A-Za-z0-9_]{1,64})"): "a stream by REST",
     ("smart_ai_hub", "/api/streams/([A-Za-z0-9_]{1,128})/events"): "a stream by server-sent events",
     ("smart_ai_hub", "/api/admin/audit-log"): "who changed what",
+    ("smart_ai_hub", "GET /api/admin/webhooks"): "the list of what was configured",
+    ("smart_ai_hub", "/api/admin/webhooks/([A-Za-z0-9_]{1,64})"): "one of them, to be changed or removed",
     ("smart_ai_hub", "/api/announcements"): "what is announced, for a page that is opened later",
     ("smart_ai_hub", "/api/admin/announcements"): "named by the design, 13.2",
     ("smart_ai_hub", "/api/admin/announcements/([A-Za-z0-9_]{1,64})"): "the end of an announcement",

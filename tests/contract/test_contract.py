@@ -7,8 +7,10 @@ import pytest
 
 from handlers.access import methods_of
 from handlers.application import ROUTES
+from hub.audit_trail import Actor
 from hub.letters import SUBJECTS
 from tests.contract.rows import BESIDE_THE_DOCUMENTS, HOSTS, ROWS, Row
+from tests.factories import grant_points
 from tests.outbox import letter_to, token_in
 from tests.site import PASSWORD, Site
 
@@ -43,7 +45,13 @@ def _filled(body: Any, facts: dict[str, str]) -> Any:
 
 async def _ids(site: Site) -> dict[str, str]:
     """What stands where the documents' examples have an id."""
-    return {"user_123": (await site.register())["data"]["user"]["id"]}
+    return {"user_123": (await site.register())["data"]["user"]["id"], "rate_123": await _inactive_rate(site)}
+
+
+async def _inactive_rate(site: Site) -> str:
+    actor = Actor("user_1", "127.0.0.1", "req_1")
+    rate = await site.services.rate_administration.create(actor, "credits", "points", 10**9, active=False)
+    return str(rate["_id"])
 
 
 async def _notification_id(site: Site, user: str) -> str:
@@ -74,14 +82,19 @@ async def test_the_documented_example_is_answered_as_documented(site: Site, row:
     facts["notif_123"] = await _notification_id(site, registered["data"]["user"]["id"])
     facts |= await _mailed(site, facts["email"]) if row.bare_path == "/api/auth/reset-password" else {}
     facts |= await _ids(site) if row.credential == "admin" else {}
+    user_id = registered["data"]["user"]["id"]
+    await grant_points(site.services.ledger, user_id, 5_000)
     credentials = {
         "none": {},
+        "service": {},
         "token": {"token": registered["access_token"]},
         "cookie": {"cookie": await site.cookie()},
         "admin": {"token": await site.admin_token()} if row.credential == "admin" else {},
     }
     client = site.client(row.api, **credentials[row.credential])
     headers = {"Host": HOSTS[row.api]}
+    if row.credential == "service":
+        headers |= {"X-Service-Token": site.services.settings.service_token, "X-User-ID": user_id}
     body = _filled(row.body, facts)
     plain = (row.api, row.bare_path) in _PLAIN
     path = _with_ids(row.path, facts)

@@ -140,16 +140,17 @@ class Google:
             raise _refused()
         return claims
 
-    async def _key(self, key_id: Any) -> jwt.PyJWK:
-        """The published key of this id, read anew where it is not among those we know."""
-        name = key_id if isinstance(key_id, str) else None
+    async def _key(self, key_id: str | None) -> jwt.PyJWK:
+        """The published key of this id, read anew where it is not among those we know; without an id the only one."""
         keys = await self._published(limits.OAUTH_METADATA_SECONDS)
-        if name not in keys:
+        if key_id is None and len(keys) == 1:
+            return next(iter(keys.values()))
+        if key_id not in keys:
             keys = await self._published(limits.OAUTH_KEYS_RETRY_SECONDS)
-        if name not in keys:
+        if key_id not in keys:
             log.warning("an ID token names a key that is not published")
             raise _refused()
-        return keys[name]
+        return keys[key_id]
 
     async def _published(self, seconds: float) -> dict[str | None, jwt.PyJWK]:
         if self._keys is not None and time.monotonic() - self._keys[0] < seconds:

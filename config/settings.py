@@ -40,6 +40,7 @@ class Settings:
     rate_limits: bool  # HUB_RATE_LIMITS=on|off
     public_url: str
     allowed_origins: frozenset[str]  # origins whose pages may use the cookie
+    outbound_allow: frozenset[str]  # host:port pairs that may be called although they are not public
     signup_credits_micro: int  # HUB_SIGNUP_CREDITS, decimal credits
     credit_usd: Decimal  # what one credit is worth
     sandbox_tokens_per_second: float
@@ -114,6 +115,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         rate_limits=reader.choice("HUB_RATE_LIMITS", "on", ("on", "off")) == "on",
         public_url=public_url,
         allowed_origins=reader.origins("HUB_ALLOWED_ORIGINS", public_url, ports, production),
+        outbound_allow=reader.addresses("HUB_OUTBOUND_ALLOW"),
         signup_credits_micro=reader.micro("HUB_SIGNUP_CREDITS", "10"),
         credit_usd=reader.decimal("HUB_CREDIT_USD", "1.0"),
         sandbox_tokens_per_second=float(reader.decimal("HUB_SANDBOX_TOKENS_PER_SECOND", "50")),
@@ -213,6 +215,15 @@ class _Reader:
                 continue
             hosts[host.strip().lower()] = api.strip()
         return hosts
+
+    def addresses(self, name: str) -> frozenset[str]:
+        """`host:port` pairs parted by commas."""
+        given = {part.strip().casefold() for part in (self.text(name, "") or "").split(",") if part.strip()}
+        for address in given:
+            host, _, port = address.rpartition(":")
+            if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65_535:
+                self._fail(name, f"{address!r} must be host:port")
+        return frozenset(given)
 
     def origins(self, name: str, public_url: str, ports: tuple[int, ...], production: bool) -> frozenset[str]:
         """The public address itself; in development also localhost by name and number on every port of ours."""

@@ -25,8 +25,10 @@ from handlers.shared import credits as shared_credits
 from handlers.shared import purchases as shared_purchases
 from handlers.smart_ai_hub import (
     admin_audit_log,
+    admin_exchange_rates,
     admin_metrics,
     admin_users,
+    admin_webhooks,
     announcements,
     auth,
     google,
@@ -59,6 +61,8 @@ ROUTES: Final[Sequence[Route]] = (
     *admin_audit_log.ROUTES,
     *admin_metrics.ROUTES,
     *announcements.ROUTES,
+    *admin_exchange_rates.ROUTES,
+    *admin_webhooks.ROUTES,
     *mcp_models.ROUTES,
     *mcp_chat.ROUTES,
     *aggregator_models.ROUTES,

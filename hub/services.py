@@ -36,6 +36,7 @@ from hub.passwords import BCRYPT_COST, Passwords
 from hub.payments.purchases import Purchases, open_provider
 from hub.points import Points
 from hub.providers.registry import Providers
+from hub.rate_administration import RateAdministration
 from hub.rate_limits import RateLimits
 from hub.realtime.broker import Broker, MemoryBroker
 from hub.realtime.registry import Connections
@@ -45,6 +46,7 @@ from hub.streams import Streams
 from hub.sweeper import Sweeper
 from hub.tasks import Tasks
 from hub.throttle import Throttle
+from hub.webhook_endpoints import WebhookEndpoints
 from models import shapes
 from models.database import Database, DatabaseError
 
@@ -83,6 +85,8 @@ class Services:
     points: Points
     administration: Administration
     announcements: Announcements
+    rate_administration: RateAdministration
+    webhook_endpoints: WebhookEndpoints
     statistics: Statistics
     request_stats: RequestStats
     rate_limits: RateLimits
@@ -174,6 +178,8 @@ class _Opening:
             points=Points(database, ledger, self._settings.daily_reward_points),
             administration=Administration(database, ledger, identities.revocations),
             announcements=Announcements(database, ledger, self._broker),
+            rate_administration=RateAdministration(ledger),
+            webhook_endpoints=WebhookEndpoints(self._settings, database, ledger),
             statistics=Statistics(database),
             request_stats=self._request_stats(database, node),
             rate_limits=RateLimits(self._plans, self._settings.rate_limits),

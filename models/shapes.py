@@ -21,6 +21,7 @@ from models import (
     usage,
     users,
     wallets,
+    webhook_endpoints,
 )
 
 ALL = (
@@ -44,4 +45,5 @@ ALL = (
     *usage.SHAPES,
     *users.SHAPES,
     *wallets.SHAPES,
+    *webhook_endpoints.SHAPES,
 )

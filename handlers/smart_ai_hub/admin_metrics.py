@@ -1,11 +1,10 @@
 """The hub in figures: `/api/admin/metrics` and `/api/admin/stats/points`."""
 
-from typing import Any
-
 from handlers.access import admin
 from handlers.base import ApiHandler
 from handlers.routing import Route
 from hub.prices import credits_number
+from models import exchange_rates
 
 _NOTHING = {"plus": 0, "minus": 0, "count": 0, "topups": 0, "cents": 0}
 
@@ -60,8 +59,10 @@ class PointStatistics(ApiHandler):
             }
         )
 
-    async def _rate(self) -> Any:
-        return 1000
+    async def _rate(self) -> int | float:
+        """Points for one credit, 0 while there is no active rate."""
+        rate = await exchange_rates.active(self.services.database, "credits", "points")
+        return credits_number(rate["rate"]) if rate else 0
 
 
 ROUTES = [

@@ -7,12 +7,15 @@ from config import limits
 from handlers import user_views
 from handlers.access import admin
 from handlers.base import ApiHandler
+from handlers.chat_headers import key_of
 from handlers.dialects import Page
 from handlers.routing import Route
 from hub import fields, user_search
 from hub.administration import ADJUSTMENTS, Adjustment
 from hub.audit_trail import Actor
 from hub.errors import Code, HubError, invalid
+from hub.idempotency import once
+from hub.operations import Applied
 from hub.prices import credits_number
 from models import conversations, logins, notifications, users, wallets
 from models.clock import timestamp
@@ -72,24 +75,40 @@ class User(ApiHandler):
 
 
 class CreditAdjustments(ApiHandler):
+    """With an `Idempotency-Key` a repeat gets the first answer, and moves nothing."""
+
     @admin
     async def post(self, user_id: str) -> None:
-        given = self.load(_ADJUST)
+        body = self.json_body()
+        given = fields.load(_ADJUST, body)
         if given["amount"] == 0 or (given["amount"] < 0 and given["type"] != "adjustment"):
             raise invalid("amount", "must be above 0, or below it with the type adjustment")
         adjustment = Adjustment(given["amount"], given["type"], given["reason"])
-        applied = await self.services.administration.adjust_credits(actor_of(self), user_id, adjustment)
-        state = applied.wallets[user_id]
-        self.answer(
-            {
-                "transactionId": applied.entry_ids[0],
-                "userId": user_id,
-                "amount": credits_number(adjustment.amount),
-                "type": adjustment.kind,
-                "reason": adjustment.reason,
-                "credits": credits_number(state.credits),
-            }
-        )
+        key = key_of(self, body)
+
+        def view(applied: Applied) -> Json:
+            return _adjusted(user_id, adjustment, applied)
+
+        async def work() -> Json:
+            also = [key.done(view)] if key else []
+            administration = self.services.administration
+            return view(await administration.adjust_credits(actor_of(self), user_id, adjustment, also))
+
+        reply = await once(self.services.database, key, work)
+        if reply.repeated:
+            self.set_header("Idempotency-Hit", "true")
+        self.answer(reply.data)
+
+
+def _adjusted(user_id: str, adjustment: Adjustment, applied: Applied) -> Json:
+    return {
+        "transactionId": applied.entry_ids[0],
+        "userId": user_id,
+        "amount": credits_number(adjustment.amount),
+        "type": adjustment.kind,
+        "reason": adjustment.reason,
+        "credits": credits_number(applied.wallets[user_id].credits),
+    }
 
 
 async def _details(handler: ApiHandler, user_id: str) -> Json:

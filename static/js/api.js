@@ -29,4 +29,5 @@ export const register = (fields) => call("POST", "/api/auth/register", fields);
 export const logout = () => call("POST", "/api/auth/logout", {});
 /** The login lasts a week from the last time this was asked. */
 export const renewLogin = () => call("GET", "/api/users/me");
+export const listAnnouncements = () => call("GET", "/api/announcements");
 export const listModels = () => call("GET", "/api/mcp/models");

@@ -11,7 +11,7 @@ export const credits = (value) => (value < 0.01 ? six : two).format(value);
 
 export function milliseconds(value) {
   if (value === null || value === undefined) return "–";
-  return value < 1_000 ? `${(value < 10 ? two : whole).format(value)} ms` : `${two.format(value / 1_000)} s`;
+  return value < 1_000 ? `${(value < 10 ? one : whole).format(value)} ms` : `${two.format(value / 1_000)} s`;
 }
 
 export function bytes(value) {

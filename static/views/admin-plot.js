@@ -98,7 +98,7 @@ function options(element, format, lines) {
     label,
     stroke: colour(`line-${place + 1}`),
     width: 1.5,
-    points: { show: false },
+    points: { show: isAlone, size: 5, fill: colour(`line-${place + 1}`) },
     spanGaps: true,
   }));
   return {
@@ -109,13 +109,27 @@ function options(element, format, lines) {
     scales: { x: { range: rangeOfTime }, y: { range: rangeOfValues } },
     series: [{}, ...series],
     axes: [
-      { ...axis, font, size: 28, values: (_plot, times) => times.map(minute) },
-      { ...axis, font, size: 64, values: (_plot, values) => values.map((value) => format(value)) },
+      { ...axis, font, size: 28, values: (_plot, times, _axis, _space, step) => times.map((time) => hour(time, step < 60)) },
+      { ...axis, font, size: 64, incrs: WHOLE.get(format), values: (_plot, values) => values.map((value) => format(value)) },
     ],
   };
 }
 
-const minute = (seconds) => new Date(seconds * 1_000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+const MINUTE = { hour: "2-digit", minute: "2-digit", hour12: false };
+const SECOND = { ...MINUTE, second: "2-digit" };
+const hour = (time, exact) => new Date(time * 1_000).toLocaleTimeString([], exact ? SECOND : MINUTE);
+
+/** There is no half socket, and no half byte. */
+const STEPS = [1, 2, 5].flatMap((step) => Array.from({ length: 13 }, (_, zeros) => step * 10 ** zeros)).sort((a, b) => a - b);
+const WHOLE = new Map([
+  [count, STEPS],
+  [bytes, Array.from({ length: 42 }, (_, power) => 2 ** power)],
+]);
+
+/** A value without a neighbour would be a line without a length. */
+function isAlone(plot, place) {
+  return plot.data[place].reduce((found, value) => found + (value !== null), 0) === 1;
+}
 
 function rangeOfTime(_plot, from, to) {
   const end = to ?? Date.now() / 1_000;

@@ -4,21 +4,72 @@ import { html } from "htm/preact";
 
 import { bytes, count, credits, milliseconds, percent, rate } from "../js/admin-format.js";
 import { latest } from "../js/admin-feed.js";
-
-const each = (format, ...names) => (sample) => names.map((name) => format(sample[name])).join(" / ");
+import { count as counted } from "../js/format.js";
 
 /** `bad` says when a figure is a reason to worry. */
 const TILES = [
-  { test: "sockets", name: "Sockets", value: each(count, "sockets"), note: (one) => `${count(one.users)} users` },
-  { test: "streams", name: "Answers running", value: each(count, "streams"), note: (one) => `${count(one.holds)} holds` },
-  { test: "requests", name: "Requests/s", value: each(rate, "requests_per_second"), note: (one) => `${rate(one.events_per_second)} events/s` },
-  { test: "errors", name: "Errors/s", value: each(rate, "errors_per_second"), note: () => "status 5xx", bad: (one) => one.errors_per_second > 0 },
-  { test: "latency", name: "Latency", value: each(milliseconds, "latency_p50_ms"), note: (one) => `p95 ${milliseconds(one.latency_p95_ms)}, p99 ${milliseconds(one.latency_p99_ms)}` },
-  { test: "first-token", name: "First token", value: each(milliseconds, "first_token_p50_ms"), note: (one) => `p95 ${milliseconds(one.first_token_p95_ms)}` },
-  { test: "credits", name: "Credits/s", value: each(credits, "credits_per_second"), note: () => "spent on answers" },
-  { test: "drift", name: "Drift", value: each(count, "drift"), note: (one) => (one.drift ? "wallets do not add up" : "every wallet adds up"), bad: (one) => one.drift > 0 },
-  { test: "queue", name: "Queues", value: each(bytes, "queue_bytes"), note: () => "waiting for slow clients" },
-  { test: "process", name: "CPU", value: each(percent, "cpu_percent"), note: (one) => `${bytes(one.memory_bytes)} of memory` },
+  {
+    test: "sockets",
+    name: "Sockets",
+    value: (now) => count(now.sockets),
+    note: (now) => counted(now.users, "user"),
+  },
+  {
+    test: "streams",
+    name: "Answers running",
+    value: (now) => count(now.streams),
+    note: (now) => `${counted(now.holds, "hold")} open`,
+  },
+  {
+    test: "requests",
+    name: "Requests/s",
+    value: (now) => rate(now.requests_per_second),
+    note: (now) => `${rate(now.events_per_second)} events/s`,
+  },
+  {
+    test: "errors",
+    name: "Errors/s",
+    value: (now) => rate(now.errors_per_second),
+    note: () => "status 5xx",
+    bad: (now) => now.errors_per_second > 0,
+  },
+  {
+    test: "latency",
+    name: "Latency",
+    value: (now) => milliseconds(now.latency_p50_ms),
+    note: (now) => `p95 ${milliseconds(now.latency_p95_ms)}, p99 ${milliseconds(now.latency_p99_ms)}`,
+  },
+  {
+    test: "first-token",
+    name: "First token",
+    value: (now) => milliseconds(now.first_token_p50_ms),
+    note: (now) => `p95 ${milliseconds(now.first_token_p95_ms)}`,
+  },
+  {
+    test: "credits",
+    name: "Credits/s",
+    value: (now) => credits(now.credits_per_second),
+    note: () => "spent on answers",
+  },
+  {
+    test: "drift",
+    name: "Drift",
+    value: (now) => count(now.drift),
+    note: (now) => (now.drift ? "wallets do not add up" : "every wallet adds up"),
+    bad: (now) => now.drift > 0,
+  },
+  {
+    test: "queue",
+    name: "Queues",
+    value: (now) => bytes(now.queue_bytes),
+    note: () => "waiting for slow clients",
+  },
+  {
+    test: "process",
+    name: "CPU",
+    value: (now) => percent(now.cpu_percent),
+    note: (now) => `${bytes(now.memory_bytes)} of memory`,
+  },
 ];
 
 export function Tiles() {
@@ -31,7 +82,7 @@ export function Tiles() {
 function Tile({ test, name, value, note, bad, sample }) {
   const look = sample && bad?.(sample) ? "tile tile-bad" : "tile";
   return html`<div class=${look} data-test=${`tile-${test}`}>
-    <h3>${name}</h3>
+    <h2 class="tile-name">${name}</h2>
     <p class="tile-value" data-test="value">${sample ? value(sample) : "–"}</p>
     <p class="tile-note">${sample ? note(sample) : "\u00a0"}</p>
   </div>`;

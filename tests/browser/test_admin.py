@@ -115,6 +115,18 @@ def test_keyboard_reaches_everything(visit: Visit, hub: RunningHub) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_wide_contrast(visitor: Visitor, hub: RunningHub, scheme: str) -> None:
+    visit = visitor(color_scheme=scheme, reduced_motion="reduce")
+    _sign_in(visit)
+    hub.register()
+    expect(visit.mark("event").first).to_be_visible()
+    assert visit.page.evaluate(CONTRAST_JS) == []
+    _shot(visit.page, f"desktop-{scheme}")
+    visit.mark("event").first.scroll_into_view_if_needed()
+    _shot(visit.page, f"desktop-{scheme}-events")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_phone_and_contrast(visitor: Visitor, hub: RunningHub, scheme: str) -> None:
     visit = visitor(color_scheme=scheme, reduced_motion="reduce", **PHONE)
     _sign_in(visit)

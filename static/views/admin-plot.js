@@ -15,7 +15,7 @@ const SPAN_SECONDS_MAX = 3_600;
 
 export const PLOTS = [
   { title: "Sockets and users", format: count, lines: { sockets: "sockets", users: "users" } },
-  { title: "Answers running and holds", format: count, lines: { streams: "answers", holds: "holds" } },
+  { title: "Answers and holds", format: count, lines: { streams: "answers", holds: "holds" } },
   { title: "Requests/s", format: rate, lines: { requests_per_second: "requests", errors_per_second: "errors" } },
   { title: "Latency", format: milliseconds, lines: { latency_p50_ms: "p50", latency_p95_ms: "p95", latency_p99_ms: "p99" } },
   { title: "First token", format: milliseconds, lines: { first_token_p50_ms: "p50", first_token_p95_ms: "p95" } },

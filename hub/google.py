@@ -27,7 +27,7 @@ from hub.errors import Code, HubError
 log = structlog.get_logger(__name__)
 
 _ALGORITHMS: Final = ["RS256", "ES256"]  # asymmetric ones alone: a published key must never pass for a shared secret
-_OPTIONS: Final[Any] = {"require": ["iss", "sub", "aud", "exp", "iat", "nonce"], "strict_aud": True}
+_OPTIONS: Final[Any] = {"require": ["iss", "sub", "aud", "exp", "iat", "nonce"]}
 _LEEWAY_SECONDS: Final = 30
 _PATH: Final = "/.well-known/openid-configuration"
 _ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
@@ -134,6 +134,9 @@ class Google:
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             log.warning("an ID token is not as it should be", error=f"{type(error).__name__}: {error}"[:200])
             raise _refused() from error
+        if claims["aud"] not in (self._id, [self._id]):
+            log.warning("an ID token is meant for others too")
+            raise _refused()
         given = claims["nonce"]
         if not isinstance(given, str) or not hmac.compare_digest(given.encode(), nonce.encode()):
             log.warning("an ID token has another sign-in's nonce")

@@ -1,13 +1,14 @@
-/** Which of three pages stands: still finding out, signed out, or the conversation. */
+/** Which page stands: what a link leads to, still finding out, signed out, or the conversation. */
 
 import { html } from "htm/preact";
 
 import { session } from "../js/state.js";
 import { Announcer, Splash } from "./app-parts.js";
 import { Auth } from "./auth.js";
+import { linkView } from "./links.js";
 import { Shell } from "./shell.js";
 
 export function App() {
-  const view = { starting: Splash, out: Auth, in: Shell }[session.value];
+  const view = linkView ?? { starting: Splash, out: Auth, in: Shell }[session.value];
   return html`<${view} /><${Announcer} />`;
 }

@@ -268,7 +268,8 @@ class Batch:
         self.holds.update(draft.holds)
         writes.inserts[shapes.ENTRIES] += draft.entries
         writes.inserts[EVENTS] += draft.events
-        self.spent_micro -= sum(entry["amount"] for entry in draft.entries if entry["kind"] == "usage")
+        usage = [entry for entry in draft.entries if (entry["kind"], entry["unit"]) == ("usage", "credit")]
+        self.spent_micro -= sum(entry["amount"] for entry in usage)
         self.taken.add(("entries", "operation", operation.id))
         for insert in operation.inserts:
             self._insert(insert, draft.receipt, applied)

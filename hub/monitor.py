@@ -4,7 +4,7 @@
     ledger's commits --> EventTail --> admin:events                               (lossy, and says how lossy)
 
 A row is encoded once: it is kept, sent first and sent live in the same form. Nothing here names a text, a credential or an
-address; of an event only what is listed in `_SHOWN` is passed on, and strings only where they have the form of an identifier.
+address; of an event only what is listed in `_SHOWN` is passed on, and strings only where they look like an identifier.
 """
 
 import asyncio

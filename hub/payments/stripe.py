@@ -110,16 +110,16 @@ async def _asked(call: Awaitable[T]) -> T:
         raise PaymentUnavailable(f"{type(error).__name__}: {error}") from error
 
 
-def _charge(intent: Any) -> Charge:
-    failure = getattr(intent, "last_payment_error", None)
+def _charge(intent: stripe.StripeObject) -> Charge:
+    shown = intent.to_dict()
     return Charge(
-        payment=str(intent.id),
-        status=_STATUS.get(intent.status, "pending"),
-        cents=int(intent.amount),
-        currency=str(intent.currency).lower(),
-        user=dict(intent.metadata or {}).get("user_id"),
-        reason=getattr(failure, "message", None),
-        client_secret=getattr(intent, "client_secret", None),
+        payment=str(shown["id"]),
+        status=_STATUS.get(shown["status"], "pending"),
+        cents=int(shown["amount"]),
+        currency=str(shown["currency"]).lower(),
+        user=(shown.get("metadata") or {}).get("user_id"),
+        reason=(shown.get("last_payment_error") or {}).get("message"),
+        client_secret=shown.get("client_secret"),
     )
 
 

@@ -1,9 +1,12 @@
 """`PUT /api/users/me` and its password: every field, every refusal, and what stands with a change."""
 
 import asyncio
+import json
+import time
 from typing import Any
 
 import pytest
+from tornado.websocket import websocket_connect
 
 from hub.errors import HubError
 from hub.identity import Credential, Identity
@@ -126,6 +129,29 @@ async def test_a_new_password_ends_the_other_logins_and_keeps_this_one(site: Sit
     await site.client().post("/api/auth/login", {"email": email, "password": PASSWORD}, status=401)
     await site.client().post("/api/auth/login", {"email": email, "password": NEW})
     await letter_to(site.services.settings.data_dir, email, SUBJECTS["password_changed"])
+
+
+@pytest.mark.gen_test
+async def test_the_sockets_of_the_other_logins_are_closed_alone(site: Site) -> None:
+    registered = await site.register()
+    signed = await site.client().post("/api/auth/login", {"email": registered["user"]["email"], "password": PASSWORD})
+    sockets = {}
+    for name, token in (("kept", signed.body["access_token"]), ("other", registered["access_token"])):
+        sockets[name] = await websocket_connect(f"ws://127.0.0.1:{site.port}/ws")
+        await sockets[name].write_message(json.dumps({"id": 1, "type": "connect", "token": token}))
+        assert json.loads(str(await sockets[name].read_message()))["type"] == "connected"
+    mine = site.client(token=signed.body["access_token"])
+    started = time.monotonic()
+    await mine.request("PUT", CHANGE, {"currentPassword": PASSWORD, "newPassword": NEW}, status=200)
+    while await sockets["other"].read_message() is not None:
+        pass  # pushes that were on their way
+    assert sockets["other"].close_code == 4502 and time.monotonic() - started < 3
+    await sockets["kept"].write_message(json.dumps({"id": 2, "type": "ping"}))
+    while json.loads(str(await sockets["kept"].read_message())).get("id") != 2:
+        pass  # the balance and the events of the change
+    sockets["kept"].close()
+    while await sockets["kept"].read_message() is not None:
+        pass  # until it is closed
 
 
 @pytest.mark.gen_test

@@ -20,6 +20,7 @@ from hub.prices import credits_number
 from models import users, wallets
 from models.clock import now
 from models.database import Database, Document, Transaction
+from models.exchange_rates import active_within
 from models.ids import new_id
 
 
@@ -143,11 +144,11 @@ class _Taking:
         wallet = await wallets.wallet_within(transaction, user_id)
         user = await users.within(transaction, user_id)
         micro = _top_up_micro(user) if user is not None else 0
+        rate = await active_within(transaction, "credits", "points")
         short = wallet is not None and wallet["points"] < self._deduction.amount
-        self._topped_up = short and micro > 0
-        if not self._topped_up:
-            return operation  # there are points again, or the rule is gone: the batch decides
-        rate = await standing_rate(transaction)
+        self._topped_up = short and micro > 0 and rate is not None
+        if rate is None or not self._topped_up:
+            return operation  # there are points again, or no rule or rate any more: the batch decides
         operation.legs = [*_exchange_legs(user_id, micro, rate, {"auto_topup": True}), *operation.legs]
         text = f"{credits_number(micro):,} credits were exchanged for {points_for(micro, rate):,} points."
         insert, event = notice(user_id, "info", "billing", "Points topped up", text)

@@ -291,3 +291,24 @@ def test_a_notice_stands_as_far_as_it_is_wanted(media: dict[str, bool], stored: 
     assert [made["offset"] for made in outcome.events] == list(range(1, told + 2))
     rows = batch.writes().inserts["notifications"]
     assert [row["media"] for row in rows] == ([] if stored is None else [stored])
+
+
+def test_a_document_may_hold_what_is_known_only_when_applied() -> None:
+    batch = _batch(_wallet(points=100))
+
+    def result(applied: Applied) -> Document:
+        return {"balance": applied.wallets["ada"].points, "transaction": applied.entry_ids[0]}
+
+    outcome = batch.apply(
+        Operation(
+            "op",
+            legs=[Leg("ada", "point", "usage", -40, "test")],
+            inserts=[Insert("replies", {"_id": "r"}, unique=("_id",), result=result)],
+            updates=[Update("rows", {"_id": "x"}, {"$set": {"status": "done"}}, result=result)],
+        )
+    )
+    assert outcome.applied is not None
+    known = {"balance": 60, "transaction": outcome.applied.entry_ids[0]}
+    writes = batch.writes()
+    assert writes.inserts["replies"] == [{"_id": "r", **known}]
+    assert writes.updates["rows"] == [({"_id": "x"}, {"$set": {"status": "done", **known}})]

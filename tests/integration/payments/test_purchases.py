@@ -97,15 +97,12 @@ async def test_sixty_four_purchases_at_once_are_sixty_four(site: Site) -> None:
 @pytest.mark.gen_test
 async def test_a_running_twin_is_told_to_wait(site: Site) -> None:
     user = await buyer(site)
-    record = {"_id": f"{user.id}:k", "hash": "", "status": "running", "created_at": now()}
     await user.client.post(PURCHASE, ORDER, headers=keyed("k"))
-    records = site.services.database["idempotency"]
-    done = await records.find_one({"_id": record["_id"]})
-    assert done is not None
-    await records.update_one({"_id": record["_id"]}, {"$set": {"status": "running"}})
+    records, mine = site.services.database["idempotency"], {"_id": f"{user.id}:k"}
+    assert await records.update_one(mine, {"$set": {"status": "running"}})
     waiting = await user.client.post(PURCHASE, ORDER, headers=keyed("k"), status=409)
     assert int(waiting.headers["Retry-After"]) >= 1
-    await records.update_one({"_id": record["_id"]}, {"$set": {"status": "done", "reply": None}})
+    await records.update_one(mine, {"$set": {"status": "done", "reply": None}})
     await user.client.post(PURCHASE, ORDER, headers=keyed("k"), status=409)
 
 

@@ -49,6 +49,30 @@ REVOCATIONS_REPLAY_MAX: Final = 1_000  # read after a gap; beyond it the whole c
 REVOCATION_OVERLAP_SECONDS: Final = 60  # read again after a gap: more than the clocks of two nodes differ
 FOLLOW_RETRY_SECONDS: Final = 0.1  # doubled up to the next line
 FOLLOW_RETRY_SECONDS_MAX: Final = 5.0
+PASSWORD_CHANGES_PER_USER: Final = "10 per 15 minutes"  # tries of the current password by who is signed in already
+RESETS_ASKED_PER_ACCOUNT: Final = "3 per 15 minutes"  # mails to one address, known or not
+RESETS_ASKED_PER_ADDRESS: Final = "20 per 15 minutes"
+LINKS_OPENED_PER_ADDRESS: Final = "30 per 15 minutes"  # tries of a mailed token
+VERIFICATIONS_PER_USER: Final = "3 per 15 minutes"
+RESET_SECONDS: Final = 600  # life of a reset link, from the moment it is mailed
+VERIFY_SECONDS: Final = 86_400
+ONE_TIME_CHARS_MAX: Final = 128  # a token of ours has 43
+OAUTH_STATE_SECONDS: Final = 600
+OAUTH_CODE_SECONDS: Final = 60  # between our redirect and the exchange
+OAUTH_VALUE_CHARS_MAX: Final = 2_048  # a code, state or address in the query
+OAUTH_SECONDS_MAX: Final = 10.0  # one call to the identity provider
+OAUTH_BYTES_MAX: Final = 256 << 10  # one answer of it
+OAUTH_METADATA_SECONDS: Final = 3_600
+OAUTH_KEYS_RETRY_SECONDS: Final = 60  # an unknown signing key has the keys read anew at most this often
+
+# --- mail ---------------------------------------------------------------------------------------------------
+MAILS_AT_ONCE: Final = 4
+MAIL_SECONDS_MAX: Final = 30.0  # one attempt, from the connection to the server's last word
+MAIL_LEASE_SECONDS: Final = 90  # after it another process may try: longer than an attempt
+MAIL_RETRY_SECONDS: Final = (5, 30, 120, 600, 1_800)  # after the last of these a mail is given up
+MAIL_LIFE_SECONDS: Final = 86_400
+MAIL_POLL_SECONDS: Final = 5.0  # for mails that another process asked for, and for those that are due again
+OUTBOX_FILES_MAX: Final = 200  # the oldest are removed
 
 # --- database and ledger ------------------------------------------------------------------------------------
 MONEY_SECONDS_MAX: Final = 10  # deadline of one transaction, its retries included
@@ -62,8 +86,10 @@ LEDGER_QUEUE_MAX: Final = 10_000
 MICRO_CREDITS_MAX: Final = 10**18  # a wallet stays below int64's 9.2 * 10^18
 POINTS_MAX: Final = 10**15
 AMOUNT_MICRO_CREDITS_MAX: Final = 10**15
+AMOUNT_CENTS_MAX: Final = 10**14
 IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
 IDEMPOTENCY_DAYS: Final = 7
+IDEMPOTENCY_REPLY_BYTES_MAX: Final = 65_536  # a larger reply is not kept, and a repeat is told so
 EVENT_DAYS: Final = 7
 EVENT_REPLAY_MAX: Final = 1_000
 WALLET_CACHE_ENTRIES: Final = 20_000
@@ -73,6 +99,41 @@ SWEEP_SECONDS: Final = 5
 SWEEP_HOLDS_MAX: Final = 200  # per round
 DRIFT_SECONDS: Final = 10
 DRIFT_FULL_SECONDS: Final = 86_400
+
+# --- administration -----------------------------------------------------------------------------------------
+REASON_CHARS_MAX: Final = 500  # why an administrator changed something
+REQUEST_STATS_SECONDS: Final = 10  # between two writes of what this node answered
+REQUEST_STATS_DAYS: Final = 35
+REQUEST_MINUTES_MAX: Final = 1_440  # kept in memory while the database is away
+ENTRY_TOTALS_SECONDS: Final = 60
+ENTRY_SETTLED_SECONDS: Final = 120  # an id this old is not followed by an older one: a commit takes at most 10 s
+ENTRY_TOTALS_AT_ONCE: Final = 20_000  # entries summed by one query
+ENTRY_TOTALS_PORTIONS: Final = 20  # such queries of one turn
+CLIENT_VERSIONS_MAX: Final = 50  # values of X-Client-Version that are counted by name
+CLIENT_VERSION_CHARS_MAX: Final = 64
+ANNOUNCEMENT_CHARS_MAX: Final = 2_000
+ANNOUNCEMENTS_ACTIVE_MAX: Final = 20
+ANNOUNCED_AT_ONCE: Final = 200  # connections written to before the loop serves others
+WEBHOOK_ENDPOINTS_MAX: Final = 100  # of one owner
+WEBHOOK_URL_CHARS_MAX: Final = 2_048
+WEBHOOK_SECRET_CHARS_MAX: Final = 256
+WEBHOOK_EVENTS_MAX: Final = 50
+
+# --- payments and points ------------------------------------------------------------------------------------
+PAYMENT_CALL_SECONDS_MAX: Final = 8.0  # one call to the payments company
+PAYMENT_CALLS_AT_ONCE: Final = 20
+PAYMENT_PENDING_SECONDS: Final = 10.0  # a payment without news for so long is looked up; doubled while nothing is known
+PAYMENT_PENDING_SECONDS_MAX: Final = 3_600.0
+PAYMENT_ABANDONED_SECONDS: Final = 86_400.0  # then what its payer never finished is cancelled
+PAYMENT_SWEEP_SECONDS: Final = 5
+PAYMENT_SWEEP_MAX: Final = 50  # payments a round
+PAYMENT_ID_CHARS_MAX: Final = 255
+PAYMENT_EVENT_BYTES_MAX: Final = 256 << 10  # of one webhook
+PAYMENT_EVENT_AGE_SECONDS_MAX: Final = 300
+POINT_METADATA_BYTES_MAX: Final = 4_096
+DESCRIPTION_CHARS_MAX: Final = 500
+EXCHANGE_RATES_MAX: Final = 1_000  # listed at once
+EXCHANGE_RATE_MAX: Final = 1_000_000  # points for one credit
 
 # --- embedded database --------------------------------------------------------------------------------------
 EMBEDDED_CACHE_GIGABYTES: Final = 0.25
@@ -170,6 +231,16 @@ REDIS_RETRY_SECONDS_MAX: Final = 2.0
 REDIS_CLOSE_SECONDS: Final = 0.5  # for what still waits to be published
 RESYNC_CHANNELS_AT_ONCE: Final = 200  # each of their readers reads the database
 RESYNC_PAUSE_SECONDS: Final = 0.05
+# --- live monitoring ----------------------------------------------------------------------------------------
+METRIC_SAMPLE_SECONDS: Final = 1.0
+METRIC_SAMPLES_MAX: Final = 3_600  # an hour; about 0.6 MB
+METRIC_HISTORY_FRAME_BYTES: Final = 60_000  # the kept samples go in so many frames as this makes of them
+TALLY_VALUES_MAX: Final = 512  # of which a second's percentiles are taken
+ADMIN_EVENTS_SECONDS: Final = 0.25  # events of this time go together
+ADMIN_EVENTS_AT_ONCE: Final = 100  # of them; more are only counted
+ADMIN_EVENT_IDS_MAX: Final = 10  # a longer list in an event is left out
+ADMIN_FILTERS_MAX: Final = 20  # types, and users, of one subscription
+ADMIN_QUEUE_BYTES: Final = 65_536  # with more waiting on a connection, events are left out there
 
 # --- shutdown -----------------------------------------------------------------------------------------------
 DRAIN_STREAMS_SECONDS: Final = 10.0

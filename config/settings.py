@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -38,6 +39,7 @@ class Settings:
     rate_limits: bool  # HUB_RATE_LIMITS=on|off
     public_url: str
     allowed_origins: frozenset[str]  # origins whose pages may use the cookie
+    outbound_allow: frozenset[str]  # host:port pairs that may be called although they are not public
     signup_credits_micro: int  # HUB_SIGNUP_CREDITS, decimal credits
     credit_usd: Decimal  # what one credit is worth
     sandbox_tokens_per_second: float
@@ -47,6 +49,16 @@ class Settings:
     anthropic_base_url: str
     minimax_api_key: str | None
     minimax_base_url: str
+    stripe_api_key: str | None  # STRIPE_API_KEY; none: the sandbox takes payments in development, nobody in production
+    stripe_webhook_secret: str | None
+    stripe_api_base: str
+    daily_reward_points: int
+    google_client_id: str | None  # GOOGLE_CLIENT_ID, and so on without the prefix; none: no sign-in by Google
+    google_client_secret: str | None
+    google_issuer_url: str
+    oauth_redirects: frozenset[str]  # where a sign-in by Google may end, to the letter
+    smtp_url: str | None  # smtp[s]://[user:password@]host[:port]; none: mail goes into the data folder's outbox
+    mail_from: str
 
     @property
     def production(self) -> bool:
@@ -64,6 +76,12 @@ DEFAULT_API_HOSTS = {
     "your-api-domain.com": "ai_playground",
     "api.example.com": "ai_playground",
 }
+# The documented ones; our own page's is always among them.
+DEFAULT_OAUTH_REDIRECTS = (
+    "https://smartaihub.com/auth/callback",
+    "https://staging.smartaihub.com/auth/callback",
+    "http://localhost:3000/auth/callback",
+)
 API_NAMES = frozenset(DEFAULT_API_HOSTS.values())
 
 
@@ -95,6 +113,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         rate_limits=reader.choice("HUB_RATE_LIMITS", "on", ("on", "off")) == "on",
         public_url=public_url,
         allowed_origins=reader.origins("HUB_ALLOWED_ORIGINS", public_url, ports, production),
+        outbound_allow=reader.addresses("HUB_OUTBOUND_ALLOW"),
         signup_credits_micro=reader.micro("HUB_SIGNUP_CREDITS", "10"),
         credit_usd=reader.decimal("HUB_CREDIT_USD", "1.0"),
         sandbox_tokens_per_second=float(reader.decimal("HUB_SANDBOX_TOKENS_PER_SECOND", "50")),
@@ -104,6 +123,16 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         anthropic_base_url=reader.url("ANTHROPIC_BASE_URL", "https://api.anthropic.com") or "",
         minimax_api_key=reader.text("MINIMAX_API_KEY", None),
         minimax_base_url=reader.url("MINIMAX_BASE_URL", "https://api.minimax.io/v1") or "",
+        stripe_api_key=reader.text("STRIPE_API_KEY", None),
+        stripe_webhook_secret=reader.text("STRIPE_WEBHOOK_SECRET", None),
+        stripe_api_base=reader.url("STRIPE_API_BASE", "https://api.stripe.com") or "",
+        daily_reward_points=reader.integer("HUB_DAILY_REWARD_POINTS", 100, 1, 1_000_000),
+        google_client_id=reader.text("GOOGLE_CLIENT_ID", None),
+        google_client_secret=reader.text("GOOGLE_CLIENT_SECRET", None),
+        google_issuer_url=reader.url("GOOGLE_ISSUER_URL", "https://accounts.google.com") or "",
+        oauth_redirects=reader.redirects("HUB_OAUTH_REDIRECTS", public_url),
+        smtp_url=reader.smtp("HUB_SMTP_URL"),
+        mail_from=reader.sender("HUB_MAIL_FROM", public_url),
     )
     reader.finish()
     return settings
@@ -131,6 +160,13 @@ class _Reader:
         if value not in allowed:
             self._fail(name, f"must be one of {', '.join(allowed)}")
         return value
+
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        text = self.text(name, str(default)) or ""
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            self._fail(name, f"must be a whole number from {low} to {high}")
+            return default
+        return int(text)
 
     def ports(self, name: str, default: str) -> tuple[int, ...]:
         parts = (self.text(name, default) or default).split(",")
@@ -184,6 +220,15 @@ class _Reader:
             hosts[host.strip().lower()] = api.strip()
         return hosts
 
+    def addresses(self, name: str) -> frozenset[str]:
+        """`host:port` pairs parted by commas."""
+        given = {part.strip().casefold() for part in (self.text(name, "") or "").split(",") if part.strip()}
+        for address in given:
+            host, _, port = address.rpartition(":")
+            if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65_535:
+                self._fail(name, f"{address!r} must be host:port")
+        return frozenset(given)
+
     def origins(self, name: str, public_url: str, ports: tuple[int, ...], production: bool) -> frozenset[str]:
         """The public address itself; in development also localhost by name and number on every port of ours."""
         given = {part.strip().rstrip("/") for part in (self.text(name, "") or "").split(",") if part.strip()}
@@ -195,6 +240,36 @@ class _Reader:
         if not production:
             own |= {f"http://{host}:{port}" for host in ("localhost", "127.0.0.1") for port in ports}
         return frozenset(given | own)
+
+    def redirects(self, name: str, public_url: str) -> frozenset[str]:
+        """Absolute addresses parted by commas, in place of the documented ones; our own page's is always one."""
+        given = [part.strip() for part in (self.text(name, "") or "").split(",") if part.strip()]
+        for address in given:
+            parts = urlsplit(address)
+            if parts.scheme not in ("http", "https") or not parts.netloc or parts.fragment:
+                self._fail(name, f"{address!r} must be an absolute http or https address without a fragment")
+        return frozenset([*(given or DEFAULT_OAUTH_REDIRECTS), f"{public_url}/auth/callback"])
+
+    def smtp(self, name: str) -> str | None:
+        value = self.text(name, None)
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        try:
+            usable = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # no port, or none that exists
+            usable = False
+        if not usable:
+            self._fail(name, "must be smtp://[user:password@]host[:port] or smtps://...")
+            return None
+        return value
+
+    def sender(self, name: str, public_url: str) -> str:
+        """An address, or `Name <address>`, on one line."""
+        value = self.text(name, None) or f"Smart AI Hub <no-reply@{urlsplit(public_url).hostname or 'localhost'}>"
+        if "@" not in parseaddr(value)[1] or any(char in value for char in "\r\n"):
+            self._fail(name, "must be an e-mail address, or a name and <an e-mail address>")
+        return value
 
     def secret(self, name: str, data_dir: Path, production: bool) -> str:
         value = self.text(name, None)

@@ -22,7 +22,25 @@ from handlers.fallbacks import NotFound, TooLarge
 from handlers.routing import Route, RoutesError, check_overlaps, literal
 from handlers.shared import auth as shared_auth
 from handlers.shared import credits as shared_credits
-from handlers.smart_ai_hub import auth, mcp_chat, mcp_models, users
+from handlers.shared import purchases as shared_purchases
+from handlers.smart_ai_hub import (
+    admin_audit_log,
+    admin_exchange_rates,
+    admin_metrics,
+    admin_users,
+    admin_webhooks,
+    announcements,
+    auth,
+    google,
+    mcp_chat,
+    mcp_models,
+    mcp_points,
+    notifications,
+    passwords,
+    points,
+    stripe_webhook,
+    users,
+)
 from hub.services import Services
 
 STATIC_FOLDER: Final = Path(__file__).parent.parent / "static"
@@ -30,8 +48,21 @@ STATIC_FOLDER: Final = Path(__file__).parent.parent / "static"
 ROUTES: Final[Sequence[Route]] = (
     *shared_auth.ROUTES,
     *shared_credits.ROUTES,
+    *shared_purchases.ROUTES,
     *auth.ROUTES,
+    *google.ROUTES,
+    *passwords.ROUTES,
     *users.ROUTES,
+    *notifications.ROUTES,
+    *points.ROUTES,
+    *mcp_points.ROUTES,
+    *stripe_webhook.ROUTES,
+    *admin_users.ROUTES,
+    *admin_audit_log.ROUTES,
+    *admin_metrics.ROUTES,
+    *announcements.ROUTES,
+    *admin_exchange_rates.ROUTES,
+    *admin_webhooks.ROUTES,
     *mcp_models.ROUTES,
     *mcp_chat.ROUTES,
     *aggregator_models.ROUTES,
@@ -54,7 +85,7 @@ class HubApplication(Application):
             [*patterns, *websocket.routes(services)],
             default_handler_class=NotFound,
             public_url=services.settings.public_url,
-            log_function=logs.AccessLog(services.settings.production, services.metrics),
+            log_function=logs.AccessLog(services.settings.production, services.metrics, services.request_stats),
             static_hash_cache=services.settings.production,
         )
 

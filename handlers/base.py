@@ -195,12 +195,12 @@ class ApiHandler(RequestHandler):
         """The body by its schema. Raises `HubError` MALFORMED, TOO_LARGE or INVALID with every failure."""
         return fields.load(schema, self.json_body())
 
-    def query(self, name: str) -> str | None:
-        """One query parameter. Raises `HubError` INVALID when it comes twice or is longer than any of ours."""
+    def query(self, name: str, chars_max: int = limits.NAME_CHARS_MAX) -> str | None:
+        """One query parameter. Raises `HubError` INVALID when it comes twice or is longer than it may be."""
         values = self.request.query_arguments.get(name)
         if not values:
             return None
-        if len(values) > 1 or len(values[0]) > limits.NAME_CHARS_MAX:
+        if len(values) > 1 or len(values[0]) > chars_max:
             raise invalid(name, "must be given once, and briefly")
         try:
             return values[0].decode("utf-8")

@@ -1,4 +1,4 @@
-"""The request headers that every face of the completion path takes."""
+"""The request headers by which a caller says how a request is to be taken: its key, and what its end means."""
 
 from typing import Any, Literal
 
@@ -7,13 +7,16 @@ from hub.errors import invalid
 from hub.idempotency import IdempotencyKey
 
 
-def key_of(handler: ApiHandler, body: Any) -> IdempotencyKey | None:
-    """`Idempotency-Key`, or None. Raises `HubError` INVALID for one that is empty, too long or not printable ASCII."""
+def key_of(handler: ApiHandler, body: Any, owner: str | None = None) -> IdempotencyKey | None:
+    """`Idempotency-Key`, or None. Keys are the caller's own, or those of `owner` where that is somebody else.
+
+    Raises `HubError` INVALID for one that is empty, too long or not printable ASCII.
+    """
     key = handler.request.headers.get("Idempotency-Key")
     if key is None:
         return None
     request = handler.request
-    return IdempotencyKey.of(handler.caller.user_id, key, str(request.method), request.path, body)
+    return IdempotencyKey.of(owner or handler.caller.user_id, key, str(request.method), request.path, body)
 
 
 def on_disconnect(handler: ApiHandler) -> Literal["continue", "cancel"]:

@@ -1,4 +1,4 @@
-"""The page and its files. Our own files are asked for anew each time (a 304 is cheap), libraries are kept for a week."""
+"""The pages and their files. Our own files are asked for anew each time (a 304 is cheap), libraries are kept for a week."""
 
 import base64
 import hashlib
@@ -25,6 +25,7 @@ _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".webmanifest": "application/manifest+json",
 }
+LINKS: Final = ("/auth/reset", "/auth/verify", "/auth/callback")
 _LIBRARIES: Final = "node_modules/"
 _LIBRARY_SECONDS: Final = 7 * 86_400
 _HEADERS: Final = {
@@ -45,7 +46,7 @@ def content_security_policy(page: bytes) -> str:
 
 
 class Page(RequestHandler):
-    """The one page; its script decides what it shows."""
+    """A page; its script decides what it shows, and the hub what it tells that script."""
 
     def initialize(self, page: bytes, policy: str) -> None:
         self._page = page
@@ -65,6 +66,14 @@ class Page(RequestHandler):
     @public
     def head(self) -> None:
         self.get()
+
+
+class LinkPage(Page):
+    """The same page at the addresses that mails and sign-ins lead to: what their query holds is told to nobody."""
+
+    def set_default_headers(self) -> None:
+        super().set_default_headers()
+        self.set_header("Referrer-Policy", "no-referrer")
 
 
 class StaticFiles(StaticFileHandler):
@@ -99,11 +108,17 @@ class StaticFiles(StaticFileHandler):
         self.finish("Not found" if status_code in (403, 404) else "This cannot be answered")
 
 
+def _given(file: Path) -> dict[str, Any]:
+    page = file.read_bytes()
+    return {"page": page, "policy": content_security_policy(page)}
+
+
 def routes(folder: Path) -> list[Route]:
-    """The page's routes; reads the page, so that its policy fits it."""
-    page = (folder / "index.html").read_bytes()
-    given = {"page": page, "policy": content_security_policy(page)}
+    """The pages' routes; reads the pages, so that each policy fits its page."""
+    given = _given(folder / "index.html")
     return [
         Route("/", Page, extra=given),
+        Route("/admin", Page, extra=_given(folder / "admin.html")),
+        *(Route(path, LinkPage, extra=given) for path in LINKS),
         Route("/static/(.*)", StaticFiles, extra={"path": str(folder)}),
     ]

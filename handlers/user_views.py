@@ -5,6 +5,7 @@ from typing import Any
 
 from config.plans import QUOTA_DAYS, Plans
 from hub.identity import LoginResult
+from hub.prices import credits_number
 from models.clock import timestamp
 
 Json = dict[str, Any]
@@ -33,7 +34,14 @@ def hub_profile(user: User) -> Json:
         "phone": user["phone"],
         "timezone": user["timezone"],
         "language": user["language"],
+        "autoTopup": auto_topup(user),
     }
+
+
+def auto_topup(user: User) -> Json:
+    """Whether points are bought with credits by themselves, and with how many at a time."""
+    chosen = user.get("auto_topup") or {"enabled": False, "credits_micro": 0}
+    return {"enabled": chosen["enabled"], "credits": credits_number(chosen["credits_micro"])}
 
 
 def playground_user(user: User) -> Json:

@@ -25,6 +25,7 @@ from handlers.write_through import write_through
 from hub.errors import Code, HubError
 from hub.identity_cache import Credential, Identity
 from hub.realtime import close_codes
+from hub.realtime.channels import ADMIN_CHANNELS
 from hub.realtime.connection import Connection, Entrance
 from hub.services import Services
 from models.database import DatabaseError
@@ -108,11 +109,14 @@ class SocketHandler(WebSocketHandler):
         if credential.kind == "cookie":
             check_upgrade_origin(self.request, self._services.settings.allowed_origins)
         try:
-            self._identity = await self._services.identities.resolve(credential)
-            self._credential = credential
+            identity = await self._services.identities.resolve(credential)
         except HubError as error:
             if credential.kind != "cookie" or error.temporary:
                 raise
+            return
+        if not self._entrance.admits(identity):
+            raise HubError(Code.FORBIDDEN, "This is for administrators")
+        self._credential, self._identity = credential, identity
 
     def _refuse(self, error: HubError) -> None:
         status, code = self._dialect.codes[error.code]
@@ -204,4 +208,9 @@ def routes(services: Services) -> list[Any]:
         "entrance": Entrance(api="ai_playground", bare_chat=True),
         "dialect": AI_PLAYGROUND,
     }
-    return [("/ws", SocketHandler, hub), ("/v1/ai/stream", SocketHandler, playground)]
+    admin = {**hub, "entrance": Entrance(channels=ADMIN_CHANNELS)}
+    return [
+        ("/ws", SocketHandler, hub),
+        ("/ws/admin", SocketHandler, admin),
+        ("/v1/ai/stream", SocketHandler, playground),
+    ]

@@ -24,12 +24,15 @@ from hub.operations import (
     PlaceHold,
     Receipt,
     SettleHold,
+    Telling,
     WalletState,
 )
 from models import wallets as shapes
 from models.database import Document
 from models.events import EVENTS
 from models.ids import new_epoch, new_id
+from models.notification_settings import wanted
+from models.notifications import addressed
 
 _FIELD = {"credit": "credits", "point": "points"}
 _BOUND = {"credit": limits.MICRO_CREDITS_MAX, "point": limits.POINTS_MAX}
@@ -46,6 +49,7 @@ class Snapshot:
     wallets: dict[str, Document]
     holds: dict[str, Document]
     taken: set[tuple[str, str, Any]]
+    settings: dict[str, Document] = field(default_factory=dict)  # of notifications, by user; none where none were set
 
 
 @dataclass(slots=True)
@@ -95,7 +99,8 @@ class _Draft:
         for change in operation.holds:
             self._change_hold(change)
         for event in operation.events:
-            self._append_event(event)
+            if event.telling is None or "inApp" in self.batch.media(event.telling):
+                self._append_event(event)
         return Applied(
             wallets={user: wallet_state(wallet) for user, wallet in self.wallets.items()},
             held=self.held,
@@ -229,6 +234,8 @@ class Batch:
         self.wallets = dict(snapshot.wallets)
         self.holds: dict[str, Document | None] = dict(snapshot.holds)
         self.taken = set(snapshot.taken)
+        self.spent_micro = 0  # micro-credits that were charged for usage
+        self._settings = snapshot.settings
         self._read_wallets = snapshot.wallets
         self._read_holds = snapshot.holds
         self._writes = Writes()
@@ -238,6 +245,10 @@ class Batch:
         read = self._read_wallets.get(user)
         return read["version"] + 1 if read else 0
 
+    def media(self, telling: Telling) -> list[str]:
+        """By which media a user wants to be told."""
+        return wanted(self._settings.get(telling.user), telling.category)
+
     def apply(self, operation: Operation) -> Outcome:
         """Apply one operation, or say why not; a refused one leaves no trace."""
         draft = _Draft(self, operation)
@@ -245,10 +256,10 @@ class Batch:
             applied = draft.run()
         except (HubError, HoldGone) as error:
             return Outcome(error=error)
-        self._keep(draft)
+        self._keep(draft, applied)
         return Outcome(applied=applied, events=draft.events)
 
-    def _keep(self, draft: _Draft) -> None:
+    def _keep(self, draft: _Draft, applied: Applied) -> None:
         operation, writes = draft.operation, self._writes
         for wallet in draft.wallets.values():
             wallet["updated_at"] = self._moment
@@ -256,16 +267,30 @@ class Batch:
         self.holds.update(draft.holds)
         writes.inserts[shapes.ENTRIES] += draft.entries
         writes.inserts[EVENTS] += draft.events
+        usage = [entry for entry in draft.entries if (entry["kind"], entry["unit"]) == ("usage", "credit")]
+        self.spent_micro -= sum(entry["amount"] for entry in usage)
         self.taken.add(("entries", "operation", operation.id))
         for insert in operation.inserts:
-            self.taken.update(key for _, key in claims(insert))
-            document = insert.document(draft.receipt) if callable(insert.document) else insert.document
-            writes.inserts[insert.collection].append(document)
+            self._insert(insert, draft.receipt, applied)
         for update in operation.updates:
             change = update.change(draft.receipt) if callable(update.change) else update.change
+            if update.result is not None:
+                change = {**change, "$set": {**change.get("$set", {}), **update.result(applied)}}
             writes.updates[update.collection].append((update.query, change))
         for delete in operation.deletes:
             writes.deletes[delete.collection].append(delete.query)
+
+    def _insert(self, insert: Insert, receipt: Receipt | None, applied: Applied) -> None:
+        self.taken.update(key for _, key in claims(insert))
+        document = insert.document(receipt) if callable(insert.document) else insert.document
+        if insert.telling is not None:
+            media = self.media(insert.telling)
+            if not media:
+                return
+            document = addressed(document, media)
+        if insert.result is not None:
+            document = {**document, **insert.result(applied)}
+        self._writes.inserts[insert.collection].append(document)
 
     def changed_wallets(self) -> list[Document]:
         """The wallets that are not as they were read."""

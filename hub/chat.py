@@ -22,6 +22,7 @@ from hub.generation import Admitted, Progress, generate
 from hub.idempotency import IdempotencyKey, KeyTaken
 from hub.identity import Identity
 from hub.ledger import Ledger
+from hub.login_secrets import is_login
 from hub.metrics import Metrics
 from hub.prices import charge_micro
 from hub.providers.base import Provider, Usage
@@ -221,6 +222,8 @@ class Chat:
         try:
             async for step in generate(job, provider, self._ledger, self._node):
                 if isinstance(step, Progress):
+                    if not stream.deltas:
+                        self._metrics.generation_began(stream)
                     stream.append(step.deltas, step.cost)
                 elif isinstance(step, Admitted):
                     stream.admitted = True
@@ -272,7 +275,8 @@ class Chat:
         data = publication.data
         named = {data.get("login"), data.get("key")} - {None}
         for stream in self._streams.running_of(data["user"]):
-            if not named or stream.credential in named:
+            other_login = is_login(stream.credential) and stream.credential != data.get("kept")
+            if stream.credential in named or (not named and ("kept" not in data or other_login)):
                 self._stop(stream)
 
     def _stop(self, stream: Stream) -> None:

@@ -18,7 +18,7 @@ from config import limits
 from hub.batch import Batch, Outcome, Snapshot, claims
 from hub.errors import Code, HubError
 from hub.last_written import LastWritten
-from hub.operations import Applied, ExtendHold, Operation, SettleHold
+from hub.operations import Applied, Composed, ExtendHold, Operation, SettleHold
 from models import wallets as shapes
 from models.clock import now
 from models.database import (
@@ -30,6 +30,7 @@ from models.database import (
     OutcomeUnknown,
     Transaction,
 )
+from models.notification_settings import NOTIFICATION_SETTINGS
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,7 @@ _RETRY_SECONDS = 1.0  # what a caller is told to wait when the database is away
 class Waiting:
     """An operation in the queue and whom to tell."""
 
-    operation: Operation
+    operation: Operation | Composed
     done: asyncio.Future[Applied]
 
 
@@ -51,6 +52,7 @@ class Committed:
     wallets: Sequence[Document]
     events: Sequence[Document]
     operations: int
+    spent_micro: int  # micro-credits charged for usage
 
 
 class Committer:
@@ -91,7 +93,7 @@ class Committer:
         if self._session is not None:
             await self._session.end_session()
 
-    async def submit(self, operation: Operation) -> Applied:
+    async def submit(self, operation: Operation | Composed) -> Applied:
         """Have one operation committed. Cancelling the caller does not undo it.
 
         Raises `HubError` (refused, UNAVAILABLE with nothing written, OUTCOME_UNKNOWN) or `HoldGone`.
@@ -138,9 +140,14 @@ class Committer:
         batch: list[Waiting] = []
         size = 0
         while self._queue and len(batch) < limits.BATCH_OPERATIONS_MAX and size < limits.BATCH_BYTES_MAX:
+            alone = isinstance(self._queue[0].operation, Composed)
+            if alone and batch:
+                break
             waiting = self._queue.popleft()
             size += waiting.operation.size_bytes
             batch.append(waiting)
+            if alone:
+                break
         if not self._queue:
             self._filled.clear()
         return batch
@@ -157,6 +164,8 @@ class Committer:
                 return _fail(batch, _unavailable())
             except OutcomeUnknown:
                 return _fail(batch, _unknown())
+            except HubError as error:  # what a composed operation found makes it refuse; it stands alone
+                return _fail(batch, error)
             except Exception as error:  # a validator refused it, or it cannot even be encoded: one operation's fault
                 log.warning("batch failed", operations=len(batch), exc_info=True)
                 last = error
@@ -176,15 +185,17 @@ class Committer:
 
     async def _write_all(self, batch: list[Waiting]) -> tuple[Batch, list[Outcome]]:
         """Apply and write a batch, first on what this process wrote last, and where that does not hold, on fresh reads."""
-        operations = [waiting.operation for waiting in batch]
-        needed = _needed(operations)
+        plain = [waiting.operation for waiting in batch if isinstance(waiting.operation, Operation)]
+        needed = _needed(plain)
         wallets, holds = self._wallets.of(needed.users), self._holds.of(needed.holds)
         self._wallets.forget(wallets)  # until the commit stands
         self._holds.forget(holds)
         moment = now()
 
         async def body(transaction: Transaction) -> tuple[Batch, list[Outcome]]:
-            applied = Batch(await _read(transaction, needed, wallets, holds), moment)
+            operations = [await _made(waiting.operation, transaction) for waiting in batch]
+            reading = needed if len(plain) == len(batch) else _needed(operations)
+            applied = Batch(await _read(transaction, reading, wallets, holds), moment)
             outcomes = [applied.apply(operation) for operation in operations]
             if (wallets or holds) and any(outcome.error for outcome in outcomes):
                 raise Conflict("refused by what was written last: to be asked of the database")
@@ -199,20 +210,28 @@ class Committer:
     def _tell_all(self, batch: list[Waiting], applied: Batch, outcomes: list[Outcome]) -> None:
         events = [event for outcome in outcomes for event in outcome.events]
         try:
-            self._on_commit(Committed(applied.changed_wallets(), events, len(batch)))
+            self._on_commit(Committed(applied.changed_wallets(), events, len(batch), applied.spent_micro))
         except Exception:  # the commit stands, and its callers have to hear just that
             log.exception("commit not announced", operations=len(batch))
         for waiting, outcome in zip(batch, outcomes, strict=True):
             _tell(waiting, outcome)
 
 
+async def _made(operation: Operation | Composed, transaction: Transaction) -> Operation:
+    return await operation.compose(transaction) if isinstance(operation, Composed) else operation
+
+
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """What decides whether operations can be applied: `keys` are values of `(collection, field)` that may be taken."""
+    """What decides whether operations can be applied, and how.
+
+    `keys` are values of `(collection, field)` that may be taken; `told` are the users whose notification settings matter.
+    """
 
     users: set[str]
     holds: set[str]
     keys: dict[tuple[str, str], list[Any]]
+    told: set[str]
 
 
 async def _read(
@@ -221,11 +240,12 @@ async def _read(
     """What is needed and not known, in as few reads as possible."""
     wallets = await _by_id(transaction, shapes.WALLETS, needed.users, known_wallets)
     holds = await _by_id(transaction, shapes.HOLDS, needed.holds, known_holds)
+    settings = await _by_id(transaction, NOTIFICATION_SETTINGS, needed.told, {})
     taken: set[tuple[str, str, Any]] = set()
     for (collection, name), values in needed.keys.items():
         rows = await transaction.find(collection, {name: {"$in": values}}, {name: 1})
         taken.update((collection, name, row[name]) for row in rows)
-    return Snapshot(wallets, holds, taken)
+    return Snapshot(wallets, holds, taken, settings)
 
 
 async def _by_id(
@@ -251,7 +271,17 @@ def _needed(operations: Sequence[Operation]) -> Needed:
         for insert in operation.inserts:
             for name, (collection, _, value) in claims(insert):
                 keys[collection, name].append(value)
-    return Needed(users, holds, keys)
+    return Needed(users, holds, keys, _told(operations))
+
+
+def _told(operations: Sequence[Operation]) -> set[str]:
+    """Whose notification settings matter; who is only just coming to be has none."""
+    return {
+        insert.telling.user
+        for operation in operations
+        for insert in operation.inserts
+        if insert.telling is not None and insert.telling.user not in operation.new_wallets
+    }
 
 
 async def _write(transaction: Transaction, batch: Batch) -> None:

@@ -169,7 +169,11 @@ class Email(Strict):
 
 
 class Credits(Strict):
-    """An amount of credits above 0 with at most six decimals; loaded as micro-credits."""
+    """An amount of credits with at most six decimals; loaded as micro-credits. Above 0 unless it says otherwise."""
+
+    def __init__(self, *, low_micro: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._low = low_micro
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if type(value) not in (int, float) or not math.isfinite(value):
@@ -177,9 +181,14 @@ class Credits(Strict):
         micro = Decimal(repr(value)) * MICRO_PER_CREDIT
         if micro != micro.to_integral_value():
             raise self.fail("must have at most six decimals")
-        if not 0 < micro <= limits.AMOUNT_MICRO_CREDITS_MAX:
-            raise self.fail(f"must be above 0 and at most {limits.AMOUNT_MICRO_CREDITS_MAX // MICRO_PER_CREDIT}")
+        if not self._low <= micro <= limits.AMOUNT_MICRO_CREDITS_MAX:
+            raise self.fail(
+                f"must be {self._least()} and at most {limits.AMOUNT_MICRO_CREDITS_MAX // MICRO_PER_CREDIT}"
+            )
         return int(micro)
+
+    def _least(self) -> str:
+        return "above 0" if self._low == 1 else f"at least {self._low // MICRO_PER_CREDIT}"
 
 
 class Points(Integer):
@@ -187,3 +196,17 @@ class Points(Integer):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(low=1, high=limits.POINTS_MAX, **kwargs)
+
+
+class Usd(Strict):
+    """An amount of US dollars above 0 with at most two decimals; loaded as cents."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise self.fail("must be a number")
+        cents = Decimal(repr(value)) * 100
+        if cents != cents.to_integral_value():
+            raise self.fail("must have at most two decimals")
+        if not 0 < cents <= limits.AMOUNT_CENTS_MAX:
+            raise self.fail(f"must be above 0 and at most {limits.AMOUNT_CENTS_MAX // 100}")
+        return int(cents)

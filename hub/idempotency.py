@@ -1,9 +1,13 @@
 """Idempotency keys: what makes a repeated request the same request.
 
-The record is written by the operation that it guards (see `hub/operations.py`); this module only makes and checks keys.
+    once(key, work):  record done -> its reply    running -> 409    none -> work(), which writes the record with its effect
+
+The record is written by the operation that it guards (see `hub/operations.py`); this module makes and checks keys, and
+finds what an earlier request with the same key came to. Generations have their own way to an earlier one: `hub/chat.py`.
 """
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +15,10 @@ import orjson
 
 from config import limits
 from hub.errors import Code, HubError, invalid
-from hub.operations import Delete, Insert, Update
+from hub.operations import Applied, Delete, Insert, Update
+from models import idempotency
 from models.clock import now
-from models.database import Document
+from models.database import Database, Document
 from models.idempotency import IDEMPOTENCY
 
 
@@ -47,6 +52,64 @@ class IdempotencyKey:
         document = {"_id": self.id, "hash": self.hash, "status": "running", "stream": stream, "created_at": now()}
         return Insert(IDEMPOTENCY, document, unique=("_id",), taken=_taken)
 
+    def begun(self) -> Insert:
+        """The record of work that takes several operations; `replied` or `withdrawn` ends it."""
+        document = {"_id": self.id, "hash": self.hash, "status": "running", "created_at": now()}
+        return Insert(IDEMPOTENCY, document, unique=("_id",), taken=_taken)
+
+    def done(self, reply: Callable[[Applied], Document]) -> Insert:
+        """The record of work that one operation does, to be inserted with it: repeats get its `reply`."""
+        document = {"_id": self.id, "hash": self.hash, "status": "done", "created_at": now()}
+        return Insert(
+            IDEMPOTENCY, document, unique=("_id",), taken=_taken, result=lambda applied: _kept(reply(applied))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a request came to, as plain data; `repeated` when an earlier one with the same key did the work."""
+
+    data: Document
+    repeated: bool
+
+
+async def once(database: Database, key: IdempotencyKey | None, work: Callable[[], Awaitable[Document]]) -> Reply:
+    """Do `work`, unless the key's record says that it was done; without a key, just do it.
+
+    `work` writes the record, by `begun` or `done`, in the operation that does it. Raises `HubError`: KEY_REUSED,
+    IN_FLIGHT while an earlier request runs, and whatever `work` raises.
+    """
+    if key is None:
+        return Reply(await work(), repeated=False)
+    earlier = await _earlier(database, key)
+    if earlier is not None:
+        return earlier
+    try:
+        return Reply(await work(), repeated=False)
+    except KeyTaken:  # a twin was faster
+        earlier = await _earlier(database, key)
+        if earlier is None:
+            raise
+        return earlier
+
+
+async def _earlier(database: Database, key: IdempotencyKey) -> Reply | None:
+    record = await idempotency.record(database, key.id)
+    if record is None:
+        return None
+    key.check(record)
+    if record["status"] != "done":
+        raise _taken("_id")
+    if record.get("reply") is None:
+        raise HubError(Code.CONFLICT, "This was done before; its answer is not kept")
+    return Reply(record["reply"], repeated=True)
+
+
+def _kept(reply: Document) -> Document:
+    """The reply as the record has it: none when it is larger than a record may be."""
+    fits = len(orjson.dumps(reply)) <= limits.IDEMPOTENCY_REPLY_BYTES_MAX
+    return {"reply": reply if fits else None}
+
 
 def _taken(_: str) -> Exception:
     return KeyTaken(Code.IN_FLIGHT, "A request with this Idempotency-Key is under way", retry_after_seconds=1)
@@ -55,6 +118,12 @@ def _taken(_: str) -> Exception:
 def completed(record_id: str) -> Update:
     """The guarded work is done: repeats get its result."""
     return Update(IDEMPOTENCY, {"_id": record_id}, {"$set": {"status": "done"}})
+
+
+def replied(record_id: str, reply: Callable[[Applied], Document]) -> Update:
+    """The last operation of work that had `begun`: repeats get this reply."""
+    done = {"$set": {"status": "done"}}
+    return Update(IDEMPOTENCY, {"_id": record_id}, done, result=lambda applied: _kept(reply(applied)))
 
 
 def withdrawn(record_id: str) -> Delete:

@@ -8,6 +8,7 @@ Reads let `DatabaseError`s out; whoever answers the caller says that we are unav
 """
 
 import hmac
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -16,12 +17,13 @@ import structlog
 
 from config import limits
 from config.settings import Settings
-from hub import identity_input, login_secrets, signup
+from hub import identity_input, login_secrets, mail_jobs, signup
 from hub.access_tokens import AccessTokens
 from hub.errors import Code, HubError
 from hub.identity_cache import Credential, Identity, IdentityCache, cache_key
 from hub.ledger import Ledger
 from hub.login_secrets import NewLogin
+from hub.operations import Insert
 from hub.passwords import Passwords
 from hub.realtime.broker import Broker
 from hub.revocations import Revocations
@@ -62,6 +64,7 @@ class Identities:
         access_tokens: AccessTokens,
         passwords: Passwords,
         throttle: Throttle,
+        wake_mail: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -69,6 +72,7 @@ class Identities:
         self._access_tokens = access_tokens
         self._passwords = passwords
         self._throttle = throttle
+        self._wake_mail = wake_mail
         self._cache = IdentityCache()
         self._refreshing: set[str] = set()
         self.revocations = Revocations(database, broker, self._cache)
@@ -149,17 +153,36 @@ class Identities:
         """
         signup.check(registration)
         await self._throttle.registration(registration.address)
-        return await self.create(registration)
+        result = await self._create(registration, "user", verify=True)
+        self._wake_mail()
+        return result
 
     async def create(self, registration: Registration, role: str = "user") -> LoginResult:
         """`register` without a limit and with any role: for the operator, not for strangers."""
         signup.check(registration)
+        return await self._create(registration, role, verify=False)
+
+    async def _create(self, registration: Registration, role: str, verify: bool) -> LoginResult:
         password = await self._passwords.hash(registration.password)
         number = await counters.next_number(self._database, users.NUMBERS)
         user = signup.new_user(registration, password, number, role)
+        return await self._sign_up(user, [mail_jobs.promised("verify", user["_id"])] if verify else [])
+
+    async def _sign_up(self, user: Document, also: Sequence[Insert] = ()) -> LoginResult:
         login = login_secrets.start(user["_id"], user["created_at"])
-        await self._ledger.commit(signup.operation(user, login.document, self._settings.signup_credits_micro))
+        credits = self._settings.signup_credits_micro
+        await self._ledger.commit(signup.operation(user, login.document, credits, also))
         return self._result(user, login)
+
+    async def create_by_google(self, email: str, subject: str, first_name: str, last_name: str) -> str:
+        """A user without a password; the id. Raises `HubError`: INVALID, CONFLICT (taken meanwhile), UNAVAILABLE."""
+        number = await counters.next_number(self._database, users.NUMBERS)
+        user = signup.new_google_user(email, subject, first_name, last_name, number)
+        return str((await self._sign_up(user)).user["_id"])
+
+    async def sign_in(self, user_id: str) -> LoginResult:
+        """Sign in who has been recognised by other means. Raises `HubError` UNAUTHENTICATED where they may not."""
+        return await self._sign_in(user_id)
 
     async def login(self, email: str, password: str, address: str, device: Credential | None = None) -> LoginResult:
         """Sign in. A `device` that holds a login of this very account keeps its owner from being locked out by others.
@@ -176,7 +199,7 @@ class Identities:
         await self._throttle.succeeded(key, known_login)
         if user["status"] != "active":
             raise HubError(Code.FORBIDDEN, "This account is suspended")
-        return await self._sign_in(user["_id"])
+        return await self._sign_in(user["_id"], user["password"])
 
     async def _known_login(self, device: Credential | None, email_key: str) -> str | None:
         """The login that a device already has, if it is one of this account."""
@@ -188,12 +211,20 @@ class Identities:
             return None
         return identity.login_id if identity.user.get("email_key") == email_key else None
 
-    async def _sign_in(self, user_id: str) -> LoginResult:
-        """A new login, never one that was there before: what an attacker planted gains nothing."""
+    async def _sign_in(self, user_id: str, by_password: str | None = None) -> LoginResult:
+        """A new login, never one that was there before: what an attacker planted gains nothing.
+
+        `by_password` is the hash that was compared. Whoever changes it ends the logins that they find; one that came too
+        late for that finds another hash, because both write the user's document.
+        """
         moment = now()
         login = login_secrets.start(user_id, moment)
         await logins.add(self._database, login.document)
-        return self._result(_active(await users.seen(self._database, user_id, moment)), login)
+        user = _active(await users.seen(self._database, user_id, moment))
+        if by_password is not None and user["password"] != by_password:
+            await self.revoke_login(login.document["_id"], user_id, "password_changed")
+            raise HubError(Code.BAD_CREDENTIALS, "Invalid email or password")
+        return self._result(user, login)
 
     def _result(self, user: Document, login: NewLogin) -> LoginResult:
         token, seconds = self._access_tokens.issue(user["_id"], login.document["_id"], user["role"])

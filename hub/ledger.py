@@ -24,6 +24,7 @@ from hub.committer import Committed, Committer
 from hub.errors import Code, HubError
 from hub.operations import (
     Applied,
+    Composed,
     Delete,
     ExtendHold,
     Insert,
@@ -133,13 +134,15 @@ class Hold:
 class Ledger:
     """Wallets of this hub. One per process."""
 
-    def __init__(self, database: Database, broker: Broker, on_batch: Callable[[int], None] = lambda size: None) -> None:
+    def __init__(
+        self, database: Database, broker: Broker, on_commit: Callable[[Committed], None] = lambda committed: None
+    ) -> None:
         self._database = database
         self._broker = broker
         self._tasks = Tasks()  # until `start`
         self._committer = Committer(database, self._committed)
         self._states: OrderedDict[str, WalletState] = OrderedDict()
-        self._on_batch = on_batch
+        self._on_commit = on_commit
 
     def open(self) -> None:
         """Make the session whose id the node's document carries; nothing is committed before `start`."""
@@ -156,7 +159,7 @@ class Ledger:
     def session_id(self) -> Any:
         return self._committer.session_id
 
-    async def commit(self, operation: Operation) -> Applied:
+    async def commit(self, operation: Operation | Composed) -> Applied:
         """Have an operation committed, once; see `Committer.submit` for what it raises."""
         return await self._committer.submit(operation)
 
@@ -244,7 +247,7 @@ class Ledger:
 
     def _committed(self, committed: Committed) -> None:
         """After a commit: tell everyone who follows these users."""
-        self._on_batch(committed.operations)
+        self._on_commit(committed)
         for event in committed.events:
             publication = Publication("event", event["type"], event["data"], event["epoch"], event["offset"])
             self._broker.publish(event["channel"], publication)

@@ -45,7 +45,12 @@ def login_of(value: object) -> str | None:
     if not isinstance(value, str) or len(value) > limits.COOKIE_CHARS_MAX or not value.isascii():
         return None
     login_id, dot, secret = value.partition(".")
-    return login_id if dot and secret and login_id.startswith("login_") else None
+    return login_id if dot and secret and is_login(login_id) else None
+
+
+def is_login(credential_id: str | None) -> bool:
+    """Whether an id is that of a login, and not that of an API key."""
+    return credential_id is not None and credential_id.startswith("login_")
 
 
 def digest(value: str) -> str:

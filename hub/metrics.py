@@ -8,10 +8,12 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from config import limits
 from config.catalogue import AiModel
 from hub.errors import Code
 from hub.prices import MICRO_PER_CREDIT, charge_micro
 from hub.streams import Outcome, Stream
+from hub.tally import Tally
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _OVERHEAD_SECONDS: Final = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.25, 1)
@@ -35,7 +37,12 @@ class Metrics:
         self._borne = self._counter("hub_credits_borne_total", "Cost above what was held, in credits: ours", "model")
         self._drift = self._gauge("hub_ledger_drift_wallets", "Wallets whose entries do not add up")
         self._holds = self._gauge("hub_holds_open", "Holds that are neither settled nor released")
+        self._clients = self._counter("hub_client_requests_total", "Requests by X-Client-Version", "version")
+        self._client_versions: set[str] = set()
         self._children: dict[tuple[str, int], Counter] = {}
+        self.tally = Tally()  # the same since the last sample of the live monitoring
+        self.holds_open = 0
+        self.drifting = 0
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self._registry)
@@ -48,22 +55,36 @@ class Metrics:
 
     # --- what happens ---------------------------------------------------------------------------------------
 
-    def request(self, api: str, status: int, seconds: float) -> None:
+    def request(self, api: str, status: int, seconds: float, streamed: bool = False) -> None:
         child = self._children.get((api, status))
         if child is None:
             child = self._children[api, status] = self._requests.labels(api, str(status))
         child.inc()
         self._latency.labels(api).observe(seconds)
+        self.tally.request(status, seconds, streamed)
+
+    def client(self, version: str) -> None:
+        """Count a client's version; those beyond the first fifty go as one, so that nobody makes labels without end."""
+        if version not in self._client_versions:
+            if len(self._client_versions) >= limits.CLIENT_VERSIONS_MAX:
+                version = "other"
+            else:
+                self._client_versions.add(version)
+        self._clients.labels(version).inc()
 
     def batch(self, operations: int) -> None:
         self._batches.observe(operations)
 
-    def generation_ended(self, model: AiModel, stream: Stream, outcome: Outcome) -> None:
-        """Count a settled generation: how it ended, how soon it began, its tokens, what was charged and what we bear."""
+    def generation_began(self, stream: Stream) -> None:
+        """Its first delta is here."""
         if stream.first_token_seconds is not None:
             self._first_token.observe(stream.first_token_seconds)
+            self.tally.counts.first_token.add(stream.first_token_seconds)
         if stream.overhead_seconds is not None:
             self._overhead.observe(stream.overhead_seconds)
+
+    def generation_ended(self, model: AiModel, stream: Stream, outcome: Outcome) -> None:
+        """Count a settled generation: how it ended, its tokens, what was charged and what we bear."""
         if outcome.error is not None and outcome.error.code in (Code.PROVIDER_FAILED, Code.PROVIDER_REFUSED):
             self._provider_errors.labels(model.provider, outcome.error.code.value).inc()
         self._generations.labels(model.id, outcome.finish_reason or "failed").inc()
@@ -79,9 +100,11 @@ class Metrics:
 
     def drift(self, wallets: int) -> None:
         self._drift.set(wallets)
+        self.drifting = wallets
 
     def holds(self, count: int) -> None:
         self._holds.set(count)
+        self.holds_open = count
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A gauge that asks when it is read: connections, queue bytes, running streams."""

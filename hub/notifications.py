@@ -1,15 +1,18 @@
 """Notifications: told to a user, listed, and marked as read.
 
 Telling and marking are operations of the ledger, so that the notification and the event that announces it on the user's
-channel stand together or not at all.
+channel stand together or not at all. What a user does not want to be told is not stored: the settings are read in the same
+transaction (`hub/committer.py`). Without `inApp` nothing is listed, counted or pushed; where mail or push are still wanted
+the row stands hidden for `limits.EVENT_DAYS`, so that they can be delivered from it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from config import limits
+from hub.errors import Code, HubError
 from hub.ledger import Ledger
-from hub.operations import Insert, NewEvent, Operation, Update
-from models import notifications
+from hub.operations import Insert, NewEvent, Operation, Telling, Update
+from models import notification_settings, notifications
 from models.clock import now, timestamp
 from models.database import Database, Document
 from models.ids import new_id
@@ -23,7 +26,10 @@ class Notifications:
         self._ledger = ledger
 
     async def notify(self, user: str, kind: str, category: str, title: str, message: str) -> Document:
-        """Tell a user something; the event is `notification.created` with the notification as its data."""
+        """Tell a user something; the event is `notification.created` with the notification as its data.
+
+        What is given back is the notification as it would be shown: the user's settings may keep it from being so.
+        """
         insert, event = notice(user, kind, category, title, message)
         await self._ledger.commit(Operation(id=new_id("op"), inserts=[insert], events=[event]))
         assert isinstance(insert.document, dict)
@@ -33,6 +39,29 @@ class Notifications:
         """Newest first, and how many are unread in all."""
         found = await notifications.latest(self._database, user, limit=limit, before=before)
         return found, await notifications.unread(self._database, user)
+
+    async def numbered_page(self, user: str, skip: int, limit: int, only_unread: bool) -> tuple[list[Document], int]:
+        """Newest first, and how many there are in all."""
+        return await notifications.page(self._database, user, skip=skip, limit=limit, only_unread=only_unread)
+
+    async def read(self, user: str, notification_id: str) -> Document:
+        """Mark one as read, once more too; the notification. Raises `HubError` NOT_FOUND for others' too."""
+        found = await notifications.of_user(self._database, user, notification_id)
+        if found is None:
+            raise HubError(Code.NOT_FOUND, "No such notification")
+        await self._mark(user, [] if found["read"] else [notification_id], {"ids": [notification_id]})
+        return {**found, "read": True}
+
+    async def settings(self, user: str) -> Document:
+        """What the user wants to be told: `{media, categories}`, complete."""
+        return notification_settings.complete(await notification_settings.of_user(self._database, user))
+
+    async def change_settings(
+        self, user: str, media: Mapping[str, bool], categories: Mapping[str, Mapping[str, bool]]
+    ) -> Document:
+        """Set what is given and leave the rest; the settings after it."""
+        changed = await notification_settings.change(self._database, user, media, categories, now())
+        return notification_settings.complete(changed)
 
     async def mark_read(self, user: str, ids: Sequence[str]) -> int:
         """Mark these as read; how many were not yet. Other people's and unknown ids change nothing."""
@@ -62,9 +91,15 @@ class Notifications:
 
 
 def notice(user: str, kind: str, category: str, title: str, message: str) -> tuple[Insert, NewEvent]:
-    """A notification as parts of an operation that does something else too."""
+    """A notification as parts of an operation that does something else too; they obey the user's settings.
+
+    `category` is one of `notification_settings.CATEGORIES`. For a user who only comes to be with the operation, all is
+    wanted.
+    """
+    telling = Telling(user, category)
     document = notifications.new_notification(new_id("notif"), user, kind, category, title, message, now())
-    return Insert(notifications.NOTIFICATIONS, document), NewEvent(user, "notification.created", view(document))
+    insert = Insert(notifications.NOTIFICATIONS, document, telling=telling)
+    return insert, NewEvent(user, "notification.created", view(document), telling)
 
 
 def view(document: Document) -> Document:

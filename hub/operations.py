@@ -5,14 +5,14 @@
 Plain data. `hub/ledger.py` builds the usual ones, `hub/committer.py` writes them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from hub.errors import Code, HubError
 from models.clock import now
-from models.database import Document
+from models.database import Document, Transaction
 
 Unit = Literal["credit", "point"]
 Kind = Literal["purchase", "usage", "bonus", "gift", "exchange", "refund", "adjustment", "reward"]
@@ -84,12 +84,24 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Telling:
+    """Marks a notification's parts: they stand as far as this user's settings, read in the transaction, want them."""
+
+    user: str
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event for a user's channel. `data` may be a function of the operation's receipt, known only when applied."""
+    """An event for a user's channel. `data` may be a function of the operation's receipt, known only when applied.
+
+    With `telling` it is left out where its user does not want to be told in the application.
+    """
 
     user: str
     type: str
     data: Document | Callable[[Receipt | None], Document]
+    telling: Telling | None = None
 
 
 def _already_there(field_name: str) -> Exception:
@@ -101,25 +113,31 @@ class Insert:
     """A document to insert; `unique` names its fields whose values come from outside, so that another may hold them.
 
     A twin is looked for before writing, so that it fails this operation alone, with the error that `taken` makes of the
-    field's name. A document without such fields may be a function of the operation's receipt.
+    field's name. A document without such fields may be a function of the operation's receipt. With `telling` it is a
+    notification: it notes by which media its user wants to be told, and is left out where by none. `result` gives
+    further fields, those that are known only when the operation is applied: balances, the entries' ids.
     """
 
     collection: str
     document: Document | Callable[[Receipt | None], Document]
     unique: Sequence[str] = ()
     taken: Callable[[str], Exception] = _already_there
+    telling: Telling | None = None
+    result: "Callable[[Applied], Document] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
     """An update of one document, if it is still there. `change` may be a function of the operation's receipt.
 
-    Its owner may delete a message while it is being written: that must not stop the money.
+    Its owner may delete a message while it is being written: that must not stop the money. `result` gives further fields
+    to set, those that are known only when the operation is applied.
     """
 
     collection: str
     query: Mapping[str, Any]
     change: Document | Callable[[Receipt | None], Document]
+    result: "Callable[[Applied], Document] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +167,21 @@ class Operation:
     once: bool = False
     created_at: datetime = field(default_factory=now)
     size_bytes: int = 1_000  # a rough figure that bounds a batch
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """An operation that is made inside the transaction that writes it, from what that transaction reads.
+
+    For what depends on documents as they are (the last administrator, a balance to be set). `compose` only reads, and
+    refuses by raising `HubError`. It may run several times; what the last run gives is what stands. It sees a snapshot, so
+    two nodes may both find true what one of them is about to end: where that matters the operation also updates a document
+    that the other must update too. It is committed by itself: rare work, that must not hold up a batch.
+    """
+
+    id: str
+    compose: Callable[[Transaction], Awaitable[Operation]]
+    size_bytes: int = 1_000
 
 
 @dataclass(frozen=True, slots=True)

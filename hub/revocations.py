@@ -4,7 +4,7 @@
       +--------publish------------------> broker ---------------------+--> subscribers of REVOCATIONS
 
 The broker is the fast way and may lose a message; the change stream is the sure one. What came by either is remembered,
-so that it is handed on once. A signal is `revoked {user, login?, key?, reason}`, or `changed {user, reason}` when the
+so that it is handed on once. A signal is `revoked {user, login?, key?, kept?, reason}`, or `changed {user, reason}` when the
 user's document has to be read again and nothing has ended.
 """
 
@@ -57,6 +57,10 @@ class Revocations:
         revocation = revocations.new_revocation(user, revocations.CHANGED, now(), None, None)
         await self._tell(revocation, revocations.add(self._database, revocation))
 
+    def announce(self, revocation: Document) -> None:
+        """Pass on one that an operation of the ledger has written; the change stream brings it too, a moment later."""
+        self._pass_on(revocation)
+
     async def _tell(self, revocation: Document, writing: Awaitable[None]) -> None:
         """Write, then publish. Remembered before, because the change stream may be faster than the write's answer; where
         that is lost with the caller or the connection, the revocation counts: who still has a login can come again.
@@ -74,7 +78,7 @@ class Revocations:
 
     def _publish(self, revocation: Document) -> None:
         """Drop what we hold ourselves at once, whatever becomes of the message."""
-        names: tuple[str, ...] = ("user", "login", "key", "reason")
+        names: tuple[str, ...] = ("user", "login", "key", "kept", "reason")
         data = {name: revocation[name] for name in names if name in revocation}
         data["id"] = revocation["_id"]
         self._apply(data)

@@ -11,29 +11,44 @@ import structlog
 
 from config import limits
 from config.catalogue import AiModel, load_catalogue
+from config.packages import Packages, load_packages
 from config.plans import Plans, load_plans
 from config.settings import Settings
-from hub import admin_seed
+from hub import admin_seed, exchange_rates
 from hub.access_tokens import AccessTokens
+from hub.accounts import Accounts
+from hub.administration import Administration
+from hub.announcements import Announcements
 from hub.audit import DriftMonitor
 from hub.chat import Chat
 from hub.errors import HubError
+from hub.google import Google
+from hub.google_sign_in import GoogleSignIn
 from hub.identity import Identities
 from hub.ledger import Ledger
+from hub.mail import mailer_of
+from hub.mail_jobs import MailJobs
 from hub.metrics import Metrics
+from hub.monitor import Monitor
 from hub.node import Node
 from hub.notifications import Notifications
 from hub.passwords import BCRYPT_COST, Passwords
+from hub.payments.purchases import Purchases, open_provider
+from hub.points import Points
 from hub.providers.registry import Providers
+from hub.rate_administration import RateAdministration
 from hub.rate_limits import RateLimits
 from hub.realtime.broker import Broker, MemoryBroker
 from hub.realtime.redis_broker import RedisBroker
 from hub.realtime.registry import Connections
+from hub.request_stats import RequestStats
+from hub.statistics import Statistics
 from hub.streams import Streams
 from hub.sweeper import Sweeper
 from hub.tasks import Tasks
 from hub.throttle import Throttle
-from models import shapes, wallets
+from hub.webhook_endpoints import WebhookEndpoints
+from models import shapes
 from models.database import Database, DatabaseError
 
 log = structlog.get_logger(__name__)
@@ -48,7 +63,9 @@ class Services:
     settings: Settings
     catalogue: Mapping[str, AiModel]
     plans: Plans
+    packages: Packages
     metrics: Metrics
+    monitor: Monitor
     tasks: Tasks
     broker: Broker
     database: Database
@@ -58,10 +75,21 @@ class Services:
     drift: DriftMonitor
     passwords: Passwords
     identities: Identities
+    mail: MailJobs
+    accounts: Accounts
+    google: GoogleSignIn
     providers: Providers
     streams: Streams
     chat: Chat
     notifications: Notifications
+    purchases: Purchases
+    points: Points
+    administration: Administration
+    announcements: Announcements
+    rate_administration: RateAdministration
+    webhook_endpoints: WebhookEndpoints
+    statistics: Statistics
+    request_stats: RequestStats
     rate_limits: RateLimits
     connections: Connections
 
@@ -113,19 +141,25 @@ class _Opening:
         self._bcrypt_cost = bcrypt_cost
         self.closings: list[tuple[str, Closing]] = []
         self._catalogue, self._plans, self._metrics = load_catalogue(), load_plans(), Metrics()
+        self._packages = load_packages()
         self._tasks = Tasks()
         self._broker = _broker(settings, self._tasks)
+        self._monitor = Monitor(self._metrics, self._broker)
 
     async def services(self, mongodb_uri: str) -> Services:
         database = await self._database(mongodb_uri)
         ledger, node, sweeper = await self._ledger(database)
-        passwords, identities = await self._identities(database, ledger)
+        mail = MailJobs(self._settings, database, mailer_of(self._settings), self._tasks)
+        passwords, identities, accounts = await self._identities(database, ledger, mail)
+        google = await self._google(database, identities, accounts)
         providers, streams, chat = await self._chat(database, ledger, node)
         return Services(
             settings=self._settings,
             catalogue=self._catalogue,
             plans=self._plans,
+            packages=self._packages,
             metrics=self._metrics,
+            monitor=self._monitor,
             tasks=self._tasks,
             broker=self._broker,
             database=database,
@@ -135,10 +169,21 @@ class _Opening:
             drift=DriftMonitor(database),
             passwords=passwords,
             identities=identities,
+            mail=mail,
+            accounts=accounts,
+            google=google,
             providers=providers,
             streams=streams,
             chat=chat,
             notifications=Notifications(database, ledger),
+            purchases=self._purchases(database, ledger),
+            points=Points(database, ledger, self._settings.daily_reward_points),
+            administration=Administration(database, ledger, identities.revocations),
+            announcements=Announcements(database, ledger, self._broker),
+            rate_administration=RateAdministration(ledger),
+            webhook_endpoints=WebhookEndpoints(self._settings, database, ledger),
+            statistics=Statistics(database),
+            request_stats=self._request_stats(database, node),
             rate_limits=RateLimits(self._plans, self._settings.rate_limits),
             connections=self._connections(),
         )
@@ -150,15 +195,17 @@ class _Opening:
         database = Database(uri, self._settings.mongodb_database)
         self._closes("database", database.close)
         await database.open(shapes.ALL)
+        await exchange_rates.ensure_default(database)
         self._closes("tasks", lambda: self._tasks.close(limits.TASKS_GRACE_SECONDS))
         self._closes("broker", self._broker.close)
         await self._broker.open()
         return database
 
     async def _ledger(self, database: Database) -> tuple[Ledger, Node, Sweeper]:
+        self._closes("monitor", self._monitor.close)
         node = Node(database, self._settings.data_dir)
         self._closes("node", node.close)  # after the ledger: until it has drained, its holds have a living owner
-        ledger = Ledger(database, self._broker, self._metrics.batch)
+        ledger = Ledger(database, self._broker, self._monitor.committed)
         self._closes("ledger", ledger.close)
         ledger.open()
         await node.open(ledger.session_id)
@@ -168,15 +215,24 @@ class _Opening:
         await sweeper.sweep()
         return ledger, node, sweeper
 
-    async def _identities(self, database: Database, ledger: Ledger) -> tuple[Passwords, Identities]:
+    async def _identities(
+        self, database: Database, ledger: Ledger, mail: MailJobs
+    ) -> tuple[Passwords, Identities, Accounts]:
         settings = self._settings
         passwords = Passwords(settings.jwt_secret, cost=self._bcrypt_cost)
         self._closes("passwords", passwords.close)
         access_tokens, throttle = AccessTokens(settings.jwt_secret), Throttle(settings.rate_limits)
-        identities = Identities(settings, database, ledger, self._broker, access_tokens, passwords, throttle)
+        identities = Identities(settings, database, ledger, self._broker, access_tokens, passwords, throttle, mail.wake)
         self._closes("identities", identities.close)
         await admin_seed.seed(settings, database, identities, passwords)
-        return passwords, identities
+        accounts = Accounts(database, ledger, passwords, throttle, identities.revocations, mail)
+        return passwords, identities, accounts
+
+    async def _google(self, database: Database, identities: Identities, accounts: Accounts) -> GoogleSignIn:
+        google = Google(self._settings)
+        self._closes("google", google.close)
+        await google.open()
+        return GoogleSignIn(self._settings, database, identities, accounts, google)
 
     async def _chat(self, database: Database, ledger: Ledger, node: Node) -> tuple[Providers, Streams, Chat]:
         providers = await Providers.open(self._settings)
@@ -195,6 +251,16 @@ class _Opening:
         chat.open(self._broker)
         self._closes("chat", lambda: chat.close(self._broker))
         return providers, streams, chat
+
+    def _request_stats(self, database: Database, node: Node) -> RequestStats:
+        request_stats = RequestStats(database, node.id)
+        self._closes("request figures", request_stats.flush)
+        return request_stats
+
+    def _purchases(self, database: Database, ledger: Ledger) -> Purchases:
+        purchases = Purchases(database, ledger, open_provider(self._settings))
+        self._closes("purchases", purchases.close)
+        return purchases
 
     def _connections(self) -> Connections:
         connections = Connections(self._broker)
@@ -215,6 +281,7 @@ def _watch(services: Services) -> None:
     watch("connections", "Open connections", lambda: len(services.connections))
     watch("queue_bytes", "Bytes waiting in connections' queues", lambda: services.connections.queued_bytes)
     watch("streams_running", "Generations under way", lambda: len(services.streams))
+    watch("mails_given_up", "Mails that could not be sent", lambda: services.mail.given_up)
     watch("tasks_failed", "Background tasks that ended with an exception", lambda: services.tasks.failures)
     watch("database_up", "Whether the database takes writes", lambda: float(services.database.up))
 
@@ -222,16 +289,21 @@ def _watch(services: Services) -> None:
 def _start_loops(services: Services) -> None:
     services.tasks.start(services.node.beat(), "node heartbeat")
     services.tasks.start(services.sweeper.run(), "sweeper")
+    services.tasks.start(services.purchases.run(), "pending payments")
+    services.tasks.start(services.request_stats.run(), "request figures")
+    services.tasks.start(services.statistics.run(), "entry totals")
     services.tasks.start(services.identities.follow(), "revocations")
+    services.tasks.start(services.mail.run(), "mail jobs")
     services.tasks.start(_watch_ledger(services), "ledger watch")
+    services.tasks.start(services.monitor.run(services.connections, services.streams), "monitor")
+    services.tasks.start(services.monitor.watch_holds(services.database), "open holds")
 
 
 async def _watch_ledger(services: Services) -> None:
-    """The drift monitor and the count of open holds, for ever."""
+    """The drift monitor, for ever."""
     while True:
         await asyncio.sleep(limits.DRIFT_SECONDS)
         try:
             services.metrics.drift(await services.drift.check())
-            services.metrics.holds(await wallets.holds_open(services.database))
         except (DatabaseError, HubError) as error:
             log.warning("ledger watch failed", error=str(error)[:200])

@@ -4,10 +4,10 @@ User, wallet, welcome credits, welcome notification, its events and the first lo
 it checks and makes, and `hub/identity.py` commits.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
-from hub import identity_input
+from hub import identity_input, notifications
 from hub.errors import Code, FieldError, HubError
 from hub.operations import Insert, Leg, NewEvent, Operation
 from hub.passwords import check_composition, check_form
@@ -16,9 +16,8 @@ from models.clock import now, timestamp
 from models.database import Document
 from models.ids import new_id
 from models.logins import LOGINS
-from models.notifications import NOTIFICATIONS, new_notification
 
-_FIELDS = {"email_key": "email", "username_key": "username"}
+_FIELDS = {"email_key": "email", "username_key": "username", "google_subject": "Google account"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +61,32 @@ def _fields(registration: Registration) -> dict[str, str]:
     return fields
 
 
-def operation(user: Document, login: Document, welcome_micro: int) -> Operation:
-    """All of a sign-up. A taken address or username fails it with `HubError` CONFLICT naming the field."""
+def new_google_user(email: str, subject: str, first_name: str, last_name: str, number: int) -> Document:
+    """The document of who signs up by Google, with an address that Google has confirmed. Raises `HubError` INVALID."""
+    shown = identity_input.email(email)
+    user = users.new_user(new_id("user"), number, shown, identity_input.key(shown), None, now())
+    names = {"first_name": _usable_name(first_name), "last_name": _usable_name(last_name)}
+    return user | names | {"email_verified": True, "google_subject": subject}
+
+
+def _usable_name(name: str) -> str:
+    """What another company calls somebody, or nothing: it must keep nobody out."""
+    try:
+        return identity_input.name(name, "name")
+    except HubError:
+        return ""
+
+
+def operation(user: Document, login: Document, welcome_micro: int, also: Sequence[Insert] = ()) -> Operation:
+    """All of a sign-up, and what else stands with it.
+
+    A taken address or username fails it with `HubError` CONFLICT naming the field.
+    """
     user_id, moment = user["_id"], user["created_at"]
     welcome = Leg(user_id, "credit", "bonus", welcome_micro, "Welcome credits")
-    notice = _welcome_notice(user_id, moment)
+    welcome_notice, told = notifications.notice(
+        user_id, "info", "account", "Welcome to Smart AI Hub", "Your account has been created successfully."
+    )
     unique = [name for name in _FIELDS if name in user]
     return Operation(
         id=f"signup:{user_id}",
@@ -75,11 +95,12 @@ def operation(user: Document, login: Document, welcome_micro: int) -> Operation:
         inserts=[
             Insert(users.USERS, user, unique=unique, taken=_taken),
             Insert(LOGINS, login),
-            Insert(NOTIFICATIONS, notice),
+            welcome_notice,
+            *also,
         ],
         events=[
             NewEvent(user_id, "user.created", _user_event(user)),
-            NewEvent(user_id, "notification.created", _notification_event(notice)),
+            told,
         ],
         created_at=moment,
     )
@@ -91,16 +112,6 @@ def _taken(name: str) -> HubError:
     return HubError(Code.CONFLICT, message, [FieldError(field, message)])
 
 
-def _welcome_notice(user_id: str, moment: datetime) -> Document:
-    title, message = "Welcome to Smart AI Hub", "Your account has been created successfully."
-    return new_notification(new_id("notif"), user_id, "info", "account", title, message, moment)
-
-
 def _user_event(user: Document) -> Document:
     """Without the address: the administrator's feed shows events, and no mail addresses."""
     return {"user_id": user["_id"], "tier": user["tier"], "created_at": timestamp(user["created_at"])}
-
-
-def _notification_event(notice: Document) -> Document:
-    shown = {name: notice[name] for name in ("type", "category", "title", "message", "read")}
-    return {"id": notice["_id"], **shown, "created_at": timestamp(notice["created_at"])}

@@ -19,6 +19,11 @@ from hub.errors import Code, HubError
 _PER_ACCOUNT = parse(limits.LOGIN_TRIES_PER_ACCOUNT)
 _PER_ADDRESS = parse(limits.LOGIN_TRIES_PER_ADDRESS)
 _REGISTRATIONS = parse(limits.REGISTRATIONS_PER_ADDRESS)
+_PASSWORD_CHANGES = parse(limits.PASSWORD_CHANGES_PER_USER)
+_RESETS_PER_ACCOUNT = parse(limits.RESETS_ASKED_PER_ACCOUNT)
+_RESETS_PER_ADDRESS = parse(limits.RESETS_ASKED_PER_ADDRESS)
+_LINKS = parse(limits.LINKS_OPENED_PER_ADDRESS)
+_VERIFICATIONS = parse(limits.VERIFICATIONS_PER_USER)
 
 
 class Throttle:
@@ -48,6 +53,27 @@ class Throttle:
     async def registration(self, address: str) -> None:
         """Count a sign-up. Raises `HubError` RATE_LIMITED."""
         await self._count(_REGISTRATIONS, "registration", place(address))
+
+    async def password_change(self, user: str) -> None:
+        """Count a try of the current password by who is signed in. Raises `HubError` RATE_LIMITED."""
+        await self._count(_PASSWORD_CHANGES, "password", user)
+
+    async def password_changed(self, user: str) -> None:
+        """It was the right one."""
+        await self._limiter.clear(_PASSWORD_CHANGES, "password", user)
+
+    async def reset_asked(self, email_key: str, address: str) -> None:
+        """Count a mail to an address, known or not. Raises `HubError` RATE_LIMITED."""
+        await self._count(_RESETS_PER_ADDRESS, "reset-from", place(address))
+        await self._count(_RESETS_PER_ACCOUNT, "reset", email_key)
+
+    async def link_opened(self, address: str) -> None:
+        """Count a try of a mailed token. Raises `HubError` RATE_LIMITED."""
+        await self._count(_LINKS, "link", place(address))
+
+    async def verification_asked(self, user: str) -> None:
+        """Count a further verification mail. Raises `HubError` RATE_LIMITED."""
+        await self._count(_VERIFICATIONS, "verification", user)
 
     async def _count(self, limit: RateLimitItem, kind: str, name: str) -> None:
         if not self._enabled or await self._limiter.hit(limit, kind, name):

@@ -40,6 +40,10 @@ async def conversations(database: Database, user: str, *, limit: int, before: st
     return await database[CONVERSATIONS].find(query, sort=[("updated_at", -1)], limit=limit)
 
 
+async def count(database: Database, user: str) -> int:
+    return await database[CONVERSATIONS].count({"user": {"$eq": user}})
+
+
 async def messages(database: Database, conversation_id: str, *, limit: int) -> list[Document]:
     """The last `limit` messages of a conversation, oldest first."""
     found = await database[MESSAGES].find(

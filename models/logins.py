@@ -39,6 +39,10 @@ async def by_id(database: Database, login_id: str) -> Document | None:
     return await database[LOGINS].find_one({"_id": {"$eq": login_id}})
 
 
+async def count(database: Database, user: str) -> int:
+    return await database[LOGINS].count({"user": {"$eq": user}})
+
+
 async def rotate(
     database: Database, login_id: str, old_hash: str, new_hash: str, moment: datetime, expires_at: datetime
 ) -> Document | None:
@@ -53,6 +57,11 @@ async def slide(database: Database, login_id: str, moment: datetime, expires_at:
     """Note a use and put the end off."""
     changes = {"last_used_at": moment, "expires_at": expires_at}
     await database[LOGINS].update_one({"_id": {"$eq": login_id}}, {"$set": changes})
+
+
+async def ids_of(transaction: Transaction, user: str) -> list[str]:
+    """All logins of a user, for an operation that ends them."""
+    return [login["_id"] for login in await transaction.find(LOGINS, {"user": {"$eq": user}}, {"_id": 1})]
 
 
 async def end(database: Database, revocation: Document) -> None:

@@ -1,16 +1,27 @@
-"""Notifications: `{_id: notif_..., user, type, category, title, message, read, created_at}`."""
+"""Notifications: `{_id: notif_..., user, type, category, title, message, read, media, created_at}`.
+
+`media` are those by which its user wants to be told; mail and push are delivered from here. Where `inApp` is not among
+them the row is `hidden: true`, stands in no list, and goes at `expires_at`.
+"""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from config import limits
 from models.database import CollectionShape, Database, Document, Index
 
 NOTIFICATIONS = "notifications"
 SHAPES = (
     CollectionShape(
-        NOTIFICATIONS, indexes=(Index([("user", 1), ("created_at", -1)]), Index([("user", 1), ("read", 1)]))
+        NOTIFICATIONS,
+        indexes=(
+            Index([("user", 1), ("_id", -1)]),
+            Index([("user", 1), ("read", 1), ("_id", -1)]),
+            Index([("expires_at", 1)], expire_after_seconds=0),
+        ),
     ),
 )
+_SHOWN = {"hidden": {"$ne": True}}
 
 
 def new_notification(
@@ -28,21 +39,49 @@ def new_notification(
     }
 
 
+def addressed(document: Document, media: Sequence[str]) -> Document:
+    """A new notification with the media by which its user wants to be told."""
+    if "inApp" in media:
+        return {**document, "media": list(media)}
+    expires_at = document["created_at"] + timedelta(days=limits.EVENT_DAYS)
+    return {**document, "media": list(media), "hidden": True, "expires_at": expires_at}
+
+
+def _of_user(user: str, only_unread: bool) -> Document:
+    query: Document = {"user": {"$eq": user}, **_SHOWN}
+    return {**query, "read": False} if only_unread else query
+
+
 async def latest(database: Database, user: str, *, limit: int, before: str | None = None) -> list[Document]:
     """Newest first; `before` is the id of the last one already seen (ids are in the order of time)."""
-    query: Document = {"user": {"$eq": user}}
+    query = _of_user(user, only_unread=False)
     if before is not None:
         query["_id"] = {"$lt": before}
     return await database[NOTIFICATIONS].find(query, sort=[("_id", -1)], limit=limit)
 
 
+async def page(
+    database: Database, user: str, *, skip: int, limit: int, only_unread: bool
+) -> tuple[list[Document], int]:
+    """Newest first, and how many there are in all."""
+    query = _of_user(user, only_unread)
+    found = await database[NOTIFICATIONS].find(query, sort=[("_id", -1)], skip=skip, limit=limit)
+    return found, await database[NOTIFICATIONS].count(query)
+
+
+async def of_user(database: Database, user: str, notification_id: str) -> Document | None:
+    return await database[NOTIFICATIONS].find_one(
+        {**_of_user(user, only_unread=False), "_id": {"$eq": notification_id}}
+    )
+
+
 async def unread(database: Database, user: str) -> int:
-    return await database[NOTIFICATIONS].count({"user": {"$eq": user}, "read": False})
+    return await database[NOTIFICATIONS].count(_of_user(user, only_unread=True))
 
 
 async def unread_ids(database: Database, user: str, *, ids: Sequence[str] | None, limit: int) -> list[str]:
     """Which of these (or, with None, of all) are unread; at most `limit`."""
-    query: Document = {"user": {"$eq": user}, "read": False}
+    query = _of_user(user, only_unread=True)
     if ids is not None:
         query["_id"] = {"$in": list(ids)}
     found = await database[NOTIFICATIONS].find(query, projection={"_id": 1}, limit=limit)

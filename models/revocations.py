@@ -1,7 +1,8 @@
 """Revocations: who is no longer what a cache may say, kept for a day and followed by every node.
 
-`{_id: revocation_..., user, login?, key?, reason, created_at}`: without `login` and `key` it concerns all of the user's
-credentials. The reason `changed` ends nothing: it says that the user's document has to be read again.
+`{_id: revocation_..., user, login?, key?, kept?, reason, created_at}`: without `login` and `key` it concerns all of the
+user's credentials; with `kept` all of their logins but that one, and no API key. The reason `changed` ends nothing: it says
+that the user's document has to be read again.
 """
 
 from collections.abc import AsyncIterator
@@ -21,12 +22,16 @@ SHAPES = (
 )
 
 
-def new_revocation(user: str, reason: str, moment: datetime, login: str | None, key: str | None) -> Document:
+def new_revocation(
+    user: str, reason: str, moment: datetime, login: str | None, key: str | None, kept: str | None = None
+) -> Document:
     document = {"_id": new_id("revocation"), "user": user, "reason": reason, "created_at": moment}
     if login is not None:
         document["login"] = login
     if key is not None:
         document["key"] = key
+    if kept is not None:
+        document["kept"] = kept
     return document
 
 

@@ -1,14 +1,15 @@
 """Users: shape, indexes and queries. A user is made by the ledger's sign-up operation, together with the wallet.
 
 `{_id: user_..., email, email_key, username, username_key, first_name, last_name, password, role, status, tier,
-email_verified, phone, timezone, language, number, created_at, updated_at, last_active_at}`. The `_key`s are what
-addresses and names are compared by (NFKC, case-folded); `username` and `username_key` are absent where there is none;
-`password` is a bcrypt hash, or None for who signs in elsewhere.
+email_verified, phone, timezone, language, auto_topup?, google_subject?, number, created_at, updated_at, last_active_at}`.
+The `_key`s are what addresses and names are compared by (NFKC, case-folded); `username` and `username_key` are absent where
+there is none; `password` is a bcrypt hash, or None for who signs in elsewhere. `auto_topup` is `{enabled, credits_micro}`:
+whether points are bought by themselves, and for how many micro-credits at a time.
 """
 
 from datetime import datetime
 
-from models.database import CollectionShape, Database, Document, Index
+from models.database import CollectionShape, Database, Document, Index, Transaction
 
 USERS = "users"
 NUMBERS = "users"  # the counter of `number`
@@ -20,7 +21,10 @@ SHAPES = (
             Index([("email_key", 1)], unique=True),
             Index([("username_key", 1)], unique=True, only_where={"username_key": {"$exists": True}}),
             Index([("number", 1)], unique=True),
+            Index([("google_subject", 1)], unique=True, only_where={"google_subject": {"$exists": True}}),
             Index([("created_at", -1)]),
+            Index([("last_active_at", -1)]),
+            Index([("role", 1), ("status", 1), ("created_at", -1)]),
         ),
         schema={
             "required": ["email", "email_key", "role", "status", "tier", "number"],
@@ -70,6 +74,10 @@ async def by_email(database: Database, email_key: str) -> Document | None:
     return await database[USERS].find_one({"email_key": {"$eq": email_key}})
 
 
+async def by_google(database: Database, subject: str) -> Document | None:
+    return await database[USERS].find_one({"google_subject": {"$eq": subject}})
+
+
 async def seen(database: Database, user_id: str, moment: datetime) -> Document | None:
     """Note that the user was active; the document, or None where there is none."""
     change = {"$set": {"last_active_at": moment}}
@@ -80,3 +88,41 @@ async def change(database: Database, user_id: str, changes: Document, moment: da
     """Set the given fields; the document after it. Raises `DuplicateKey` where an address or name is taken."""
     update = {"$set": {**changes, "updated_at": moment}}
     return await database[USERS].find_one_and_update({"_id": {"$eq": user_id}}, update)
+
+
+# --- for administrators -----------------------------------------------------------------------------------------
+
+
+async def within(transaction: Transaction, user_id: str) -> Document | None:
+    """A user as an operation of the ledger finds them."""
+    found = await transaction.find(USERS, {"_id": {"$eq": user_id}})
+    return found[0] if found else None
+
+
+async def google_within(transaction: Transaction, subject: str) -> bool:
+    """Whether a Google account signs in to somebody."""
+    return bool(await transaction.find(USERS, {"google_subject": {"$eq": subject}}, {"_id": 1}))
+
+
+async def other_administrators(transaction: Transaction, user_id: str) -> int:
+    """How many may administrate the hub beside this one."""
+    query = {"role": "admin", "status": "active", "_id": {"$ne": user_id}}
+    return len(await transaction.find(USERS, query, {"_id": 1}))
+
+
+async def page(
+    database: Database, query: Document, sort: list[tuple[str, int]], *, skip: int, limit: int
+) -> tuple[list[Document], int]:
+    """One page of those who match, and how many there are in all."""
+    shown = {"password": 0}
+    found = await database[USERS].find(query, projection=shown, sort=sort, skip=skip, limit=limit)
+    return found, await database[USERS].count(query)
+
+
+async def counts(database: Database, month: datetime) -> dict[str, int]:
+    """All users, those who may sign in, and those who came since `month`."""
+    return {
+        "total": await database[USERS].count({}),
+        "active": await database[USERS].count({"status": "active"}),
+        "new": await database[USERS].count({"created_at": {"$gte": month}}),
+    }

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from models.clock import milliseconds
-from models.database import CollectionShape, Database, Document, Index
+from models.database import CollectionShape, Database, Document, Index, Transaction
 
 WALLETS = "wallets"
 ENTRIES = "entries"
@@ -82,6 +82,44 @@ def entry_hash(entry: Document) -> str:
 
 async def wallet(database: Database, user: str) -> Document | None:
     return await database[WALLETS].find_one({"_id": {"$eq": user}})
+
+
+async def wallet_within(transaction: Transaction, user: str) -> Document | None:
+    """A wallet as an operation finds it, to work out what it shall do."""
+    found = await transaction.find(WALLETS, {"_id": {"$eq": user}})
+    return found[0] if found else None
+
+
+async def credits_of(database: Database, users: list[str]) -> dict[str, int]:
+    """The micro-credits of a page of users."""
+    found = await database[WALLETS].find({"_id": {"$in": users}}, projection={"credits": 1}, limit=max(1, len(users)))
+    return {wallet["_id"]: wallet["credits"] for wallet in found}
+
+
+async def entry_totals(database: Database, after: str, before: str | None, limit: int) -> list[Document]:
+    """The first `limit` entries of all wallets with `after < id < before`, summed by unit and kind.
+
+    `topups` counts those that a wallet's own rule made, `cents` is what was paid for them in US cents, `last` the last id.
+    """
+    ids: Document = {"$gt": after} if before is None else {"$gt": after, "$lt": before}
+    positive = {"$gt": ["$amount", 0]}
+    group = {
+        "_id": {"unit": "$unit", "kind": "$kind"},
+        "plus": {"$sum": {"$cond": [positive, "$amount", 0]}},
+        "minus": {"$sum": {"$cond": [positive, 0, "$amount"]}},
+        "count": {"$sum": 1},
+        "topups": {"$sum": {"$cond": [{"$eq": ["$metadata.auto_topup", True]}, 1, 0]}},
+        "cents": {"$sum": "$metadata.cents"},
+        "last": {"$max": "$_id"},
+    }
+    return await database[ENTRIES].aggregate(
+        [{"$match": {"_id": ids}}, {"$sort": {"_id": 1}}, {"$limit": limit}, {"$group": group}]
+    )
+
+
+async def with_points(database: Database) -> int:
+    """How many wallets have points."""
+    return await database[WALLETS].count({"points": {"$gt": 0}})
 
 
 def scan_wallets(database: Database) -> AsyncIterator[Document]:

@@ -3,6 +3,7 @@
 import { html, render } from "htm/preact";
 
 import "./js/account.js";
+import "./js/announcements.js";
 import "./js/conversations.js";
 import "./js/notifications.js";
 import { reconnect } from "./js/hub.js";

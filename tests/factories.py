@@ -40,6 +40,12 @@ async def grant(ledger: Ledger, user: str, micro: int) -> None:
     await ledger.commit(Operation(id=new_id("grant"), legs=[leg]))
 
 
+async def grant_points(ledger: Ledger, user: str, points: int) -> None:
+    """Give points."""
+    leg = Leg(user, "point", "adjustment", points, "test")
+    await ledger.commit(Operation(id=new_id("grant"), legs=[leg]))
+
+
 def ask(content: str = "Tell me something", **fields: Any) -> ChatRequest:
     """A completion request with one message."""
     defaults: dict[str, Any] = {"model": "gpt-4", "api": "smart_ai_hub"}

@@ -39,6 +39,12 @@ class Site:
     async def token(self) -> str:
         return str((await self.register())["access_token"])
 
+    async def admin_token(self) -> str:
+        """A new administrator's access token."""
+        registered = await self.register()
+        await self.services.identities.change_user(registered["data"]["user"]["id"], {"role": "admin"})
+        return str(registered["access_token"])
+
     async def cookie(self) -> str:
         """A fresh login's cookie, as a browser would keep it."""
         await self.register()

@@ -72,7 +72,7 @@ class Me(ApiHandler):
         self.answer(_ME[self.dialect.name](self))
 
 
-def _union_logged_in(handler: ApiHandler, result: LoginResult, status: int, message: str) -> None:
+def union_logged_in(handler: ApiHandler, result: LoginResult, status: int, message: str) -> None:
     """Smart AI Hub's `data`, with AI Playground's fields in it and AI Assistant's beside it."""
     set_cookie(handler, result.cookie)
     beside = {"timestamp": timestamp(now()), **user_views.assistant_login(result)}
@@ -89,7 +89,7 @@ def _assistant_logged_in(handler: ApiHandler, result: LoginResult, status: int, 
 
 
 _LOGGED_IN: Final[dict[str, Callable[[ApiHandler, LoginResult, int, str], None]]] = {
-    "smart_ai_hub": _union_logged_in,
+    "smart_ai_hub": union_logged_in,
     "ai_playground": _playground_logged_in,
     "ai_assistant": _assistant_logged_in,
 }

@@ -1,9 +1,49 @@
-"""GET /api/users/me: the caller's profile."""
+"""/api/users/me and /api/users/me/password: the caller's own profile and password."""
 
+from typing import Any, Final
+
+from marshmallow import fields
+
+from config import limits
 from handlers import user_views
-from handlers.access import user
+from handlers.access import scope, user
 from handlers.base import ApiHandler
 from handlers.routing import Route
+from hub.fields import Credits, Flag, Input, Text
+from hub.profile_fields import Language, PersonName, Phone, Timezone
+
+
+class AutoTopupInput(Input):
+    enabled = Flag(required=True)
+    credits = Credits()
+
+
+class ProfileInput(Input):
+    """What is absent stays; null clears it, or brings its default back."""
+
+    firstName = PersonName(allow_none=True)
+    lastName = PersonName(allow_none=True)
+    phone = Phone(allow_none=True)
+    timezone = Timezone(allow_none=True)
+    language = Language(allow_none=True)
+    autoTopup = fields.Nested(AutoTopupInput, allow_none=True)
+
+
+class PasswordInput(Input):
+    currentPassword = Text(high=limits.PASSWORD_BYTES_MAX, required=True)
+    newPassword = Text(high=limits.PASSWORD_BYTES_MAX, required=True)
+
+
+_PROFILE, _PASSWORD = ProfileInput(), PasswordInput()
+# Each field in the user's document, and what null means there.
+_STORED: Final[dict[str, tuple[str, Any]]] = {
+    "firstName": ("first_name", ""),
+    "lastName": ("last_name", ""),
+    "phone": ("phone", None),
+    "timezone": ("timezone", "UTC"),
+    "language": ("language", "en"),
+}
+_TOPUP_DEFAULT_MICRO: Final = 1_000_000
 
 
 class CurrentUser(ApiHandler):
@@ -12,5 +52,37 @@ class CurrentUser(ApiHandler):
         self.renew_cookie()
         self.answer(user_views.hub_profile(self.caller.user))
 
+    @scope("account:write")
+    async def put(self) -> None:
+        given = self.load(_PROFILE)
+        changes = {_STORED[name][0]: _or_default(name, given[name]) for name in _STORED if name in given}
+        if "autoTopup" in given:
+            changes["auto_topup"] = _topup(given["autoTopup"], self.caller.user)
+        changed = await self.services.accounts.change_profile(self.caller.user_id, changes)
+        self.answer(user_views.hub_profile(changed))
 
-ROUTES = [Route("/api/users/me", CurrentUser, ("smart_ai_hub",))]
+
+class Password(ApiHandler):
+    @scope("account:write")
+    async def put(self) -> None:
+        given = self.load(_PASSWORD)
+        await self.services.accounts.change_password(self.caller, given["currentPassword"], given["newPassword"])
+        self.answer(message="Password changed; your other logins have been ended")
+
+
+def _or_default(name: str, value: Any) -> Any:
+    return _STORED[name][1] if value is None else value
+
+
+def _topup(given: dict[str, Any] | None, current: Any) -> dict[str, Any] | None:
+    """As it is stored; without an amount the one that was chosen before, else one credit."""
+    if given is None:
+        return None
+    before = (current.get("auto_topup") or {}).get("credits_micro", _TOPUP_DEFAULT_MICRO)
+    return {"enabled": given["enabled"], "credits_micro": given.get("credits", before)}
+
+
+ROUTES = [
+    Route("/api/users/me", CurrentUser, ("smart_ai_hub",)),
+    Route("/api/users/me/password", Password, ("smart_ai_hub",), "auth"),
+]

@@ -17,15 +17,15 @@ from hub.realtime.wire import text_frame
 
 log = structlog.get_logger(__name__)
 
-PublicationKind = Literal["event", "state", "signal"]
+PublicationKind = Literal["event", "state", "notice", "signal"]
 
 
 @dataclass(slots=True)
 class Publication:
     """What travels on a channel.
 
-    `event`: recoverable, has `epoch` and `offset`. `state`: the newest of its `type` wins. `signal`: for the hub itself
-    (revocations, `resync`), never sent to a client.
+    `event`: recoverable, has `epoch` and `offset`. `state`: the newest of its `type` wins. `notice`: pushed in order,
+    and not recovered. `signal`: for the hub itself (revocations, `resync`), never sent to a client.
     """
 
     kind: PublicationKind
@@ -85,8 +85,9 @@ def user_channel(user: str) -> str:
     return f"user:{user}"
 
 
-REVOCATIONS = "revocations"  # signals {id, user, login?, key?, reason}: who is no longer what a cache may say
+REVOCATIONS = "revocations"  # signals {id, user, login?, key?, kept?, reason}: who is no longer what a cache may say
 RESYNC = "resync"  # the type of the signal that something may have been lost
+ANNOUNCEMENTS = "announcements"  # notices for every connection
 
 
 class MemoryBroker:

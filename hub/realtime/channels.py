@@ -6,12 +6,18 @@ from hub.errors import Code, HubError
 from hub.identity_cache import Identity
 from hub.realtime.broker import user_channel
 
-ADMIN_CHANNELS: Final = frozenset({"admin:metrics", "admin:events"})
+ADMIN_METRICS: Final = "admin:metrics"
+ADMIN_EVENTS: Final = "admin:events"
+ADMIN_CHANNELS: Final = (ADMIN_METRICS, ADMIN_EVENTS)
+
+
+def is_administrator(identity: Identity) -> bool:
+    """An administrator's API key is none."""
+    return identity.role == "admin" and identity.kind != "key"
 
 
 def may_listen(identity: Identity, channel: str) -> bool:
-    """An administrator's API key is no administrator."""
-    return not channel.startswith("admin:") or (identity.role == "admin" and identity.kind != "key")
+    return not channel.startswith("admin:") or is_administrator(identity)
 
 
 def authorise(identity: Identity, channel: str) -> None:

@@ -17,6 +17,7 @@ CREDENTIAL_REVOKED: Final = 4502  # logged out, key revoked, user suspended
 ORIGIN_REFUSED: Final = 4503  # the page's origin may not use the hub's cookie
 TOO_MANY_CONNECTIONS: Final = 4504  # this user, this address or this node has enough
 NOT_A_FRAME: Final = 4505  # what came was not JSON text, again and again
+NOT_ADMINISTRATOR: Final = 4506  # `/ws/admin` is for administrators, or its user is none any more
 
 # The sentence that goes with each, as the close frame's reason: at most 123 bytes.
 REASONS: Final = {
@@ -31,4 +32,5 @@ REASONS: Final = {
     ORIGIN_REFUSED: "this origin may not connect with a cookie",
     TOO_MANY_CONNECTIONS: "too many connections",
     NOT_A_FRAME: "too many frames that are not JSON text",
+    NOT_ADMINISTRATOR: "only administrators may be here",
 }

@@ -18,8 +18,10 @@ from hub.idempotency import IdempotencyKey
 from hub.identity import Identity
 from hub.providers.base import Json
 from hub.realtime import channels, frames, schemas, views
+from hub.realtime.broker import user_channel
 from hub.realtime.feed import Feed, Missed, Position, event_frame, history_view, missed_since
 from hub.realtime.frames import CommandId
+from hub.realtime.subscriptions import EventFilters
 from models import conversations
 from models.clock import now, timestamp
 
@@ -86,6 +88,8 @@ async def connect(connection: "Connection", command_id: CommandId | None, data: 
     reply = frames.frame(frames.addressed(command_id, head | {"balance": views.balance_view(wallet)}))
     connection.outbox.push(b"".join([reply, *map(event_frame, missed.events)]))
     feed.live()
+    for channel in connection.entrance.channels:
+        connection.subscriptions.add(channel)
 
 
 def _connected(connection: "Connection", identity: Identity, missed: Missed) -> Json:
@@ -110,14 +114,19 @@ async def ping(connection: "Connection", _: CommandId | None, data: dict[str, An
     return {"server_time": timestamp(now())}
 
 
-async def subscribe(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
-    channels.authorise(_identity(connection), data["channel"])
-    connection.subscribe(data["channel"])
-    return {"channel": data["channel"]}
+async def subscribe(connection: "Connection", command_id: CommandId | None, data: dict[str, Any]) -> None:
+    """Answer, then send what the channel keeps; one's own channel is listened to already."""
+    channel, given = data["channel"], data.get("filters")
+    channels.authorise(_identity(connection), channel)
+    filters = None if given is None else EventFilters(**given)
+    connection.subscriptions.check(channel, filters)
+    connection.outbox.push(frames.reply(command_id, {"channel": channel}))
+    if channel != user_channel(_user(connection)):
+        connection.subscriptions.add(channel, filters)
 
 
 async def unsubscribe(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
-    connection.unsubscribe(data["channel"])
+    connection.subscriptions.remove(data["channel"])
     return {"channel": data["channel"]}
 
 
@@ -251,7 +260,7 @@ COMMANDS: Final[Mapping[str, Spec]] = {
     "connect": Spec(schemas.Connect(), connect, needs_user=False),
     "refresh": Spec(schemas.Refresh(), refresh),
     "ping": Spec(schemas.Nothing(), ping, needs_user=False),
-    "subscribe": Spec(schemas.Channel(), subscribe),
+    "subscribe": Spec(schemas.Subscribe(), subscribe),
     "unsubscribe": Spec(schemas.Channel(), unsubscribe),
     "history": Spec(schemas.History(), history, "account:read"),
     "chat.start": Spec(schemas.ChatStart(), chat_start, "ai:write"),

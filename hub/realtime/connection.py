@@ -8,6 +8,7 @@ Whatever ends a connection goes through `_finish`, once, and leaves nothing regi
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,12 @@ from config import limits
 from hub.errors import Code, HubError
 from hub.identity_cache import Credential, Identity
 from hub.realtime import channels, close_codes, commands, frames
-from hub.realtime.broker import Publication
 from hub.realtime.feed import Feed
 from hub.realtime.follower import Follower
 from hub.realtime.frames import CommandId
 from hub.realtime.intake import Command, Intake
 from hub.realtime.outbox import Outbox
+from hub.realtime.subscriptions import Subscriptions
 from hub.realtime.wire import Wire
 from hub.streams import Stream
 from models.database import DatabaseError
@@ -36,10 +37,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """How a path differs: the API it belongs to, and whether a bare `{messages}` is a `chat.start` there."""
+    """How a path differs: the API it belongs to, whether a bare `{messages}` is a `chat.start` there, and the channels that
+    are subscribed with `connect`; whoever may not listen to these may not enter.
+    """
 
     api: str = "smart_ai_hub"
     bare_chat: bool = False
+    channels: Sequence[str] = ()
+
+    def admits(self, identity: Identity) -> bool:
+        return all(channels.may_listen(identity, channel) for channel in self.channels)
 
 
 class Connection:
@@ -65,7 +72,7 @@ class Connection:
         self._wire = wire
         self._at_upgrade = (credential, identity)
         self._credential: Credential | None = None
-        self._channels: set[str] = set()
+        self.subscriptions = Subscriptions(services.broker, self.outbox, services.monitor)
         self._followers: dict[str, Follower] = {}
         self._intake = Intake(self, services.tasks, commands.COMMANDS, entrance.bare_chat)
         self._timer: asyncio.TimerHandle | None = None  # until a credential comes, then until it expires
@@ -130,12 +137,17 @@ class Connection:
             raise HubError(Code.FORBIDDEN, "The service token has no user to connect")
         if self.is_closed:
             raise HubError(Code.UNAUTHENTICATED, "The connection is closed")
+        self._check_entrance(identity)
         if self.identity is None:
             self._identify(identity.user_id)
         elif self.identity.user_id != identity.user_id:
             raise HubError(Code.FORBIDDEN, "This connection belongs to another user")
         self._credential, self.identity = credential, identity
         self._until(identity.expires_at)
+
+    def _check_entrance(self, identity: Identity) -> None:
+        if not self.entrance.admits(identity):
+            raise CredentialLost(Code.FORBIDDEN, "This is for administrators", close_codes.NOT_ADMINISTRATOR)
 
     def _identify(self, user: str) -> None:
         try:
@@ -156,9 +168,8 @@ class Connection:
             expired = known.expires_at is not None and known.expires_at <= time.time()
             code = close_codes.TOKEN_EXPIRED if expired else close_codes.CREDENTIAL_REVOKED
             raise CredentialLost(error.code, error.message, code) from None
-        for channel in tuple(self._channels):
-            if not channels.may_listen(self.identity, channel):
-                self.unsubscribe(channel)
+        self._check_entrance(self.identity)
+        self.subscriptions.recheck(self.identity)
         return self.identity
 
     def reauthorise(self) -> None:
@@ -173,9 +184,14 @@ class Connection:
         except (HubError, DatabaseError):
             self.close(close_codes.STATE_LOST)  # it could not be asked; a new connection will be
 
-    def holds(self, login: str | None, key: str | None) -> bool:
-        """Whether a revocation of this login or key (or, without either, of the user) means this connection."""
+    def holds(self, login: str | None, key: str | None, kept: str | None = None) -> bool:
+        """Whether a revocation of this login or key (or, without either, of the user) means this connection.
+
+        One that keeps a login means the user's other logins.
+        """
         identity = self.identity
+        if kept is not None:
+            return identity is not None and identity.login_id not in (None, kept)
         if identity is None or (login is None and key is None):
             return identity is not None
         return (login is not None and login == identity.login_id) or (key is not None and key == identity.key_id)
@@ -214,25 +230,10 @@ class Connection:
     def _ended(self, follower: Follower) -> None:
         self._followers.pop(follower.stream.id, None)
 
-    def subscribe(self, channel: str) -> None:
-        """Raises `HubError` when there are too many; twice is once."""
-        if channel in self._channels or (self.feed is not None and channel == self.feed.channel):
-            return
-        if len(self._channels) >= limits.CHANNELS_PER_CONNECTION_MAX:
-            raise HubError(Code.RATE_LIMITED, "This connection has too many subscriptions")
-        self._channels.add(channel)
-        self.services.broker.subscribe(channel, self._published)
-
-    def unsubscribe(self, channel: str) -> None:
-        if channel in self._channels:
-            self._channels.discard(channel)
-            self.services.broker.unsubscribe(channel, self._published)
-
-    def _published(self, channel: str, publication: Publication) -> None:
-        if publication.kind == "state":
-            self.outbox.state(f"{channel} {publication.type}", publication.frame)
-        elif publication.kind == "event":
-            self.outbox.push(publication.frame)
+    def tell(self, frame: bytes) -> None:
+        """Send what goes to everybody; who has not connected yet reads it elsewhere."""
+        if self.feed is not None:
+            self.outbox.push(frame)
 
     # --- how it ends ---
 
@@ -260,7 +261,7 @@ class Connection:
 
     def _refuse(self, error: HubError) -> None:
         self.outbox.push(frames.error_push(error))
-        self.close(close_codes.TOO_MANY_CONNECTIONS)
+        self.close(error.close_code if isinstance(error, CredentialLost) else close_codes.TOO_MANY_CONNECTIONS)
 
     def _finish(self) -> None:
         self.is_closed = True
@@ -273,8 +274,7 @@ class Connection:
         self._followers.clear()
         if self.feed is not None:
             self.feed.close()
-        for channel in tuple(self._channels):
-            self.unsubscribe(channel)
+        self.subscriptions.close()
         self.services.connections.remove(self, self.identity.user_id if self.identity else None)
 
     def _stop_timer(self) -> None:

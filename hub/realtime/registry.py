@@ -1,11 +1,12 @@
 """The open connections of this process: by user, by what they wait for, and their bounds.
 
-It hears who lost a credential and closes them; it says when there are too many. It never sends.
+It hears who lost a credential and closes them; it says when there are too many. It sends nothing but what goes to all.
 """
 
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,7 +14,7 @@ import structlog
 from config import limits
 from hub.errors import Code, HubError
 from hub.realtime import close_codes
-from hub.realtime.broker import REVOCATIONS, Broker, Publication
+from hub.realtime.broker import ANNOUNCEMENTS, REVOCATIONS, Broker, Publication
 
 if TYPE_CHECKING:
     from hub.realtime.connection import Connection
@@ -32,9 +33,11 @@ class Connections:
 
     def open(self) -> None:
         self._broker.subscribe(REVOCATIONS, self._revoked)
+        self._broker.subscribe(ANNOUNCEMENTS, self._announced)
 
     def close(self) -> None:
         self._broker.unsubscribe(REVOCATIONS, self._revoked)
+        self._broker.unsubscribe(ANNOUNCEMENTS, self._announced)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -94,8 +97,18 @@ class Connections:
         for connection in self.of_user(data["user"]):
             if publication.type == "changed":
                 connection.reauthorise()
-            elif connection.holds(data.get("login"), data.get("key")):
+            elif connection.holds(data.get("login"), data.get("key"), data.get("kept")):
                 connection.close(close_codes.CREDENTIAL_REVOKED)
+
+    def _announced(self, channel: str, publication: Publication) -> None:
+        self._tell(tuple(self._all), publication.frame)
+
+    def _tell(self, connections: Sequence["Connection"], frame: bytes) -> None:
+        """The same bytes for all, in portions, so that the loop is not held up by thousands of writes."""
+        for connection in connections[: limits.ANNOUNCED_AT_ONCE]:
+            connection.tell(frame)
+        if rest := connections[limits.ANNOUNCED_AT_ONCE :]:
+            asyncio.get_running_loop().call_soon(self._tell, rest, frame)
 
     async def close_all(self, code: int = close_codes.SHUTTING_DOWN, seconds: float = 0.5) -> None:
         """Close every connection, spread over `seconds` so that they do not all come back at once."""

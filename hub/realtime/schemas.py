@@ -75,6 +75,19 @@ class Channel(Input):
     channel = _identifier(required=True)
 
 
+def _wishes() -> fields.List[str]:
+    return fields.List(_identifier(), load_default=[], validate=validate.Length(max=limits.ADMIN_FILTERS_MAX))
+
+
+class EventFilters(Input):
+    types = _wishes()
+    users = _wishes()
+
+
+class Subscribe(Channel):
+    filters = fields.Nested(EventFilters)
+
+
 class History(Input):
     after = Integer(low=0, high=_OFFSET_MAX, required=True)
     epoch = _identifier()

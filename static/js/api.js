@@ -26,7 +26,13 @@ async function call(method, path, body) {
 
 export const login = (email, password) => call("POST", "/api/auth/login", { email, password });
 export const register = (fields) => call("POST", "/api/auth/register", fields);
+export const signInMethods = () => call("GET", "/api/auth/methods");
+export const askForReset = (email) => call("POST", "/api/auth/forgot-password", { email });
+export const resetPassword = (token, newPassword) => call("POST", "/api/auth/reset-password", { token, newPassword });
+export const verifyEmail = (token) => call("POST", "/api/auth/verify-email", { token });
+export const exchangeCode = (code) => call("POST", "/api/auth/google/exchange", { code });
 export const logout = () => call("POST", "/api/auth/logout", {});
 /** The login lasts a week from the last time this was asked. */
 export const renewLogin = () => call("GET", "/api/users/me");
+export const listAnnouncements = () => call("GET", "/api/announcements");
 export const listModels = () => call("GET", "/api/mcp/models");

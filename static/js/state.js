@@ -33,6 +33,8 @@ export function makeThread(id = null) {
 
 export const thread = signal(makeThread());
 
+export const announcements = signal([]); // {id, title, message, level, createdAt, expiresAt}, the newest first
+
 export const notifications = signal([]);
 export const unread = signal(0);
 export const moreNotifications = signal(false);
@@ -68,6 +70,7 @@ export function forgetUser() {
   runningCosts.value = {};
   conversations.value = [];
   moreConversations.value = false;
+  announcements.value = [];
   notifications.value = [];
   unread.value = 0;
   moreNotifications.value = false;

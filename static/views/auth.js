@@ -4,6 +4,7 @@ import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { login, register } from "../js/account.js";
+import { askForReset, signInMethods } from "../js/api.js";
 import { sessionNotice } from "../js/state.js";
 import { IconButton } from "./controls.js";
 import { Eye, Logo } from "./icons.js";
@@ -58,6 +59,14 @@ const FORMS = {
     ],
     other: ["login", "Already have an account?", "Sign in"],
   },
+  forgot: {
+    title: "Forgot your password?",
+    submit: "Send a link",
+    send: ({ email }) => askForReset(email),
+    done: "If somebody has this address, a link to set a new password is on its way. It is good for ten minutes.",
+    fields: [EMAIL],
+    other: ["login", "Remembered it?", "Sign in"],
+  },
 };
 
 export function Auth() {
@@ -66,28 +75,53 @@ export function Auth() {
     document.title = `${FORMS[mode].title} – Smart AI Hub`;
   }, [mode]);
   const [next, question, label] = FORMS[mode].other;
+  return html`<${AuthCard} title=${FORMS[mode].title}>
+    ${sessionNotice.value && html`<p class="notice" role="status">${sessionNotice.value}</p>`}
+    <${AuthForm} key=${mode} form=${FORMS[mode]} />
+    ${mode === "login" && html`<${OtherWays} onForgot=${() => setMode("forgot")} />`}
+    <p class="auth-switch">
+      ${question}${" "}
+      <button type="button" class="link" data-test="switch-form" onClick=${() => setMode(next)}>${label}</button>
+    </p>
+  <//>`;
+}
+
+/** The frame of every page that stands before the conversation. */
+export function AuthCard({ title, children }) {
   return html`<main class="auth">
     <div class="auth-theme"><${ThemeButton} /></div>
     <div class="auth-card">
       <${Logo} />
-      <h1>${FORMS[mode].title}</h1>
-      ${sessionNotice.value && html`<p class="notice" role="status">${sessionNotice.value}</p>`}
-      <${AuthForm} key=${mode} form=${FORMS[mode]} />
-      <p class="auth-switch">
-        ${question}${" "}
-        <button type="button" class="link" data-test="switch-form" onClick=${() => setMode(next)}>${label}</button>
-      </p>
+      <h1>${title}</h1>
+      ${children}
     </div>
   </main>`;
 }
 
-function AuthForm({ form }) {
+/** What the sign-in form has beside it; Google only where the hub has been told how. */
+function OtherWays({ onForgot }) {
+  const [google, setGoogle] = useState(false);
+  useEffect(() => {
+    signInMethods().then(
+      (methods) => setGoogle(methods.google),
+      () => {}, // the button stays away; the form above says what is wrong when it is used
+    );
+  }, []);
+  return html`${google && html`<a class="button" href="/api/auth/google" data-test="google">Continue with Google</a>`}
+    <p class="auth-switch">
+      <button type="button" class="link" data-test="forgot" onClick=${onForgot}>Forgot password?</button>
+    </p>`;
+}
+
+/** A form of named fields. Where it stays on the page after its end, `form.done` says what has become of it. */
+export function AuthForm({ form }) {
   const [errors, setErrors] = useState({});
   const [busy, setBusy] = useState(false);
+  const [done, setDone] = useState(false);
   const element = useRef(null);
 
   useEffect(() => element.current.querySelector("input").focus(), []);
-  useEffect(() => element.current.querySelector("[aria-invalid=true]")?.focus(), [errors]);
+  useEffect(() => element.current?.querySelector("[aria-invalid=true]")?.focus(), [errors]);
 
   async function submit(event) {
     event.preventDefault();
@@ -98,12 +132,14 @@ function AuthForm({ form }) {
     setBusy(true);
     try {
       await form.send(values);
+      if (form.done) setDone(true);
     } catch (error) {
       setErrors(placed(error, form));
       setBusy(false);
     }
   }
 
+  if (done) return html`<p class="auth-done" role="status" data-test="form-done">${form.done}</p>`;
   return html`<form ref=${element} onSubmit=${submit} noValidate aria-busy=${busy}>
     ${errors.form && html`<p class="notice notice-bad" role="alert" data-test="form-error">${errors.form}</p>`}
     <div class="fields">

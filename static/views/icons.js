@@ -25,6 +25,8 @@ export const Sun = icon(
     <path d="M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6l1.4 1.4M17 17l1.4 1.4M5.6 18.4L7 17M17 7l1.4-1.4" />`,
 );
 export const Moon = icon(html`<path d="M19.5 14.5A8 8 0 0 1 9.5 4.5a8 8 0 1 0 10 10z" />`);
+export const Chat = icon(html`<path d="M4.5 5.5h15v10.5h-9L6 20v-4H4.5z" />`);
+export const Gauge = icon(html`<path d="M4 17a8.5 8.5 0 1 1 16 0M12 14.5l4-5" />`);
 export const Leave = icon(html`<path d="M14 5H6v14h8M10 12h10M16.5 8.5L20 12l-3.5 3.5" />`);
 export const Eye = icon(
   html`<path d="M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12z" /><circle cx="12" cy="12" r="2.8" />`,

@@ -8,6 +8,7 @@ import { stop } from "../js/chat.js";
 import { newConversation } from "../js/conversations.js";
 import { conversations, thread } from "../js/state.js";
 import { runningMessage } from "../js/streams.js";
+import { Announcements } from "./announcements.js";
 import { Composer } from "./composer.js";
 import { Header } from "./header.js";
 import { Sidebar } from "./sidebar.js";
@@ -83,6 +84,7 @@ export function Shell() {
     <div class="stage" inert=${open}>
       <${Header} menuRef=${menu} phone=${phone} onMenu=${() => setDrawer(true)} onNew=${startNew} />
       <${StatusBanner} />
+      <${Announcements} />
       <${Thread} key=${thread.value} opened=${thread.value} />
       <${Composer} inputRef=${composer} running=${running} />
     </div>

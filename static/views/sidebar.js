@@ -9,7 +9,7 @@ import { dayGroup } from "../js/format.js";
 import { conversations, moreConversations, thread, user } from "../js/state.js";
 import { Confirm } from "./confirm.js";
 import { IconButton, Older } from "./controls.js";
-import { Close, Leave, Logo, Plus, Trash } from "./icons.js";
+import { Close, Gauge, Leave, Logo, Plus, Trash } from "./icons.js";
 import { ThemeButton } from "./theme-button.js";
 
 export function Sidebar({ hidden, modal, onChosen, onNew, onClose }) {
@@ -81,6 +81,10 @@ function Account() {
       <span>${name || email}</span>${name && html`<small>${email}</small>`}
       ${problem && html`<small class="field-bad" role="alert">${problem}</small>`}
     </div>
+    ${
+      user.value?.role === "admin" &&
+      html`<a class="icon-button" href="/admin" data-test="admin" aria-label="Live monitor" title="Live monitor"><${Gauge} /></a>`
+    }
     <${ThemeButton} />
     <${IconButton} icon=${Leave} label="Sign out" test="logout" onClick=${leave} />
   </div>`;

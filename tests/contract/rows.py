@@ -18,7 +18,9 @@ HOSTS = {
 
 @dataclass(frozen=True)
 class Row:
-    """`credential`: what the document authenticates with. `{token}` and `{refresh_token}` in a body are filled in."""
+    """`credential`: what the document authenticates with. `{token}` and `{refresh_token}` in a body are filled in, and the
+    ids of a path are those of things that exist.
+    """
 
     api: str
     method: str
@@ -26,7 +28,7 @@ class Row:
     answer: Any
     body: Any = None
     status: int = 200
-    credential: Literal["none", "token", "cookie"] = "token"
+    credential: Literal["none", "token", "cookie", "admin", "service"] = "token"
     by: str = "the document"
 
     @property
@@ -40,6 +42,7 @@ _TOKENS = {"accessToken": "eyJ", "refreshToken": "eyJ", "expiresIn": 3600}
 _NAMES = {"firstName": "John", "lastName": "Doe"}
 _SIGN_IN = {"email": "{email}", "password": "{password}"}
 
+_PROFILE = {"phone": "+1234567890", "timezone": "America/New_York", "language": "en"}
 _HUB_USER = {
     "id": "user_123",
     "email": "user@example.com",
@@ -70,10 +73,36 @@ SMART_AI_HUB = [
         *("smart_ai_hub", "POST", "/api/auth/refresh", {"success": True, "data": {"tokens": _TOKENS}, "meta": _META}),
         *({"refreshToken": "{refresh_token}"}, 200, "none", "13.1"),
     ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/auth/google?redirect_uri=https://smartaihub.com/auth/callback"),
+        {"success": False, "error": {"code": "SERVICE_UNAVAILABLE", "message": "", "details": []}, "meta": _META},
+        status=503,
+        credential="none",
+        by="no GOOGLE_CLIENT_ID by default",
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/auth/forgot-password", {"success": True, "message": "", "meta": _META}),
+        *({"email": "{email}"}, 200, "none", "13.1"),
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/auth/reset-password", {"success": True, "message": "", "meta": _META}),
+        *({"token": "{reset_token}", "newPassword": "newSecurePassword123"}, 200, "none", "13.1"),
+    ),
     Row("smart_ai_hub", "POST", "/api/auth/logout", {"success": True, "message": "", "meta": _META}, by="13.1"),
     Row(
         *("smart_ai_hub", "GET", "/api/users/me"),
         {"success": True, "data": {**_HUB_USER, "updatedAt": "2023-10-15T10:30:00Z"}},
+    ),
+    Row(
+        *("smart_ai_hub", "PUT", "/api/users/me"),
+        {"success": True, "data": {**_HUB_USER, **_PROFILE, "updatedAt": "2023-10-15T10:30:00Z"}, "meta": _META},
+        {**_NAMES, **_PROFILE},
+        by="13.1",
+    ),
+    Row(
+        *("smart_ai_hub", "PUT", "/api/users/me/password", {"success": True, "message": "", "meta": _META}),
+        {"currentPassword": "{password}", "newPassword": "newSecurePassword123"},
+        by="13.1",
     ),
     Row(
         *("smart_ai_hub", "GET", "/api/credits/balance"),
@@ -216,14 +245,259 @@ AI_ASSISTANT = [
     ),
 ]
 
-ROWS = [*SMART_AI_HUB, *AI_AGGREGATOR, *AI_PLAYGROUND, *AI_ASSISTANT]
+_ADMIN_USER = {**_HUB_USER, "status": "active", "credits": 1000, "lastActiveAt": "2023-10-15T10:30:00Z"}
+_ADMIN: dict[str, Any] = {"credential": "admin"}
+_RATE = {"fromType": "credits", "toType": "points", "rate": 1000, "isActive": True}
+_SHOWN_RATE = {"id": "rate_123", **_RATE, "createdAt": "2023-10-15T10:30:00Z", "updatedAt": "2023-10-15T10:30:00Z"}
+_WEBHOOK = {
+    "url": "https://smartaihub.com/webhooks/smartaihub",
+    "events": ["user.created", "credit.purchased", "payment.completed"],
+    "secret": "your-webhook-secret",
+    "active": True,
+}
+ADMINISTRATION = [
+    Row(
+        *("smart_ai_hub", "GET", "/api/admin/exchange-rates"),
+        {"success": True, "data": [_SHOWN_RATE], "meta": _META},
+        **_ADMIN,
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/admin/exchange-rates"),
+        *({"success": True, "data": _SHOWN_RATE, "meta": _META}, _RATE, 201),
+        **_ADMIN,
+        by="the document and 13.2",
+    ),
+    Row(
+        *("smart_ai_hub", "PUT", "/api/admin/exchange-rates/rate_123"),
+        {"success": True, "data": {**_SHOWN_RATE, "rate": 1200}, "meta": _META},
+        {"rate": 1200, "isActive": True},
+        **_ADMIN,
+    ),
+    Row(
+        *("smart_ai_hub", "DELETE", "/api/admin/exchange-rates/rate_123"),
+        {"success": True, "message": "Exchange rate deleted successfully", "meta": _META},
+        **_ADMIN,
+    ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/admin/users?page=1&limit=20&role=user&status=active"),
+        {"success": True, "data": [_ADMIN_USER], "pagination": _PAGINATION},
+        **_ADMIN,
+    ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/admin/users/user_123", {"success": True, "data": _ADMIN_USER, "meta": _META}),
+        **_ADMIN,
+        by="13.1",
+    ),
+    Row(
+        *("smart_ai_hub", "PUT", "/api/admin/users/user_123", {"success": True, "data": _ADMIN_USER, "meta": _META}),
+        {"role": "admin", "status": "active", "credits": 1500},
+        **_ADMIN,
+        by="13.1 and 13.9",
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/admin/users/user_123/credits/adjust"),
+        {"success": True, "data": {"transactionId": "txn_123", "userId": "user_123", "credits": 1500}, "meta": _META},
+        {"amount": 500, "reason": "Promotional credit", "type": "bonus"},
+        **_ADMIN,
+        by="13.1",
+    ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/admin/metrics"),
+        {
+            "success": True,
+            "data": {
+                "users": {"total": 1000, "active": 850, "newThisMonth": 120},
+                "credits": {"totalPurchased": 50000, "totalUsed": 35000, "revenue": 5000},
+                "api": {"requestsToday": 5000, "averageResponseTime": 150, "errorRate": 0.02},
+            },
+        },
+        **_ADMIN,
+    ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/admin/stats/points"),
+        {
+            "success": True,
+            "data": {
+                "totalPointsIssued": 5000000,
+                "totalPointsUsed": 3500000,
+                "totalPointsPurchased": 2000000,
+                "totalPointsFromCredits": 1500000,
+                "totalPointsFromDailyRewards": 500000,
+                "activeUsersWithPoints": 850,
+                "averagePointsPerUser": 5882,
+                "topUpTriggeredCount": 120,
+                "exchangeRateCreditsToPoints": 1000,
+            },
+            "meta": _META,
+        },
+        **_ADMIN,
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/admin/webhooks"),
+        {"success": True, "data": {**_WEBHOOK, "id": "wh_123", "signing_secret": "whsec_"}, "meta": _META},
+        _WEBHOOK,
+        201,
+        **_ADMIN,
+        by="13.1, 13.2 and 13.22",
+    ),
+]
 
-# What the hub has beside the documents: no row, and a reason.
+_NOTIFICATION = {
+    "id": "notif_123",
+    "type": "info",
+    "title": "Welcome to Smart AI Hub",
+    "message": "Your account has been created successfully.",
+    "read": False,
+    "createdAt": "2023-10-15T10:30:00Z",
+}
+_NOTIFICATION_SETTINGS = {
+    "emailNotifications": True,
+    "pushNotifications": True,
+    "inAppNotifications": True,
+    "categories": {
+        "account": {"email": True, "push": True, "inApp": True},
+        "billing": {"email": True, "push": False, "inApp": True},
+    },
+}
+NOTIFICATIONS = [
+    Row(
+        *("smart_ai_hub", "GET", "/api/notifications?page=1&limit=20&unread=false"),
+        {"success": True, "data": [_NOTIFICATION], "pagination": {**_PAGINATION, "total": 10}},
+        by="the document and 13.17",
+    ),
+    Row(
+        *("smart_ai_hub", "PUT", "/api/notifications/notif_123/read"),
+        {"success": True, "data": _NOTIFICATION, "meta": _META},
+        by="13.1",
+    ),
+    Row(
+        *("smart_ai_hub", "PUT", "/api/notifications/read-all"),
+        {"success": True, "message": "", "meta": _META},
+        by="13.1",
+    ),
+    Row(
+        *("smart_ai_hub", "PUT", "/api/notifications/settings"),
+        {"success": True, "data": _NOTIFICATION_SETTINGS, "meta": _META},
+        _NOTIFICATION_SETTINGS,
+        by="13.1",
+    ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/notifications/settings"),
+        {"success": True, "data": _NOTIFICATION_SETTINGS, "meta": _META},
+        by="what the PUT of the document changes",
+    ),
+]
+
+MONEY = [
+    Row(
+        *("smart_ai_hub", "POST", "/api/credits/purchase"),
+        {
+            "success": True,
+            "data": {
+                "paymentId": "pay_123",
+                "status": "succeeded",
+                "packageId": "pkg_starter",
+                "amount": 1000,
+                "price": 55.0,
+                "currency": "USD",
+                "transactionId": "txn_123",
+                "newBalance": 1010,
+                "message": "",
+            },
+            "meta": _META,
+        },
+        {"packageId": "pkg_starter", "paymentMethodId": "pm_123", "amount": 1000},
+        by="13.1",
+    ),
+    Row("smart_ai_hub", "GET", "/api/v1/points/balance", {"success": True, "data": {"balance": 5000}, "meta": _META}),
+    Row(
+        *("smart_ai_hub", "GET", "/api/v1/points/history?page=1&limit=20"),
+        {
+            "success": True,
+            "data": [
+                {
+                    "id": "txn_123",
+                    "userId": "user_123",
+                    "amount": 1000,
+                    "type": "purchase",
+                    "balanceAfter": 5000,
+                    "description": "Purchased points",
+                    "metadata": {},
+                    "createdAt": "2023-10-15T10:30:00Z",
+                }
+            ],
+            "pagination": {"page": 1, "per_page": 20, "total": 50, "total_pages": 3},
+            "meta": _META,
+        },
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/v1/points/exchange-from-credits"),
+        {
+            "success": True,
+            "data": {"newCreditBalance": 5, "newPointBalance": 6000, "pointsReceived": 5000, "message": ""},
+            "meta": _META,
+        },
+        {"creditAmount": 5},
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/v1/points/purchase"),
+        {
+            "success": True,
+            "data": {"newBalance": 15000, "transactionId": "txn_456", "message": ""},
+            "meta": _META,
+        },
+        {
+            "pointsAmount": 10000,
+            "paymentDetails": {"stripeSessionId": "sess_123", "stripePaymentIntentId": "pi_123", "amount": 10},
+        },
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/v1/points/claim-daily-reward"),
+        {"success": True, "data": {"points": 100, "message": ""}, "meta": _META},
+    ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/v1/points/daily-reward-status"),
+        {"success": True, "data": {"canClaim": True, "rewardAmount": 100}, "meta": _META},
+    ),
+    Row(
+        *("smart_ai_hub", "GET", "/api/v1/wallet/balance"),
+        {"success": True, "data": {"credits": 10, "points": 5000}, "meta": _META},
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/v1/mcp/points/deduct"),
+        {
+            "success": True,
+            "status": "ok",
+            "new_balance": 4900,
+            "transaction_id": "txn_789",
+            "autoTopupTriggered": False,
+            "meta": _META,
+        },
+        {"amount": 100, "description": "Used for AI service", "metadata": {"service": "gpt-4", "model": "gpt-4"}},
+        credential="service",
+    ),
+]
+
+ROWS = [*SMART_AI_HUB, *MONEY, *NOTIFICATIONS, *ADMINISTRATION, *AI_AGGREGATOR, *AI_PLAYGROUND, *AI_ASSISTANT]
+
+# What the hub has beside the documents, all of a path or one method of it: no row, and a reason.
 BESIDE_THE_DOCUMENTS = {
     ("smart_ai_hub", "/readyz"): "for load balancers",
+    ("smart_ai_hub", "/api/auth/methods"): "how one may sign in, for the page",
+    ("smart_ai_hub", "/api/auth/google/callback"): "where Google sends the browser back to",
+    ("smart_ai_hub", "/api/auth/google/exchange"): "a login for the code that a sign-in by Google ends with",
+    ("smart_ai_hub", "/api/auth/verify-email"): "the link of a verification mail",
+    ("smart_ai_hub", "/api/auth/resend-verification"): "a further verification mail",
     ("smart_ai_hub", "/metrics"): "for Prometheus",
+    ("smart_ai_hub", "/api/webhooks/stripe"): "Stripe tells what became of a payment",
     ("smart_ai_hub", "/api/auth/me"): "the union on an address that names no API",
     ("smart_ai_hub", "/api/streams/([A-Za-z0-9_]{1,64})"): "a stream by REST",
     ("smart_ai_hub", "/api/streams/([A-Za-z0-9_]{1,128})/events"): "a stream by server-sent events",
+    ("smart_ai_hub", "/api/admin/audit-log"): "who changed what",
+    ("smart_ai_hub", "GET /api/admin/webhooks"): "the list of what was configured",
+    ("smart_ai_hub", "/api/admin/webhooks/([A-Za-z0-9_]{1,64})"): "one of them, to be changed or removed",
+    ("smart_ai_hub", "/api/announcements"): "what is announced, for a page that is opened later",
+    ("smart_ai_hub", "/api/admin/announcements"): "named by the design, 13.2",
+    ("smart_ai_hub", "/api/admin/announcements/([A-Za-z0-9_]{1,64})"): "the end of an announcement",
     ("ai_aggregator", "/v1/models/(.+)"): "one model, as OpenAI's clients ask for it",
 }

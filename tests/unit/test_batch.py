@@ -7,6 +7,7 @@ import pytest
 
 from hub.batch import Batch, HoldGone, Outcome, Snapshot
 from hub.errors import Code, HubError
+from hub.notifications import notice
 from hub.operations import (
     Applied,
     Delete,
@@ -261,3 +262,53 @@ def test_a_wallet_is_written_once_under_its_version_in_the_order_of_ids() -> Non
     assert [query for query, _ in updates] == [{"_id": "ada", "version": 7}, {"_id": "zoe", "version": 7}]
     assert [change["$set"]["version"] for _, change in updates] == [8, 8]
     assert {change["$set"]["updated_at"] for _, change in updates} == {WRITTEN_AT}
+
+
+def test_credits_spent_are_neither_points_nor_grants() -> None:
+    batch = _batch(_wallet(credits=100, points=50))
+    _stands(batch.apply(_pay(-30)))
+    legs = [Leg("ada", "point", "usage", -20, "test"), Leg("ada", "credit", "bonus", 10, "test")]
+    _stands(batch.apply(Operation("other", legs=legs)))
+    assert batch.apply(_pay(-500, "refused")).error is not None
+    assert batch.spent_micro == 30
+
+
+@pytest.mark.parametrize(
+    ("media", "stored", "told"),
+    [
+        ({}, ["email", "push", "inApp"], 1),
+        ({"inApp": False}, ["email", "push"], 0),
+        ({"email": False, "push": False, "inApp": False}, None, 0),
+    ],
+)
+def test_a_notice_stands_as_far_as_it_is_wanted(media: dict[str, bool], stored: list[str] | None, told: int) -> None:
+    settings = {"ada": {"_id": "ada", "categories": {"billing": media}}}
+    batch = Batch(Snapshot({"ada": _wallet()}, {}, set(), settings), WRITTEN_AT)
+    insert, event = notice("ada", "info", "billing", "T", "M")
+    outcome = batch.apply(Operation("op", inserts=[insert], events=[event, NewEvent("ada", "paid", {})]))
+    _stands(outcome)
+    assert [made["type"] for made in outcome.events] == ["notification.created", "paid"][1 - told :]
+    assert [made["offset"] for made in outcome.events] == list(range(1, told + 2))
+    rows = batch.writes().inserts["notifications"]
+    assert [row["media"] for row in rows] == ([] if stored is None else [stored])
+
+
+def test_a_document_may_hold_what_is_known_only_when_applied() -> None:
+    batch = _batch(_wallet(points=100))
+
+    def result(applied: Applied) -> Document:
+        return {"balance": applied.wallets["ada"].points, "transaction": applied.entry_ids[0]}
+
+    outcome = batch.apply(
+        Operation(
+            "op",
+            legs=[Leg("ada", "point", "usage", -40, "test")],
+            inserts=[Insert("replies", {"_id": "r"}, unique=("_id",), result=result)],
+            updates=[Update("rows", {"_id": "x"}, {"$set": {"status": "done"}}, result=result)],
+        )
+    )
+    assert outcome.applied is not None
+    known = {"balance": 60, "transaction": outcome.applied.entry_ids[0]}
+    writes = batch.writes()
+    assert writes.inserts["replies"] == [{"_id": "r", **known}]
+    assert writes.updates["rows"] == [({"_id": "x"}, {"$set": {"status": "done", **known}})]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hub.audit_trail import Actor
 from hub.errors import Code, HubError
 from hub.operations import Receipt
 from hub.prices import MICRO_PER_CREDIT
@@ -26,6 +27,8 @@ def test_every_message_is_met(hub: Site) -> None:
         await _the_connection(site, client, login.access_token)
         await _chat(site, client, connected["user"]["id"])
         await _lists(site, client, connected["user"]["id"])
+        await _announcements(site, client, connected["user"]["id"])
+        await _monitoring(site, client, connected["user"]["id"])
         await client.close()
         nobody = await Client.open(site.port, "/v1/ai/stream")
         nobody.send_json("bareChat", {"model": "gpt-4", "messages": [{"role": "user", "content": "hi"}]})
@@ -76,6 +79,26 @@ async def _lists(site: Site, client: Client, user: str) -> None:
     assert (await client.request("notifications.list"))["notifications"]
     await client.request("notifications.read", ids=[note["_id"]])
     await client.request("notifications.read_all")
+
+
+async def _announcements(site: Site, client: Client, user: str) -> None:
+    actor = Actor(user, "127.0.0.1", "req_1")
+    made = await site.services.announcements.announce(actor, "T", "M", "info", None)
+    await client.push("announcement")
+    await site.services.announcements.end(actor, made["_id"])
+    await client.push("announcement.ended", announcement_id=made["_id"])
+
+
+async def _monitoring(site: Site, client: Client, user: str) -> None:
+    """As the last one: it makes the administrator a user."""
+    await client.request("subscribe", channel="admin:metrics")
+    await client.push("admin.metrics.history", last=True)
+    await client.push("admin.metrics")
+    await client.request("subscribe", channel="admin:events", filters={"types": ["notification.*"], "users": [user]})
+    await site.services.notifications.notify(user, "info", "system", "T", "M")
+    await client.push("admin.events")
+    await site.services.identities.change_user(user, {"role": "user"})
+    await client.push("subscription.lost", channel="admin:events")
 
 
 def test_the_document_names_every_command_error_and_close_code() -> None:

@@ -98,6 +98,7 @@ WRONG_VALUES: list[Any] = [
 ]
 # What is wrong for one field may be right for another.
 RIGHT: dict[str, Any] = {
+    "filters": [{}],
     "temperature": [0.5, True, 2],
     "top_p": [0.5],
     "message": ["5", "x" * 5_000],

@@ -1,0 +1,74 @@
+"""POST /api/credits/purchase: credits for money, in Smart AI Hub's form."""
+
+from typing import Any, Final
+
+from config import limits
+from config.packages import Packages
+from handlers.access import scope
+from handlers.base import ApiHandler
+from handlers.idempotent import replied
+from handlers.routing import Route
+from hub import fields
+from hub.errors import invalid
+from hub.payments.records import Purchase
+from hub.prices import credits_number
+
+Json = dict[str, Any]
+
+
+class HubPurchaseInput(fields.Input):
+    packageId = fields.Text(low=1, high=limits.NAME_CHARS_MAX, required=True)
+    paymentMethodId = fields.Text(
+        low=1,
+        high=limits.PAYMENT_ID_CHARS_MAX,
+        pattern=r"[A-Za-z0-9_]+",
+        says="must be letters, digits and _",
+        required=True,
+    )
+    amount = fields.Credits(required=True)
+
+
+_HUB_PURCHASE: Final = HubPurchaseInput()
+
+
+class CreditPurchase(ApiHandler):
+    """`amount` must be the credits of the package: who reads a stale price list is told before anything is charged."""
+
+    @scope("credits:write")
+    async def post(self) -> None:
+        body = self.json_body()
+        given = fields.load(_HUB_PURCHASE, body)
+        purchase = _purchase(self.caller.user_id, given, self.services.packages)
+        reply = await replied(self, body, lambda key: self.services.purchases.buy(purchase, key))
+        self.answer(purchase_view(reply))
+
+
+def _purchase(user: str, given: Json, packages: Packages) -> Purchase:
+    package = packages.by_id.get(given["packageId"])
+    if package is None:
+        raise invalid("packageId", f"must be one of {', '.join(packages.by_id)}")
+    if given["amount"] != package.micro:
+        raise invalid("amount", f"must be {credits_number(package.micro)}, as many credits as the package has")
+    title = f"{package.name} package"
+    return Purchase(user, "credit", package.micro, package.cents, given["paymentMethodId"], title, package.id)
+
+
+def purchase_view(reply: Json) -> Json:
+    """A purchase as its buyer sees it; one that is not paid yet has neither a transaction nor a balance."""
+    view = {
+        "paymentId": reply["payment"],
+        "status": reply["status"],
+        "packageId": reply["package"],
+        "amount": credits_number(reply["amount"]),
+        "price": reply["cents"] / 100,
+        "currency": "USD",
+    }
+    if reply["status"] == "succeeded":
+        text = f"Successfully purchased {view['amount']} credits"
+        newer = {"transactionId": reply["transaction"], "newBalance": credits_number(reply["balance"])}
+        return {**view, **newer, "message": text}
+    waiting = "The payment needs its payer's confirmation" if reply["client_secret"] else "The payment is under way"
+    return {**view, "clientSecret": reply["client_secret"], "message": waiting}
+
+
+ROUTES = [Route("/api/credits/purchase", CreditPurchase, ("smart_ai_hub",))]

@@ -1,0 +1,158 @@
+"""Users as administrators see and change them: `/api/admin/users`."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from config import limits
+from handlers import user_views
+from handlers.access import admin
+from handlers.base import ApiHandler
+from handlers.chat_headers import key_of
+from handlers.dialects import Page
+from handlers.routing import Route
+from hub import fields, user_search
+from hub.administration import ADJUSTMENTS, Adjustment
+from hub.audit_trail import Actor
+from hub.errors import Code, HubError, invalid
+from hub.idempotency import once
+from hub.operations import Applied
+from hub.prices import credits_number
+from models import conversations, logins, notifications, users, wallets
+from models.clock import timestamp
+
+Json = dict[str, Any]
+Document = Mapping[str, Any]
+
+
+class ChangeInput(fields.Input):
+    role = fields.Choice(user_search.ROLES)
+    status = fields.Choice(user_search.STATUSES)
+    credits = fields.Credits(low_micro=0)
+
+
+class AdjustInput(fields.Input):
+    amount = fields.Credits(low_micro=-limits.AMOUNT_MICRO_CREDITS_MAX, required=True)
+    reason = fields.Text(low=1, high=limits.REASON_CHARS_MAX, required=True)
+    type = fields.Choice(ADJUSTMENTS, load_default="adjustment")
+
+
+_CHANGE: Final = ChangeInput()
+_ADJUST: Final = AdjustInput()
+
+
+def actor_of(handler: ApiHandler) -> Actor:
+    return Actor(handler.caller.user_id, handler.address, handler.request_id)
+
+
+class Users(ApiHandler):
+    """`role`, `status`, `search`, `sort` (createdAt, lastActiveAt, email) and `order` (asc, desc) narrow and order it."""
+
+    @admin
+    async def get(self) -> None:
+        limit, offset = self.page_window()
+        query = user_search.query(self.query("role"), self.query("status"), self.query("search"))
+        sort = user_search.sort(self.query("sort"), self.query("order"))
+        database = self.services.database
+        found, total = await users.page(database, query, sort, skip=offset, limit=limit)
+        credits = await wallets.credits_of(database, [user["_id"] for user in found])
+        shown = [_listed(user, credits.get(user["_id"], 0)) for user in found]
+        self.answer_page("users", shown, Page(limit, offset, total))
+
+
+class User(ApiHandler):
+    @admin
+    async def get(self, user_id: str) -> None:
+        self.answer(await _details(self, user_id))
+
+    @admin
+    async def put(self, user_id: str) -> None:
+        given = self.load(_CHANGE)
+        if not given:
+            raise invalid("body", "must have at least one of role, status, credits")
+        credits = given.pop("credits", None)
+        await self.services.administration.change_user(actor_of(self), user_id, given, credits)
+        self.answer(await _details(self, user_id))
+
+
+class CreditAdjustments(ApiHandler):
+    """With an `Idempotency-Key` a repeat gets the first answer, and moves nothing."""
+
+    @admin
+    async def post(self, user_id: str) -> None:
+        body = self.json_body()
+        given = fields.load(_ADJUST, body)
+        if given["amount"] == 0 or (given["amount"] < 0 and given["type"] != "adjustment"):
+            raise invalid("amount", "must be above 0, or below it with the type adjustment")
+        adjustment = Adjustment(given["amount"], given["type"], given["reason"])
+        key = key_of(self, body)
+
+        def view(applied: Applied) -> Json:
+            return _adjusted(user_id, adjustment, applied)
+
+        async def work() -> Json:
+            also = [key.done(view)] if key else []
+            administration = self.services.administration
+            return view(await administration.adjust_credits(actor_of(self), user_id, adjustment, also))
+
+        reply = await once(self.services.database, key, work)
+        if reply.repeated:
+            self.set_header("Idempotency-Hit", "true")
+        self.answer(reply.data)
+
+
+def _adjusted(user_id: str, adjustment: Adjustment, applied: Applied) -> Json:
+    return {
+        "transactionId": applied.entry_ids[0],
+        "userId": user_id,
+        "amount": credits_number(adjustment.amount),
+        "type": adjustment.kind,
+        "reason": adjustment.reason,
+        "credits": credits_number(applied.wallets[user_id].credits),
+    }
+
+
+async def _details(handler: ApiHandler, user_id: str) -> Json:
+    database = handler.services.database
+    user = await users.by_id(database, user_id)
+    wallet = await wallets.wallet(database, user_id)
+    if user is None or wallet is None:
+        raise HubError(Code.NOT_FOUND, "No such user")
+    return {
+        **_listed(user, wallet["credits"]),
+        **{name: user[name] for name in ("tier", "phone", "timezone", "language", "number")},
+        "username": user.get("username"),
+        "updatedAt": timestamp(user["updated_at"]),
+        "wallet": _wallet(wallet),
+        "counts": {
+            "conversations": await conversations.count(database, user_id),
+            "logins": await logins.count(database, user_id),
+            "unreadNotifications": await notifications.unread(database, user_id),
+            "transactions": wallet["seq"],
+        },
+    }
+
+
+def _wallet(wallet: Document) -> Json:
+    return {
+        "credits": credits_number(wallet["credits"]),
+        "creditsHeld": credits_number(wallet["credits_held"]),
+        "points": wallet["points"],
+        "updatedAt": timestamp(wallet["updated_at"]),
+    }
+
+
+def _listed(user: Document, credits: int) -> Json:
+    return {
+        **user_views.hub_user(user),
+        "status": user["status"],
+        "credits": credits_number(credits),
+        "lastActiveAt": timestamp(user["last_active_at"]),
+    }
+
+
+_ID: Final = r"/api/admin/users/([A-Za-z0-9_]{1,64})"
+ROUTES = [
+    Route("/api/admin/users", Users, ("smart_ai_hub",), "admin"),
+    Route(_ID, User, ("smart_ai_hub",), "admin"),
+    Route(_ID + "/credits/adjust", CreditAdjustments, ("smart_ai_hub",), "admin"),
+]

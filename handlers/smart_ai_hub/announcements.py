@@ -1,0 +1,83 @@
+"""Announcements: `/api/announcements` for everybody, `/api/admin/announcements` for those who make them."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from config import limits
+from handlers.access import admin, user
+from handlers.base import ApiHandler
+from handlers.dialects import Page
+from handlers.routing import Route
+from handlers.smart_ai_hub.admin_users import actor_of
+from hub import announcements, fields
+from hub.errors import invalid
+from models import announcements as stored
+from models.clock import timestamp
+from models.database import Document
+
+
+class AnnouncementInput(fields.Input):
+    title = fields.Text(low=1, high=limits.NAME_CHARS_MAX, required=True)
+    message = fields.Text(low=1, high=limits.ANNOUNCEMENT_CHARS_MAX, required=True)
+    level = fields.Choice(stored.LEVELS, load_default="info")
+    expiresAt = fields.Text(low=1, high=limits.NAME_CHARS_MAX)
+
+
+_INPUT: Final = AnnouncementInput()
+
+
+class Announcements(ApiHandler):
+    """Those that are active, the newest first."""
+
+    @user
+    async def get(self) -> None:
+        self.answer([announcements.view(one) for one in await self.services.announcements.active()])
+
+
+class AdminAnnouncements(ApiHandler):
+    @admin
+    async def get(self) -> None:
+        limit, offset = self.page_window()
+        found, total = await stored.page(self.services.database, skip=offset, limit=limit)
+        self.answer_page("announcements", [_admin_view(one) for one in found], Page(limit, offset, total))
+
+    @admin
+    async def post(self) -> None:
+        given = self.load(_INPUT)
+        expires_at = _moment(given["expiresAt"]) if "expiresAt" in given else None
+        made = await self.services.announcements.announce(
+            actor_of(self), given["title"], given["message"], given["level"], expires_at
+        )
+        self.answer(_admin_view(made), status=201)
+
+
+class AdminAnnouncement(ApiHandler):
+    @admin
+    async def delete(self, announcement_id: str) -> None:
+        """It is shown no longer, and stays in the list of all."""
+        await self.services.announcements.end(actor_of(self), announcement_id)
+        self.answer(message="Announcement ended")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise invalid("expiresAt", "must be an ISO 8601 date-time", text) from None
+
+
+def _admin_view(announcement: Document) -> dict[str, Any]:
+    ended_at = announcement["ended_at"]
+    return {
+        **announcements.view(announcement),
+        "author": announcement["author"],
+        "endedAt": None if ended_at is None else timestamp(ended_at),
+    }
+
+
+ROUTES = [
+    Route("/api/announcements", Announcements, ("smart_ai_hub",)),
+    Route("/api/admin/announcements", AdminAnnouncements, ("smart_ai_hub",), "admin"),
+    Route("/api/admin/announcements/([A-Za-z0-9_]{1,64})", AdminAnnouncement, ("smart_ai_hub",), "admin"),
+]

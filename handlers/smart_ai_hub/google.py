@@ -1,0 +1,89 @@
+"""Signing in by Google: the way out, the way back, and the exchange of its code for a login."""
+
+from typing import Final
+
+from config import limits
+from handlers.access import public
+from handlers.base import ApiHandler
+from handlers.cookies import is_secure
+from handlers.routing import Route
+from handlers.shared.auth import union_logged_in
+from hub.fields import Input, Text
+
+_PASSED_CHARS_MAX: Final = 255
+
+
+class ExchangeInput(Input):
+    code = Text(low=1, high=limits.ONE_TIME_CHARS_MAX, required=True)
+
+
+_EXCHANGE = ExchangeInput()
+
+
+class Methods(ApiHandler):
+    """How one may sign in here, for the page."""
+
+    @public
+    def get(self) -> None:
+        self.answer({"password": True, "google": self.services.google.configured})
+
+
+class GoogleHandler(ApiHandler):
+    """Knows the cookie by which the browser that comes back is told from any other."""
+
+    @property
+    def _cookie(self) -> str:
+        return "__Host-oauth_state" if is_secure(self) else "oauth_state"
+
+    @property
+    def browser(self) -> str:
+        return self.get_cookie(self._cookie) or ""
+
+    def keep_browser(self, secret: str) -> None:
+        """`Lax`, because Google's page is what sends the browser back."""
+        self.set_cookie(
+            self._cookie,
+            secret,
+            path="/",
+            max_age=limits.OAUTH_STATE_SECONDS,
+            httponly=True,
+            samesite="Lax",
+            secure=is_secure(self),
+        )
+
+    def forget_browser(self) -> None:
+        self.clear_cookie(self._cookie, path="/", httponly=True, samesite="Lax", secure=is_secure(self))
+
+
+class Begin(GoogleHandler):
+    @public
+    async def get(self) -> None:
+        redirect = self.query("redirect_uri", limits.OAUTH_VALUE_CHARS_MAX)
+        beginning = await self.services.google.begin(redirect, self.query("state", _PASSED_CHARS_MAX))
+        self.keep_browser(beginning.browser)
+        self.redirect(beginning.address)
+
+
+class Callback(GoogleHandler):
+    @public
+    async def get(self) -> None:
+        given = {name: self.query(name, limits.OAUTH_VALUE_CHARS_MAX) for name in ("state", "code", "error")}
+        address = await self.services.google.finish(given["state"] or "", self.browser, given["code"], given["error"])
+        self.redirect(address)
+
+
+class Exchange(GoogleHandler):
+    @public
+    async def post(self) -> None:
+        given = self.load(_EXCHANGE)
+        result = await self.services.google.exchange(given["code"], self.browser)
+        self.forget_browser()
+        union_logged_in(self, result, 200, "Login successful")
+
+
+ROUTES = [
+    Route("/api/auth/methods", Methods, ("smart_ai_hub",)),
+    Route("/api/auth/google", Begin, ("smart_ai_hub",), "auth"),
+    Route("/api/auth/google/callback", Callback, ("smart_ai_hub",), "auth"),
+    Route("/api/auth/google/exchange", Exchange, ("smart_ai_hub",), "auth"),
+]

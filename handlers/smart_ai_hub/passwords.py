@@ -1,0 +1,65 @@
+"""Forgotten passwords and unconfirmed addresses: what mailed links are asked for and used with."""
+
+from typing import Final
+
+from config import limits
+from handlers.access import public, user
+from handlers.base import ApiHandler
+from handlers.routing import Route
+from hub.fields import Email, Input, Text
+
+
+class ForgotInput(Input):
+    email = Email(required=True)
+
+
+class ResetInput(Input):
+    token = Text(low=1, high=limits.ONE_TIME_CHARS_MAX, required=True)
+    newPassword = Text(high=limits.PASSWORD_BYTES_MAX, required=True)
+
+
+class VerifyInput(Input):
+    token = Text(low=1, high=limits.ONE_TIME_CHARS_MAX, required=True)
+
+
+_FORGOT, _RESET, _VERIFY = ForgotInput(), ResetInput(), VerifyInput()
+_ASKED: Final = "If somebody has this address, a link to set a new password is on its way"
+
+
+class ForgotPassword(ApiHandler):
+    @public
+    async def post(self) -> None:
+        given = self.load(_FORGOT)
+        await self.services.accounts.forgot_password(given["email"], self.address)
+        self.answer(message=_ASKED)
+
+
+class ResetPassword(ApiHandler):
+    @public
+    async def post(self) -> None:
+        given = self.load(_RESET)
+        await self.services.accounts.reset_password(given["token"], given["newPassword"], self.address)
+        self.answer(message="Password changed; please sign in with it")
+
+
+class VerifyEmail(ApiHandler):
+    @public
+    async def post(self) -> None:
+        given = self.load(_VERIFY)
+        await self.services.accounts.verify_email(given["token"], self.address)
+        self.answer({"emailVerified": True}, message="Your address is confirmed")
+
+
+class ResendVerification(ApiHandler):
+    @user
+    async def post(self) -> None:
+        sent = await self.services.accounts.resend_verification(self.caller)
+        self.answer(message="A link is on its way" if sent else "Your address is confirmed already")
+
+
+ROUTES = [
+    Route("/api/auth/forgot-password", ForgotPassword, ("smart_ai_hub",), "auth"),
+    Route("/api/auth/reset-password", ResetPassword, ("smart_ai_hub",), "auth"),
+    Route("/api/auth/verify-email", VerifyEmail, ("smart_ai_hub",), "auth"),
+    Route("/api/auth/resend-verification", ResendVerification, ("smart_ai_hub",), "auth"),
+]

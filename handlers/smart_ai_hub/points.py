@@ -1,0 +1,180 @@
+"""Points under `/api/v1`: their balance and history, exchange, purchase and the daily reward; and both balances at once."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from marshmallow.fields import Nested
+
+from config import limits
+from handlers import history_filters
+from handlers.access import scope
+from handlers.base import ApiHandler
+from handlers.dialects import Page
+from handlers.idempotent import replied
+from handlers.routing import Route
+from hub import fields
+from hub.errors import Code, HubError, invalid
+from hub.payments.records import Purchase
+from hub.prices import credits_number
+from models import wallets
+from models.clock import timestamp
+
+Json = dict[str, Any]
+Document = Mapping[str, Any]
+
+
+class ExchangeInput(fields.Input):
+    creditAmount = fields.Credits(required=True)
+
+
+class PaymentDetailsInput(fields.Input):
+    stripeSessionId = fields.Text(low=1, high=limits.PAYMENT_ID_CHARS_MAX)
+    stripePaymentIntentId = fields.Text(
+        low=4,
+        high=limits.PAYMENT_ID_CHARS_MAX,
+        pattern=r"pi_[A-Za-z0-9_]+",
+        says="must be a payment intent's id, pi_...",
+        required=True,
+    )
+    amount = fields.Usd(required=True)
+
+
+class PurchaseInput(fields.Input):
+    pointsAmount = fields.Points(required=True)
+    paymentDetails = Nested(PaymentDetailsInput, required=True)
+
+
+_EXCHANGE: Final = ExchangeInput()
+_PURCHASE: Final = PurchaseInput()
+
+
+class PointBalance(ApiHandler):
+    @scope("credits:read")
+    async def get(self) -> None:
+        self.answer({"balance": (await _wallet(self))["points"]})
+
+
+class WalletBalance(ApiHandler):
+    @scope("credits:read")
+    async def get(self) -> None:
+        wallet = await _wallet(self)
+        held = credits_number(wallet["credits_held"])
+        self.answer({"credits": credits_number(wallet["credits"]), "creditsHeld": held, "points": wallet["points"]})
+
+
+class PointHistory(ApiHandler):
+    """Newest first. Its pagination has names of its own."""
+
+    @scope("credits:read")
+    async def get(self) -> None:
+        limit, offset = self.page_window()
+        found, total = await wallets.entries(
+            self.services.database,
+            self.caller.user_id,
+            "point",
+            skip=offset,
+            limit=limit,
+            filters=history_filters.of(self),
+        )
+        page = Page(limit, offset, total)
+        pagination = {"page": page.number, "per_page": limit, "total": total, "total_pages": page.pages}
+        self.answer([_entry(entry) for entry in found], extra={"pagination": pagination})
+
+
+class Exchange(ApiHandler):
+    """Points are whole: what is left of a point goes down with the credits."""
+
+    @scope("credits:write")
+    async def post(self) -> None:
+        body = self.json_body()
+        micro = fields.load(_EXCHANGE, body)["creditAmount"]
+        user = self.caller.user_id
+        reply = await replied(self, body, lambda key: self.services.points.exchange(user, micro, key))
+        spent = credits_number(reply["spent"])
+        self.answer(
+            {
+                "newCreditBalance": credits_number(reply["credits"]),
+                "newPointBalance": reply["points"],
+                "pointsReceived": reply["received"],
+                "message": f"Successfully exchanged {spent} credits for {reply['received']} points",
+            }
+        )
+
+
+class PointPurchase(ApiHandler):
+    """The payment was made before, by its payer's own means: the payments company is asked whether it was."""
+
+    @scope("credits:write")
+    async def post(self) -> None:
+        body = self.json_body()
+        purchase = self._purchase(fields.load(_PURCHASE, body))
+        reply = await replied(self, body, lambda key: self.services.purchases.buy(purchase, key))
+        self.answer(
+            {
+                "newBalance": reply["balance"],
+                "transactionId": reply["transaction"],
+                "paymentId": reply["payment"],
+                "message": f"Successfully purchased {reply['amount']} points",
+            }
+        )
+
+    def _purchase(self, given: Json) -> Purchase:
+        points, details = given["pointsAmount"], given["paymentDetails"]
+        cents = self.services.packages.points_cents(points)
+        if details["amount"] != cents:
+            raise invalid("paymentDetails.amount", f"must be {cents / 100:g} dollars, the price of {points} points")
+        intent = details["stripePaymentIntentId"]
+        field = "paymentDetails.stripePaymentIntentId"
+        return Purchase(self.caller.user_id, "point", points, cents, intent, "Points", field=field)
+
+
+class DailyRewardClaim(ApiHandler):
+    """Once a day by the user's own clock."""
+
+    @scope("credits:write")
+    async def post(self) -> None:
+        user = self.caller.user
+        reply = await replied(self, None, lambda key: self.services.points.claim_reward(user, key))
+        points = reply["points"]
+        message = f"Successfully claimed {points} points as your daily reward!"
+        self.answer({"points": points, "newBalance": reply["balance"], "message": message})
+
+
+class DailyRewardStatus(ApiHandler):
+    @scope("credits:read")
+    async def get(self) -> None:
+        can_claim, next_day = await self.services.points.reward_status(self.caller.user)
+        reward = self.services.points.reward
+        self.answer({"canClaim": can_claim, "rewardAmount": reward, "nextDayAt": timestamp(next_day)})
+
+
+async def _wallet(handler: ApiHandler) -> Document:
+    wallet = await wallets.wallet(handler.services.database, handler.caller.user_id)
+    if wallet is None:
+        raise HubError(Code.NOT_FOUND, "No such wallet")
+    return wallet
+
+
+def _entry(entry: Document) -> Json:
+    return {
+        "id": entry["_id"],
+        "userId": entry["wallet"],
+        "amount": entry["amount"],
+        "type": entry["kind"],
+        "balanceAfter": entry["balance_after"],
+        "description": entry["description"],
+        "metadata": entry["metadata"],
+        "seq": entry["seq"],
+        "createdAt": timestamp(entry["created_at"]),
+    }
+
+
+ROUTES = [
+    Route("/api/v1/points/balance", PointBalance, ("smart_ai_hub",)),
+    Route("/api/v1/points/history", PointHistory, ("smart_ai_hub",)),
+    Route("/api/v1/points/exchange-from-credits", Exchange, ("smart_ai_hub",)),
+    Route("/api/v1/points/purchase", PointPurchase, ("smart_ai_hub",)),
+    Route("/api/v1/points/claim-daily-reward", DailyRewardClaim, ("smart_ai_hub",)),
+    Route("/api/v1/points/daily-reward-status", DailyRewardStatus, ("smart_ai_hub",)),
+    Route("/api/v1/wallet/balance", WalletBalance, ("smart_ai_hub",)),
+]

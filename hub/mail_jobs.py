@@ -1,0 +1,156 @@
+"""Mail jobs: letters that were promised, made and sent in the background, tried again, and given up in the end.
+
+    request --add--> MAILS --claim--> worker: whom, a fresh secret, the letter --> Mailer
+                       ^------ due again, ever later -----+
+
+A hanging mail server delays nobody: who asks waits for the job alone, which is the same work whether an address is known or
+not. A process that dies leaves its jobs to the next; a letter may then come twice, and each of its links works.
+"""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from config import limits
+from config.settings import Settings
+from hub import letters, one_time
+from hub.mail import Letter, Mailer, MailFailed, MailRefused
+from hub.operations import Insert
+from hub.tasks import Tasks
+from models import mails, users
+from models import one_time as secrets
+from models.clock import now
+from models.database import Database, DatabaseError, Document
+from models.ids import new_id
+
+log = structlog.get_logger(__name__)
+
+_LIFE_SECONDS = {"reset": limits.RESET_SECONDS, "verify": limits.VERIFY_SECONDS}
+
+
+def job(kind: str, *, user: str | None = None, email_key: str = "") -> Document:
+    """A mail to be sent, not yet stored."""
+    moment = now()
+    life = timedelta(seconds=limits.MAIL_LIFE_SECONDS)
+    return mails.new_mail(new_id("mail"), kind, moment, moment + life, user=user, email_key=email_key)
+
+
+def promised(kind: str, user: str) -> Insert:
+    """The same as part of an operation; `MailJobs.wake` afterwards saves it the wait for the next look."""
+    return Insert(mails.MAILS, job(kind, user=user))
+
+
+class MailJobs:
+    """One per process; all of them share the jobs."""
+
+    def __init__(self, settings: Settings, database: Database, mailer: Mailer, tasks: Tasks) -> None:
+        self._settings = settings
+        self._database = database
+        self._mailer = mailer
+        self._tasks = tasks
+        self._free = asyncio.Semaphore(limits.MAILS_AT_ONCE)
+        self._asked = asyncio.Event()
+        self.sent = 0
+        self.given_up = 0
+
+    async def add(self, kind: str, *, user: str | None = None, email_key: str = "") -> None:
+        """Promise a mail. Raises `DatabaseError`."""
+        await mails.add(self._database, job(kind, user=user, email_key=email_key))
+        self.wake()
+
+    def wake(self) -> None:
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Send what is due until cancelled."""
+        while True:
+            self._asked.clear()
+            try:
+                await self._start_all()
+            except DatabaseError as error:
+                log.warning("mails are not looked for", error=str(error)[:200])
+            try:
+                await asyncio.wait_for(self._asked.wait(), limits.MAIL_POLL_SECONDS)
+            except TimeoutError:
+                pass  # nobody asked here; another process may have
+
+    async def _start_all(self) -> None:
+        """Start an attempt for each that is due, as many at once as may be."""
+        while True:
+            await self._free.acquire()
+            try:
+                claimed = await self._claim()
+            except BaseException:
+                self._free.release()
+                raise
+            if claimed is None:
+                return self._free.release()
+            attempt = self._tasks.start(self._attempt(claimed), "mail")
+            attempt.add_done_callback(lambda _: self._free.release())
+
+    async def _claim(self) -> Document | None:
+        moment = now()
+        return await mails.claim(
+            self._database, new_id("claim"), moment, moment + timedelta(seconds=limits.MAIL_LEASE_SECONDS)
+        )
+
+    async def _attempt(self, mail: Document) -> None:
+        """One try, and what becomes of the job; where even that cannot be written, its lease ends and it comes again."""
+        try:
+            await self._try(mail)
+        except DatabaseError as error:
+            log.warning("mail attempt not recorded", mail=mail["_id"], error=str(error)[:200])
+
+    async def _try(self, mail: Document) -> None:
+        try:
+            letter = await self._letter(mail)
+            if letter is not None:
+                async with asyncio.timeout(limits.MAIL_SECONDS_MAX):
+                    await self._mailer.send(letter)
+                self.sent += 1
+        except (MailRefused, ValueError) as error:
+            await self._give_up(mail, error)
+        except (MailFailed, TimeoutError) as error:
+            await self._try_later(mail, error)
+        else:
+            await mails.done(self._database, mail["_id"], mail["claim"])
+
+    async def _try_later(self, mail: Document, error: Exception) -> None:
+        pauses = limits.MAIL_RETRY_SECONDS
+        if mail["attempts"] > len(pauses):
+            await self._give_up(mail, error)
+            return
+        pause = pauses[mail["attempts"] - 1]
+        log.warning("mail failed", mail=mail["_id"], kind=mail["kind"], error=str(error), retry_seconds=pause)
+        await mails.again(self._database, mail["_id"], mail["claim"], now() + timedelta(seconds=pause))
+
+    async def _give_up(self, mail: Document, error: Exception) -> None:
+        self.given_up += 1
+        log.error("mail given up", mail=mail["_id"], kind=mail["kind"], attempts=mail["attempts"], error=str(error))
+        await mails.done(self._database, mail["_id"], mail["claim"])
+
+    async def _letter(self, mail: Document) -> Letter | None:
+        """None where there is nobody to write to, or nothing to say any more."""
+        user = await self._addressee(mail)
+        kind = mail["kind"]
+        if user is None or user["status"] != "active" or (kind == "verify" and user["email_verified"]):
+            return None
+        link = await self._link(kind, user) if kind in _LIFE_SECONDS else None
+        settings = self._settings
+        return letters.compose(
+            *(kind, mail["_id"], user["email"], settings.mail_from, settings.public_url),
+            name=user["first_name"],
+            link=link,
+        )
+
+    async def _addressee(self, mail: Document) -> Document | None:
+        if "user" in mail:
+            return await users.by_id(self._database, mail["user"])
+        return await users.by_email(self._database, mail["email_key"])
+
+    async def _link(self, kind: str, user: Document) -> str:
+        """A link with a secret made for this very letter, to the configured address whatever a request's host said."""
+        secret, document = one_time.issue(kind, _LIFE_SECONDS[kind], user["_id"], email_key=user["email_key"])
+        await secrets.add(self._database, document)
+        return f"{self._settings.public_url}/auth/{kind}?token={secret}"

@@ -1,0 +1,72 @@
+"""The contract of a payments company. Stripe is one, the sandbox of development another.
+
+    prepare(order) -> payment id, nothing charged --(the id is stored)--> confirm(id): charged --> Charge
+
+In two steps, so that the id of whatever may be charged is known to us before it is: after a crash at any moment `look_up`
+tells what became of it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+ChargeStatus = Literal["unconfirmed", "requires_action", "pending", "succeeded", "failed"]
+CURRENCY = "usd"
+
+
+class PaymentRefused(Exception):
+    """The company says no to this payment, for good; the message is for the payer. Nothing was charged."""
+
+
+class PaymentUnavailable(Exception):
+    """The company did not answer, or not usefully: what was asked may or may not have been done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be paid: `id` is our own and makes a repeated call the same one, `method` what the payer named."""
+
+    id: str
+    user: str
+    cents: int
+    method: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A payment as the company has it. `cents` is None where it takes any amount; `user` is whom it says it is for."""
+
+    payment: str
+    status: ChargeStatus
+    cents: int | None = None
+    currency: str = CURRENCY
+    user: str | None = None
+    reason: str | None = None
+    client_secret: str | None = None
+
+
+class PaymentProvider(Protocol):
+    """A payments company. Every call is bounded in time; all raise `PaymentRefused` or `PaymentUnavailable`."""
+
+    name: str
+
+    async def prepare(self, order: Order) -> str:
+        """Announce a payment; its id. Nothing is charged. The same order gives the same id."""
+
+    async def confirm(self, payment: str) -> Charge:
+        """Charge it; a second call for the same payment charges nothing more."""
+
+    async def look_up(self, payment: str) -> Charge:
+        """What became of it. An id that does not exist is `failed`."""
+
+    async def cancel(self, payment: str) -> Charge:
+        """Make sure that it will not be charged any more, unless it was."""
+
+    def notified(self, body: bytes, signature: str | None) -> Charge | None:
+        """What a webhook of the company tells, once its signature is right; None for what is none of ours.
+
+        Raises `HubError` MALFORMED for a bad or old signature, UNAVAILABLE where no secret is set.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections."""

@@ -1,0 +1,244 @@
+"""Purchases: from what a user wants to pay for to the credits or points in the wallet, once.
+
+    buy: row pending -> prepare -> its id noted -> confirm (charged) -> credited        each arrow may be the last one
+    sweep, webhook: a pending row with an id -> what does the company say? -> credited, failed, or still pending
+
+Nothing is charged before its id stands in the row, so a crash at any moment leaves either no charge or one that the sweep
+finds. It never believes a client about money: the company is asked.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import structlog
+
+from config import limits
+from config.settings import Settings
+from hub.errors import Code, HubError, invalid
+from hub.idempotency import IdempotencyKey
+from hub.ledger import Ledger
+from hub.operations import Composed, Insert, Operation
+from hub.payments import records
+from hub.payments.base import CURRENCY, Charge, Order, PaymentProvider, PaymentRefused, PaymentUnavailable
+from hub.payments.records import Purchase
+from hub.payments.sandbox import SandboxPayments
+from hub.payments.stripe import StripePayments
+from models import payments
+from models.clock import now
+from models.database import Database, DatabaseError, Document, Transaction
+from models.ids import new_id
+from models.payments import PAYMENTS
+
+log = structlog.get_logger(__name__)
+
+_RETRY_SECONDS = 1.0
+
+
+def open_provider(settings: Settings) -> PaymentProvider | None:
+    """Stripe where it has a key, else the sandbox in development, else nobody."""
+    if settings.stripe_api_key is not None:
+        return StripePayments(settings.stripe_api_key, settings.stripe_api_base, settings.stripe_webhook_secret)
+    return None if settings.production else SandboxPayments()
+
+
+class _Settled(HubError):
+    """The row is where it was to be brought: somebody else was faster."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.CONFLICT, "This payment was settled before")
+
+
+class Purchases:
+    """One per process."""
+
+    def __init__(self, database: Database, ledger: Ledger, provider: PaymentProvider | None) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._provider = provider
+
+    async def close(self) -> None:
+        if self._provider is not None:
+            await self._provider.close()
+
+    # --- buying --------------------------------------------------------------------------------------------
+
+    async def buy(self, purchase: Purchase, key: IdempotencyKey | None = None) -> Document:
+        """Charge and credit; `records.reply`, or with `status` requires_action or pending what is known so far.
+
+        A method `pi_...` names a payment that was made before: it is looked up, and counts once, ever. Raises `HubError`:
+        INVALID for a refused payment, CONFLICT for one that was used, UNAVAILABLE (nothing was charged), OUTCOME_UNKNOWN
+        (it will be credited if it was charged), `KeyTaken`.
+        """
+        provider = self._ready()
+        if purchase.method.startswith("pi_"):
+            return await self._count_in(provider, purchase, key)
+        row = records.new_row(purchase, provider.name, key)
+        inserts = [Insert(PAYMENTS, row), *([key.begun()] if key else [])]
+        await self._ledger.commit(Operation(new_id("op"), inserts=inserts))
+        payment = await self._prepare(provider, row, purchase)
+        try:
+            charge = await provider.confirm(payment)
+        except (PaymentUnavailable, PaymentRefused) as error:
+            log.warning("payment unanswered", payment=row["_id"], error=str(error)[:200])
+            raise _unknown() from error
+        return await self._conclude(row, charge, purchase)
+
+    def _ready(self) -> PaymentProvider:
+        if self._provider is None:
+            message = "Payments are not set up on this hub"
+            raise HubError(Code.UNAVAILABLE, message, retry_after_seconds=60)
+        return self._provider
+
+    async def _prepare(self, provider: PaymentProvider, row: Document, purchase: Purchase) -> str:
+        """The company's id of the payment, noted. Whatever fails here, nothing was charged."""
+        order = Order(row["_id"], purchase.user, purchase.cents, purchase.method, purchase.title)
+        try:
+            payment = await provider.prepare(order)
+        except PaymentRefused as error:
+            await self._fail(row["_id"], str(error))
+            raise invalid(purchase.field, str(error)) from error
+        except PaymentUnavailable as error:
+            log.warning("payments company away", payment=row["_id"], error=str(error)[:200])
+            await self._fail(row["_id"], "the payments company did not answer")
+            message = "The payments company does not answer; nothing was charged"
+            raise HubError(Code.UNAVAILABLE, message, retry_after_seconds=_RETRY_SECONDS) from error
+        if not await payments.note(self._database, row, payment):
+            raise _unknown()  # so slow that the sweep has taken it for abandoned
+        return payment
+
+    async def _conclude(self, row: Document, charge: Charge, purchase: Purchase) -> Document:
+        if charge.status == "succeeded":
+            return await self._credit(row["_id"])
+        if charge.status == "failed":
+            reason = charge.reason or "the payment was refused"
+            await self._fail(row["_id"], reason)
+            raise invalid(purchase.field, reason)
+        waiting = records.unpaid_reply(row, charge.status)
+        return {**waiting, "client_secret": charge.client_secret}
+
+    async def _count_in(self, provider: PaymentProvider, purchase: Purchase, key: IdempotencyKey | None) -> Document:
+        """Credit a payment that was made before, if the company says that it was, and for this."""
+        try:
+            charge = await provider.look_up(purchase.method)
+        except PaymentUnavailable as error:
+            message = "The payments company does not answer; ask again"
+            raise HubError(Code.UNAVAILABLE, message, retry_after_seconds=_RETRY_SECONDS) from error
+        _check(charge, purchase)
+        row = records.new_row(purchase, provider.name, key)
+        row |= {"payment": charge.payment, "status": "succeeded"}
+        insert = Insert(
+            PAYMENTS, row, ("payment",), _used, result=lambda applied: {"reply": records.reply(row, applied)}
+        )
+        applied = await self._ledger.commit(records.paid_before(row, key, insert))
+        return records.reply(row, applied)
+
+    # --- what became of it ---------------------------------------------------------------------------------
+
+    async def _credit(self, payment_id: str) -> Document:
+        """Credit a row unless it is; its reply either way."""
+
+        async def compose(transaction: Transaction) -> Operation:
+            row = await payments.within(transaction, payment_id)
+            if row is None or row["status"] == "succeeded":
+                raise _Settled()
+            return records.credited(row)
+
+        await self._settle(Composed(new_id("op"), compose))
+        row = await payments.by_id(self._database, payment_id)
+        if row is None or row["reply"] is None:
+            raise _unknown()
+        reply: Document = row["reply"]
+        return reply
+
+    async def _fail(self, payment_id: str, reason: str) -> None:
+        """Let a pending row fail; one that succeeded meanwhile stays."""
+
+        async def compose(transaction: Transaction) -> Operation:
+            row = await payments.within(transaction, payment_id)
+            if row is None or row["status"] != "pending":
+                raise _Settled()
+            return records.failed(row, reason)
+
+        await self._settle(Composed(new_id("op"), compose))
+
+    async def _settle(self, operation: Composed) -> None:
+        try:
+            await self._ledger.commit(operation)
+        except _Settled:
+            log.debug("payment settled before")
+
+    async def notified(self, body: bytes, signature: str | None) -> bool:
+        """A webhook of the company; whether it was news about a payment of ours. Raises `HubError` MALFORMED."""
+        charge = self._ready().notified(body, signature)
+        row = await payments.by_payment(self._database, charge.payment) if charge else None
+        if charge is None or row is None:
+            return False
+        await self._follow(row, charge)
+        return True
+
+    async def _follow(self, row: Document, charge: Charge) -> None:
+        if charge.status == "succeeded":
+            await self._credit(row["_id"])
+        elif charge.status == "failed":
+            await self._fail(row["_id"], charge.reason or "the payment was not completed")
+
+    # --- what was left in the middle -----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            await asyncio.sleep(limits.PAYMENT_SWEEP_SECONDS)
+            try:
+                await self.sweep(now())
+            except (DatabaseError, HubError) as error:
+                log.warning("payments not swept", error=str(error)[:200])
+
+    async def sweep(self, moment: datetime) -> int:
+        """Look after pending payments whose time has come by `moment`; how many were taken up."""
+        if self._provider is None:
+            return 0
+        rows = await payments.due(self._database, moment, limits.PAYMENT_SWEEP_MAX)
+        return sum([await self._look_after(self._provider, row, moment) for row in rows])
+
+    async def _look_after(self, provider: PaymentProvider, row: Document, moment: datetime) -> bool:
+        age = (moment - row["created_at"]).total_seconds()
+        pause = min(max(age, limits.PAYMENT_PENDING_SECONDS), limits.PAYMENT_PENDING_SECONDS_MAX)
+        taken = await payments.take(self._database, row, moment + timedelta(seconds=pause))
+        if taken is None:
+            return False
+        try:
+            await self._finish(provider, taken, age > limits.PAYMENT_ABANDONED_SECONDS)
+        except (PaymentUnavailable, PaymentRefused, HubError) as error:
+            log.warning("payment still pending", payment=row["_id"], error=str(error)[:200])
+        return True
+
+    async def _finish(self, provider: PaymentProvider, row: Document, abandoned: bool) -> None:
+        """Without an id nothing was charged. An intent that nobody confirmed is cancelled: its payer heard of no success."""
+        if row["provider"] != provider.name:
+            log.warning("payment of another provider", payment=row["_id"], provider=row["provider"])
+        elif "payment" not in row:
+            await self._fail(row["_id"], "it was interrupted before anything was charged")
+        else:
+            charge = await provider.look_up(row["payment"])
+            if charge.status == "unconfirmed" or (abandoned and charge.status != "succeeded"):
+                charge = await provider.cancel(row["payment"])
+            await self._follow(row, charge)
+
+
+def _check(charge: Charge, purchase: Purchase) -> None:
+    """Raises `HubError` INVALID for a payment that is not paid, not for this price, or somebody else's."""
+    if charge.status != "succeeded":
+        raise invalid(purchase.field, "this payment has not succeeded")
+    if charge.currency != CURRENCY or charge.cents not in (None, purchase.cents):
+        raise invalid(purchase.field, "this payment is of another amount")
+    if charge.user not in (None, purchase.user):
+        raise invalid(purchase.field, "this payment has not succeeded")
+
+
+def _used(_: str) -> Exception:
+    return HubError(Code.CONFLICT, "This payment has been used before")
+
+
+def _unknown() -> HubError:
+    message = "It is not known yet whether this was paid: it will be credited if it was. Ask again with the same key"
+    return HubError(Code.OUTCOME_UNKNOWN, message, retry_after_seconds=_RETRY_SECONDS)

@@ -1,0 +1,46 @@
+"""Strict fields of a user's profile: names, telephone numbers, time zones, languages."""
+
+import zoneinfo
+from typing import Any, Final
+
+from hub import identity_input
+from hub.errors import HubError
+from hub.fields import Strict, Text
+
+_ZONES: Final = frozenset(zoneinfo.available_timezones())  # a look at many files: made once, at start-up
+_LANGUAGE: Final = r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?"
+
+
+class PersonName(Strict):
+    """A first or last name in any script; may be empty."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        try:
+            return identity_input.name(value, "name")
+        except HubError as error:
+            raise self.fail(error.details[0].message) from None
+
+
+class Phone(Text):
+    """An international number."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(high=16, pattern=r"\+[0-9]{7,15}", says="must be + and 7 to 15 digits", **kwargs)
+
+
+class Language(Text):
+    """A language by BCP 47, with its script and region where it matters: `en`, `pt-BR`, `zh-Hant-TW`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(high=16, pattern=_LANGUAGE, says="must be a language tag such as en or pt-BR", **kwargs)
+
+
+class Timezone(Strict):
+    """A time zone by its name in the IANA database."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise self.fail("must be a string")
+        if value not in _ZONES:
+            raise self.fail("must be a time zone such as Europe/Berlin")
+        return value

@@ -1,0 +1,69 @@
+"""Webhook endpoints: where events are to be delivered.
+
+`{_id: wh_..., owner, api, url, events, secret, active, created_at, updated_at}`: `owner` is a user's id, or None for an
+administrator's endpoint, which hears of all users; `api` is the documented API whose form its deliveries have. The secret is
+kept as it was given, because deliveries are signed with it, and is shown once.
+"""
+
+from datetime import datetime
+
+from models.database import CollectionShape, Database, Document, Index, Transaction
+
+WEBHOOK_ENDPOINTS = "webhook_endpoints"
+SHAPES = (
+    CollectionShape(
+        WEBHOOK_ENDPOINTS,
+        indexes=(Index([("owner", 1), ("api", 1), ("created_at", -1)]), Index([("owner", 1), ("active", 1)])),
+    ),
+)
+
+
+def new_endpoint(
+    endpoint_id: str,
+    owner: str | None,
+    api: str,
+    url: str,
+    events: list[str],
+    secret: str,
+    active: bool,
+    moment: datetime,
+) -> Document:
+    return {
+        "_id": endpoint_id,
+        "owner": owner,
+        "api": api,
+        "url": url,
+        "events": events,
+        "secret": secret,
+        "active": active,
+        "created_at": moment,
+        "updated_at": moment,
+    }
+
+
+def _of(owner: str | None, api: str, endpoint_id: str | None = None) -> Document:
+    query: Document = {"owner": {"$eq": owner}, "api": {"$eq": api}}
+    return query if endpoint_id is None else query | {"_id": {"$eq": endpoint_id}}
+
+
+async def page(database: Database, owner: str | None, api: str, *, skip: int, limit: int) -> tuple[list[Document], int]:
+    """Newest first, and how many there are in all."""
+    query = _of(owner, api)
+    order = [("created_at", -1), ("_id", -1)]
+    found = await database[WEBHOOK_ENDPOINTS].find(query, sort=order, skip=skip, limit=limit)
+    return found, await database[WEBHOOK_ENDPOINTS].count(query)
+
+
+async def by_id(database: Database, owner: str | None, api: str, endpoint_id: str) -> Document | None:
+    """None for somebody else's."""
+    return await database[WEBHOOK_ENDPOINTS].find_one(_of(owner, api, endpoint_id))
+
+
+async def within(transaction: Transaction, owner: str | None, api: str, endpoint_id: str) -> Document | None:
+    """As an operation of the ledger finds it."""
+    found = await transaction.find(WEBHOOK_ENDPOINTS, _of(owner, api, endpoint_id))
+    return found[0] if found else None
+
+
+async def count_within(transaction: Transaction, owner: str | None) -> int:
+    return len(await transaction.find(WEBHOOK_ENDPOINTS, {"owner": {"$eq": owner}}, {"_id": 1}))

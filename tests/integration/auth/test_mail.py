@@ -1,0 +1,244 @@
+"""Mail: by SMTP to a real server on loopback, tried again, given up, and never in the way of an answer."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+from config import limits
+from config.settings import SettingsError, load
+from hub import letters
+from hub.letters import SUBJECTS
+from hub.mail import MailFailed, MailRefused, OutboxMailer, SmtpMailer
+from models.clock import now
+from tests.site import Site
+
+WAIT_SECONDS = 10.0
+
+
+class Inbox:
+    """What a mail server took, and what it says to the next mails."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[str, list[str], str]] = []
+        self.answers: list[str] = []
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
+        if address.startswith("gone"):
+            return "550 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        if self.answers:
+            return self.answers.pop(0)
+        self.mails.append((envelope.mail_from, envelope.rcpt_tos, envelope.content.decode()))
+        return "250 OK"
+
+
+@contextmanager
+def smtp_server(inbox: Inbox, **options: Any) -> Iterator[int]:
+    controller = Controller(inbox, hostname="127.0.0.1", port=_free_port(), **options)
+    controller.start()
+    try:
+        yield controller.port
+    finally:
+        controller.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+def smtp_port(inbox: Inbox) -> Iterator[int]:
+    with smtp_server(inbox) as port:
+        yield port
+
+
+@pytest.fixture
+def mailing_site(serve: Callable[..., Site], smtp_port: int) -> Site:
+    return serve(HUB_RATE_LIMITS="off", HUB_SMTP_URL=f"smtp://127.0.0.1:{smtp_port}", HUB_MAIL_FROM="Hub <hub@x.org>")
+
+
+async def until(condition: Any) -> None:
+    deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "it did not come"
+        await asyncio.sleep(0.02)
+
+
+def a_letter(to: str = "ada@example.com", name: str = "Ada") -> Any:
+    return letters.compose("verify", "mail_1", to, "Hub <hub@x.org>", "http://h", name=name, link="http://h/?token=x")
+
+
+@pytest.mark.gen_test
+async def test_a_mail_arrives_as_text_and_html(mailing_site: Site, inbox: Inbox) -> None:
+    await mailing_site.register(firstName="Zoë")
+    await until(lambda: inbox.mails)
+    sender, recipients, content = inbox.mails[0]
+    assert (sender, recipients) == ("hub@x.org", ["user1@example.com"])
+    for part in (f"Subject: {SUBJECTS['verify']}", "text/plain", "text/html", "Message-ID: <", "Auto-Submitted"):
+        assert part in content
+    assert await mailing_site.services.database["mails"].count({}) == 0
+    assert not (mailing_site.services.settings.data_dir / "outbox").exists()
+
+
+@pytest.mark.gen_test
+async def test_a_temporary_refusal_is_tried_again(mailing_site: Site, inbox: Inbox) -> None:
+    inbox.answers = ["451 come back later"]
+    await mailing_site.register()
+    await until(lambda: not inbox.answers)
+    jobs = mailing_site.services.database["mails"]
+    job = await jobs.find_one({})
+    assert job is not None and job["attempts"] == 1
+    while (await jobs.find_one({"claim": None})) is None:
+        await asyncio.sleep(0.02)
+    await jobs.update_one({}, {"$set": {"due_at": now()}})
+    mailing_site.services.mail.wake()
+    await until(lambda: inbox.mails)
+
+
+@pytest.mark.gen_test
+async def test_what_will_never_go_is_given_up(mailing_site: Site, inbox: Inbox) -> None:
+    mail = mailing_site.services.mail
+    await mailing_site.register(email="gone@example.com")
+    await until(lambda: mail.given_up == 1)
+    assert await mailing_site.services.database["mails"].count({}) == 0
+    inbox.answers = ["451 come back later"]
+    await mailing_site.register()
+    jobs = mailing_site.services.database["mails"]
+    while (await jobs.find_one({"claim": None})) is None:
+        await asyncio.sleep(0.02)
+    inbox.answers = ["451 no"]
+    spent = len(limits.MAIL_RETRY_SECONDS)
+    await jobs.update_one({}, {"$set": {"due_at": now(), "attempts": spent}})
+    mail.wake()
+    await until(lambda: mail.given_up == 2)
+    assert inbox.mails == []
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_hanging_server_delays_no_answer(serve_hanging: tuple[Site, socket.socket]) -> None:
+    """C10: it takes connections, and never says a word."""
+    site, listening = serve_hanging
+    await site.register()
+    times = []
+    for _ in range(10):
+        started = time.monotonic()
+        await site.client().post("/api/auth/forgot-password", {"email": "user1@example.com"})
+        times.append(time.monotonic() - started)
+    assert min(times) < 0.2 and max(times) < 0.6
+    held, _ = listening.accept()  # the fault was there: somebody waits for its greeting
+    held.close()
+
+
+@pytest.fixture
+def serve_hanging(serve: Callable[..., Site]) -> Iterator[tuple[Site, socket.socket]]:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        port = listening.getsockname()[1]
+        yield serve(HUB_RATE_LIMITS="off", HUB_SMTP_URL=f"smtp://127.0.0.1:{port}"), listening
+
+
+@pytest.mark.gen_test
+async def test_a_job_whose_process_died_is_taken_over(mailing_site: Site, inbox: Inbox) -> None:
+    """Its claim has run out; the claim that it had can no longer end it."""
+    user = (await mailing_site.register())["data"]["user"]["id"]
+    await until(lambda: len(inbox.mails) == 1)
+    past = now() - timedelta(seconds=1)
+    job = {"_id": "mail_x", "kind": "verify", "user": user, "attempts": 1, "claim": "claim_dead", "due_at": past}
+    await mailing_site.services.database["mails"].insert_one({**job, "expires_at": now() + timedelta(hours=1)})
+    mailing_site.services.mail.wake()
+    await until(lambda: len(inbox.mails) == 2)
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_password_is_sent_where_one_is_set(inbox: Inbox) -> None:
+    seen: list[LoginPassword] = []
+
+    def check(server: Any, session: Any, envelope: Any, mechanism: str, data: LoginPassword) -> AuthResult:
+        seen.append(data)
+        right = data.password == b"p@ss"
+        return AuthResult(success=right, handled=right)
+
+    with smtp_server(inbox, authenticator=check, auth_require_tls=False) as port:
+        await SmtpMailer(f"smtp://me:p%40ss@127.0.0.1:{port}").send(a_letter())
+        with pytest.raises(MailFailed):
+            await SmtpMailer(f"smtp://me:wrong@127.0.0.1:{port}").send(a_letter())
+    assert seen[0].login == b"me" and len(inbox.mails) == 1
+
+
+@pytest.mark.gen_test
+async def test_a_password_never_leaves_without_tls_but_to_ourselves() -> None:
+    start_tls = {
+        "smtp://me:secret@mail.example.com": True,
+        "smtp://mail.example.com": None,
+        "smtp://me:secret@127.0.0.1:25": False,
+        "smtp://me:secret@localhost": False,
+        "smtps://me:secret@mail.example.com": False,
+    }
+    assert {url: SmtpMailer(url)._start_tls for url in start_tls} == start_tls
+    assert SmtpMailer("smtps://mail.example.com")._tls
+
+
+@pytest.mark.gen_test
+async def test_failures_are_told_apart(smtp_port: int) -> None:
+    with pytest.raises(MailRefused):
+        await SmtpMailer(f"smtp://127.0.0.1:{smtp_port}").send(a_letter("gone@example.com"))
+    with pytest.raises(MailFailed):
+        await SmtpMailer(f"smtp://127.0.0.1:{_free_port()}").send(a_letter())
+
+
+def test_nothing_that_people_typed_becomes_a_header_or_markup() -> None:
+    letter = a_letter(name="<script>alert(1)</script>")
+    html = letter.message.get_body(("html",)).get_content()
+    assert "<script>" not in html and "&lt;script&gt;" in html
+    for address in ("ada@example.com\r\nBcc: evil@example.com", "ada@example.com, evil@example.com", "nobody"):
+        with pytest.raises(ValueError):
+            a_letter(address)
+
+
+@pytest.mark.gen_test
+async def test_the_outbox_is_private_and_bounded(tmp_path: Path) -> None:
+    mailer = OutboxMailer(tmp_path / "outbox", show_links=False)
+    for number in range(limits.OUTBOX_FILES_MAX + 3):
+        letter = letters.compose("password_changed", f"mail_{number:05}", "a@example.com", "h@x.org", "http://h")
+        await mailer.send(letter)
+    files = sorted((tmp_path / "outbox").iterdir())
+    assert len(files) == limits.OUTBOX_FILES_MAX and files[0].name == "mail_00003.eml"
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    assert (tmp_path / "outbox").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HUB_SMTP_URL", "mail.example.com:25"),
+        ("HUB_SMTP_URL", "http://mail.example.com"),
+        ("HUB_SMTP_URL", "smtp://mail.example.com:99999"),
+        ("HUB_MAIL_FROM", "nobody"),
+        ("HUB_OAUTH_REDIRECTS", "https://ok.example.com/cb,//evil"),
+        ("HUB_OAUTH_REDIRECTS", "javascript:alert(1)"),
+        ("GOOGLE_ISSUER_URL", "accounts.google.com"),
+    ],
+)
+def test_unusable_settings_are_named(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        load({"HUB_DATA_DIR": str(tmp_path), name: value})

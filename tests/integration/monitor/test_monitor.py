@@ -1,0 +1,374 @@
+"""The live monitoring: samples of the last hour first, then one a second; a tail of events without a word of anybody's."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import orjson
+import pytest
+from tornado.ioloop import IOLoop
+
+from config import limits
+from hub.committer import Committed
+from hub.identity_cache import Credential
+from hub.monitor import COLUMNS, shown
+from hub.realtime import channels, close_codes
+from hub.realtime.broker import Publication
+from hub.realtime.connection import Entrance
+from hub.realtime.outbox import Outbox
+from hub.realtime.subscriptions import EventFilters, EventListener
+from models.clock import now
+from tests.integration.realtime.site import until
+from tests.site import Site
+from tests.ws_client import Client, Refused
+
+METRICS, EVENTS = "admin:metrics", "admin:events"
+
+
+@pytest.fixture(autouse=True)
+def _sockets_end(io_loop: IOLoop, site: Site) -> Iterator[None]:
+    async def end() -> None:
+        Client.abort_all()
+        await until(lambda: len(site.services.connections) == 0)
+
+    yield
+    io_loop.run_sync(end)
+
+
+async def _admin(site: Site, path: str = "/ws") -> tuple[Client, str]:
+    """A connected administrator and its id."""
+    client = await Client.open(site.port, path)
+    connected = await client.request("connect", token=await site.admin_token())
+    return client, connected["user"]["id"]
+
+
+async def _history(client: Client) -> tuple[list[list[float]], int]:
+    """All kept samples, and in how many frames they came."""
+    samples: list[list[float]] = []
+    count = 0
+    while True:
+        frame = await client.push("admin.metrics.history")
+        assert tuple(frame["columns"]) == COLUMNS
+        assert len(orjson.dumps(frame)) <= limits.FRAME_BYTES_MAX
+        samples += frame["samples"]
+        count += 1
+        if frame["last"]:
+            return samples, count
+
+
+async def _sample_with(client: Client, condition: Any) -> dict[str, Any]:
+    while True:
+        sample: dict[str, Any] = (await client.push("admin.metrics"))["sample"]
+        if condition(sample):
+            return sample
+
+
+def _event(number: int = 1, **fields: Any) -> dict[str, Any]:
+    event = {"channel": "user:user_1", "epoch": "e", "offset": number, "type": "test.made", "data": {}}
+    return {**event, "created_at": now(), **fields}
+
+
+async def _events(client: Client, enough: Any) -> tuple[list[dict[str, Any]], int]:
+    events: list[dict[str, Any]] = []
+    dropped = 0
+    while not enough(events, dropped):
+        frame = await client.push("admin.events")
+        events += frame["events"]
+        dropped += frame["dropped"]
+    return events, dropped
+
+
+@pytest.mark.gen_test(timeout=15)
+async def test_kept_samples_come_first_then_one_a_second(site: Site) -> None:
+    await until(lambda: len(site.services.monitor._rows) >= 2)
+    client, _ = await _admin(site)
+    await client.request("subscribe", channel=METRICS)
+    samples, count = await _history(client)
+    assert len(samples) >= 2 and count == 1
+    live = [(await client.push("admin.metrics"))["sample"]["time"] for _ in range(2)]
+    times = [sample[0] for sample in samples] + live
+    steps = [later - earlier for earlier, later in pairwise(times)]
+    assert all(0.7 < step < 1.6 for step in steps), steps
+    assert abs(live[-1] - time.time()) < 2
+    await client.request("subscribe", channel=METRICS)  # twice is once
+    await client.request("ping")
+    assert not [frame for frame in client.pushes if frame["type"] == "admin.metrics.history"]
+    await client.request("unsubscribe", channel=METRICS)
+    client.pushes.clear()
+    await until(lambda: len(site.services.monitor._rows) > len(samples) + 3)
+    await client.request("ping")
+    assert client.pushes == []
+
+
+@pytest.mark.gen_test(timeout=15)
+async def test_an_hour_is_kept_and_no_more(site: Site) -> None:
+    monitor = site.services.monitor
+    site.services.metrics.tally.counts.latency.add(0.123456)
+    for _ in range(limits.METRIC_SAMPLES_MAX + 100):
+        monitor.sample(site.services.connections, site.services.streams)
+    size = sys.getsizeof(monitor._rows) + sum(map(sys.getsizeof, monitor._rows))
+    assert len(monitor._rows) == limits.METRIC_SAMPLES_MAX and size < 1 << 20, size
+    client, _ = await _admin(site)
+    await client.request("subscribe", channel=METRICS)
+    samples, count = await _history(client)
+    assert len(samples) == limits.METRIC_SAMPLES_MAX and 3 < count < 20
+    assert [sample[0] for sample in samples] == sorted(sample[0] for sample in samples)
+
+
+@pytest.mark.gen_test(timeout=25)
+async def test_figures_are_those_of_what_happens(site: Site) -> None:
+    client, _ = await _admin(site)
+    await client.request("subscribe", channel=METRICS)
+    token = await site.token()
+    api = site.client(token=token)
+    for _ in range(5):
+        await api.get("/api/users/me")
+    sample = await _sample_with(client, lambda one: one["requests_per_second"] > 0)
+    assert 0 < sample["latency_p50_ms"] <= sample["latency_p95_ms"] <= sample["latency_p99_ms"] < 5_000
+    assert (sample["sockets"], sample["users"], sample["drift"]) == (1, 1, 0)
+    assert sample["memory_bytes"] > 20 << 20 and sample["cpu_percent"] >= 0
+    asker = await Client.open(site.port)
+    await asker.request("connect", token=token)
+    started = await asker.request("chat.start", model="gpt-4", message="hello", max_tokens=20)
+    await asker.answer_of(started["stream_id"])
+    spent = await _sample_with(client, lambda one: one["credits_per_second"] > 0)
+    assert spent["sockets"] == spent["users"] == 2 and spent["events_per_second"] > 0
+    first = [frame["sample"]["first_token_p50_ms"] for frame in client.frames if frame.get("type") == "admin.metrics"]
+    assert any(value is not None and value > 0 for value in first)
+    site.services.metrics.request("smart_ai_hub", 503, 0.1)
+    assert (await _sample_with(client, lambda one: one["errors_per_second"] > 0))["requests_per_second"] > 0
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_open_holds_and_streams_show_while_an_answer_runs(site: Site) -> None:
+    client, _ = await _admin(site)
+    await client.request("subscribe", channel=METRICS)
+    started = await client.request("chat.start", model="gpt-4", message="hello", max_tokens=400)
+    running = await _sample_with(client, lambda one: one["holds"] == 1)
+    assert running["streams"] == 1
+    await client.request("chat.stop", stream_id=started["stream_id"])
+    await client.answer_of(started["stream_id"])
+    await _sample_with(client, lambda one: one["holds"] == 0 and one["streams"] == 0)
+
+
+@pytest.mark.gen_test(timeout=15)
+async def test_events_are_chosen_by_type_and_user(site: Site) -> None:
+    client, _ = await _admin(site)
+    mine = (await site.register())["data"]["user"]["id"]
+    other = (await site.register())["data"]["user"]["id"]
+    await client.request("subscribe", channel=EVENTS, filters={"types": ["notification.*"], "users": [mine]})
+    note = await site.services.notifications.notify(mine, "info", "system", "T", "M")
+    await site.services.notifications.notify(other, "info", "system", "T", "M")
+    await site.services.notifications.mark_read(mine, [note["_id"]])
+    events, dropped = await _events(client, lambda events, _: events and events[-1]["type"] == "notification.read")
+    assert {event["type"] for event in events} == {"notification.created", "notification.read"}
+    assert {event["user"] for event in events} == {mine}
+    assert events[-1]["data"] == {"ids": [note["_id"]]} and dropped == 0
+    await client.request("subscribe", channel=EVENTS, filters={"types": ["user.created"]})  # the last ones count
+    third = (await site.register())["data"]["user"]["id"]
+    events, _ = await _events(client, lambda events, _: events)
+    assert [(event["type"], event["user"]) for event in events] == [("user.created", third)]
+    many = {"types": [f"t{number}" for number in range(limits.ADMIN_FILTERS_MAX + 1)]}
+    for channel, filters in ((METRICS, {}), (EVENTS, {"what": []}), (EVENTS, {"types": "chat"}), (EVENTS, many)):
+        client.send_text(orjson.dumps({"id": 99, "type": "subscribe", "channel": channel, "filters": filters}).decode())
+        assert (await client.reply(99))["error"]["code"] == "VALIDATION_ERROR"
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_no_word_address_or_credential_is_in_it(site: Site) -> None:
+    client, _ = await _admin(site, "/ws/admin")
+    registered = await site.register(firstName="Xerxes", lastName="Quillfeather")
+    login = await site.client().post(
+        "/api/auth/login", {"email": registered["user"]["email"], "password": "CorrectHorse9"}
+    )
+    token = login.body["access_token"]
+    asker = await Client.open(site.port)
+    await asker.request("connect", token=token)
+    started = await asker.request("chat.start", model="gpt-4", message="marzipan-secret-prompt", max_tokens=20)
+    text, _, _ = await asker.answer_of(started["stream_id"])
+    user = registered["data"]["user"]["id"]
+    await site.services.notifications.notify(user, "info", "system", "marzipan title", "marzipan text")
+    events, _ = await _events(
+        client,
+        lambda events, _: [event["type"] for event in events][-1:] == ["notification.created"] and len(events) > 4,
+    )
+    assert {"user.created", "conversation.created", "chat.completed"} <= {event["type"] for event in events}
+    told = orjson.dumps([frame for frame in client.frames if frame["type"].startswith("admin.")]).decode()
+    for secret in (
+        "marzipan",
+        "@",
+        "Xerxes",
+        "Quillfeather",
+        token,
+        registered["data"]["tokens"]["refreshToken"],
+        text[:30],
+    ):
+        assert secret not in told, secret
+    completed = next(event for event in events if event["type"] == "chat.completed")
+    assert completed["data"]["model"] == "gpt-4" and completed["data"]["stream_id"] == started["stream_id"]
+
+
+def test_only_what_is_known_to_be_harmless_is_shown() -> None:
+    key = "sk_" + "live_0123456789abcdef"
+    data = {
+        "stream_id": "stream_1",
+        "title": "a prompt",
+        "email": "a@example.org",
+        "amount": 1.5,
+        "type": "two words",
+        "id": key,
+        "model": "eyJhbGciOi.eyJzdWIi.c2ln",
+        "kind": "whsec_abc",
+        "detail": "a@example.org",
+        "ids": ["notif_1"],
+        "status": ["a b"],
+        "all": True,
+        "receipt": {"charged": 0.1, "secret": "x"},
+    }
+    expected = {"stream_id": "stream_1", "amount": 1.5, "ids": ["notif_1"], "all": True, "receipt.charged": 0.1}
+    assert shown(data) == expected
+    assert shown({"ids": ["x"] * (limits.ADMIN_EVENT_IDS_MAX + 1)}) == {}
+
+
+@pytest.mark.gen_test(timeout=15)
+async def test_a_flood_is_cut_and_counted(site: Site) -> None:
+    client, _ = await _admin(site)
+    await client.request("subscribe", channel=EVENTS)
+    await asyncio.sleep(0)
+    total = 5_000
+    started = time.perf_counter()
+    site.services.monitor.committed(Committed([], [_event(number) for number in range(total)], 1, 0))
+    assert time.perf_counter() - started < 1
+    events, dropped = await _events(
+        client, lambda events, dropped: sum(event["type"] == "test.made" for event in events) + dropped >= total
+    )
+    made = [event for event in events if event["type"] == "test.made"]
+    assert len(made) + dropped == total and len(made) <= limits.ADMIN_EVENTS_AT_ONCE
+    await client.request("ping")
+
+
+class _Pipe:
+    """A socket that takes nothing more once it is `full`, and remembers what it took."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self.full = False
+        self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def write(self, data: bytes) -> "asyncio.Future[None] | None":
+        self.taken.append(data)
+        return self.left if self.full else None
+
+    def close(self, code: int, reason: str) -> None: ...
+
+    def close_hard(self) -> None: ...
+
+
+def _batch(number: int, dropped: int = 0) -> Publication:
+    events = [{"type": "t", "user": "u", "offset": one, "created_at": "", "data": {}} for one in range(number)]
+    return Publication("notice", "admin.events", {"events": events, "dropped": dropped})
+
+
+@pytest.mark.gen_test
+async def test_a_slow_listener_loses_events_and_hears_how_many() -> None:
+    pipe = _Pipe()
+    cut: list[bool] = []
+    outbox = Outbox(pipe, lambda: cut.append(True))
+    listener = EventListener(outbox, EventFilters())
+    pipe.full = True
+    for _ in range(100):
+        listener(EVENTS, _batch(100, dropped=1))
+    assert not cut and outbox.queued_bytes < 2 * limits.ADMIN_QUEUE_BYTES
+    pipe.full = False
+    pipe.left.set_result(None)
+    await until(lambda: outbox.queued_bytes == 0)
+    listener(EVENTS, _batch(100))
+    sent = b"".join(pipe.taken)
+    told = [int(part.split(b"}")[0]) for part in sent.split(b'"dropped":')[1:]]
+    assert sent.count(b'"offset"') + sum(told) == 100 * 101 + 100
+    outbox.close()
+
+
+@pytest.mark.gen_test
+async def test_a_push_to_many_is_encoded_once() -> None:
+    pipes = [_Pipe() for _ in range(3)]
+    publication = _batch(3)
+    for pipe in pipes:
+        EventListener(Outbox(pipe, lambda: None), EventFilters())(EVENTS, publication)
+    assert all(pipe.taken[0] is publication.frame for pipe in pipes)
+
+
+# --- who may listen ---
+
+
+@pytest.mark.gen_test(timeout=15)
+async def test_the_administrators_socket_has_both_channels(site: Site) -> None:
+    client, _ = await _admin(site, "/ws/admin")
+    await _history(client)
+    await client.push("admin.metrics")
+    await site.register()
+    events, _ = await _events(client, lambda events, _: "user.created" in [event["type"] for event in events])
+    assert events
+    by_header = {"Authorization": f"Bearer {await site.admin_token()}"}
+    second = await Client.open(site.port, "/ws/admin", by_header)
+    await second.request("connect")
+    await _history(second)
+
+
+@pytest.mark.gen_test(timeout=15)
+async def test_others_do_not_enter(site: Site) -> None:
+    token = await site.token()
+    with pytest.raises(Refused) as refused:
+        await Client.open(site.port, "/ws/admin", {"Authorization": f"Bearer {token}"})
+    assert refused.value.status == 403
+    assert orjson.loads(refused.value.body)["error"]["code"] == "AUTHORIZATION_FAILED"
+    client = await Client.open(site.port, "/ws/admin")
+    assert "error" in await client.request("subscribe", channel=METRICS)
+    assert (await client.request("connect", token=token))["error"]["code"] == "AUTHORIZATION_FAILED"
+    assert await client.close_code() == close_codes.NOT_ADMINISTRATOR
+    plain = await Client.open(site.port)
+    await plain.request("connect", token=token)
+    for channel in (METRICS, EVENTS):
+        assert (await plain.request("subscribe", channel=channel))["error"]["code"] == "AUTHORIZATION_FAILED"
+    await asyncio.sleep(limits.METRIC_SAMPLE_SECONDS + limits.ADMIN_EVENTS_SECONDS)
+    await plain.request("ping")
+    assert not [frame for one in (client, plain) for frame in one.frames if frame.get("type", "").startswith("admin.")]
+
+
+@pytest.mark.gen_test
+async def test_an_api_key_is_no_administrator(site: Site) -> None:
+    identity = await site.services.identities.resolve(Credential("bearer", await site.admin_token()))
+    entrance = Entrance(channels=channels.ADMIN_CHANNELS)
+    assert entrance.admits(identity)
+    assert not entrance.admits(replace(identity, kind="key"))
+    assert Entrance().admits(replace(identity, kind="key"))
+
+
+@pytest.mark.gen_test(timeout=15)
+async def test_who_is_demoted_is_cut_within_a_second(site: Site) -> None:
+    client, user = await _admin(site, "/ws/admin")
+    await _history(client)
+    started = time.monotonic()
+    await site.services.identities.change_user(user, {"role": "user"})
+    assert await client.close_code() == close_codes.NOT_ADMINISTRATOR
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.gen_test(timeout=15)
+async def test_a_demoted_listener_keeps_its_connection_alone(site: Site) -> None:
+    client, user = await _admin(site)
+    for channel in (METRICS, EVENTS):
+        await client.request("subscribe", channel=channel)
+    started = time.monotonic()
+    await site.services.identities.change_user(user, {"role": "user"})
+    lost = {(await client.push("subscription.lost"))["channel"] for _ in range(2)}
+    assert lost == {METRICS, EVENTS} and time.monotonic() - started < 1
+    client.frames.clear()
+    await site.register()
+    await asyncio.sleep(limits.METRIC_SAMPLE_SECONDS + limits.ADMIN_EVENTS_SECONDS)
+    await client.request("ping")
+    assert not [frame for frame in client.frames if frame["type"].startswith("admin.")]

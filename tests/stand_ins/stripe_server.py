@@ -1,0 +1,138 @@
+"""Stripe for tests: localstripe as a process of its own, and a line to it that can be cut.
+
+    hub --> StripeLine (counts; may withhold the answer to a charge that was made) --> LocalStripe
+
+localstripe has payment intents and their webhooks; it does not honour idempotency keys, so that a second charge would show.
+"""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+API_KEY = "sk_test_12345"
+WEBHOOK_SECRET = "whsec_of_the_tests"
+START_SECONDS_MAX = 20.0
+_PROGRAM = """
+import sys
+from aiohttp import web
+from localstripe.resources import store
+from localstripe.server import app
+store.dump_to_disk = lambda: None
+web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None, access_log=None)
+"""
+
+
+class LocalStripe:
+    """One localstripe on loopback."""
+
+    def __init__(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen([sys.executable, "-c", _PROGRAM, str(self.port)], stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while not self._listens():
+            assert self._process.poll() is None and time.monotonic() < deadline, "localstripe did not start"
+
+    def _listens(self) -> bool:
+        assert self._process is not None
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                return True
+        try:
+            self._process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            return False
+        return False
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    async def intent(self, **params: Any) -> dict[str, Any]:
+        """A payment that its payer made by themselves: paid unless `confirm` is "false"."""
+        given = {"amount": 1_000, "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true", **params}
+        return await self.ask("POST", "/v1/payment_intents", given)
+
+    async def charges(self) -> list[dict[str, Any]]:
+        """All that was charged, by anybody."""
+        found = await self.ask("GET", "/v1/charges?limit=100")
+        return [charge for charge in found["data"] if charge["status"] == "succeeded"]
+
+    async def forget(self) -> None:
+        async with aiohttp.ClientSession() as session, session.delete(f"{self.url}/_config/data") as answer:
+            assert answer.status == 200
+        await self.send_webhooks("http://127.0.0.1:9/")  # the discard port: nobody listens
+
+    async def send_webhooks(self, url: str, secret: str = WEBHOOK_SECRET) -> None:
+        hook = {"url": url, "secret": secret}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.url}/_config/webhooks/hub", json=hook) as answer,
+        ):
+            assert answer.status == 200
+
+    async def ask(self, method: str, path: str, data: Any = None) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {API_KEY}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.request(method, self.url + path, data=data) as answer,
+        ):
+            assert answer.status == 200, await answer.text()
+            found: dict[str, Any] = await answer.json()
+            return found
+
+
+class StripeLine:
+    """Passes requests on. After `cut(word)` the answers to paths that have the word in them never come back."""
+
+    def __init__(self, stripe: LocalStripe) -> None:
+        self._stripe = stripe
+        self._word: str | None = None
+        self.withheld = 0
+        self.asked: list[tuple[str, str]] = []
+        self.was_cut = asyncio.Event()
+        self.url = ""
+
+    async def start(self) -> None:
+        self._session = aiohttp.ClientSession()
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", self._pass_on)
+        self._runner = web.AppRunner(application, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = "http://{}:{}".format(*self._runner.addresses[0][:2])
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+        await self._session.close()
+
+    def cut(self, word: str) -> None:
+        self._word = word
+
+    def mend(self) -> None:
+        self._word = None
+
+    async def _pass_on(self, request: web.Request) -> web.Response:
+        self.asked.append((request.method, request.path))
+        sent = {name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers}
+        body = await request.read()
+        url = self._stripe.url + request.path_qs
+        async with self._session.request(request.method, url, data=body, headers=sent) as answer:
+            content = await answer.read()
+        if self._word is not None and self._word in f"{request.method} {request.path}":
+            self.withheld += 1
+            self.was_cut.set()
+            await asyncio.Event().wait()  # until the client gives up
+        return web.Response(status=answer.status, body=content, content_type=answer.content_type)

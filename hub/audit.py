@@ -7,7 +7,7 @@ from the entries that it has not summed yet. Both only read.
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -100,7 +100,7 @@ class DriftMonitor:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._summed: OrderedDict[str, tuple[int, int, int]] = OrderedDict()  # user -> seq, credits, points
-        self._since = now()
+        self._since = datetime.min.replace(tzinfo=UTC)  # the first pass is over all
         self._last_full = now()
         self.drifting: set[str] = set()
 
@@ -109,7 +109,7 @@ class DriftMonitor:
         started = now()
         if started - self._last_full > timedelta(seconds=limits.DRIFT_FULL_SECONDS):
             self._summed.clear()
-            self._since = datetime.min.replace(tzinfo=started.tzinfo)
+            self._since = datetime.min.replace(tzinfo=UTC)
             self._last_full = started
         async for wallet in wallets.scan_changed(self._database, self._since):
             await self._check_wallet(wallet)

@@ -137,7 +137,7 @@ class Chat:
         prompt = [*history, *said]
         max_tokens = min(request.max_tokens or model.output_tokens_max, model.output_tokens_max)
         prompt, prompt_tokens = await _fitting(model, prompt, keep=len(said), answer=request.max_tokens or 1)
-        self._check_funds(identity, model, prompt_tokens)
+        await self._check_funds(identity, model, prompt_tokens)
         kept = request.keep_conversation or request.conversation is not None
         new_messages = [(new_id("msg"), message) for message in said] if kept else []
         begun = now()
@@ -186,10 +186,12 @@ class Chat:
             message = f"At most {limits.STREAMS_PER_USER_MAX} answers at once"
             raise HubError(Code.RATE_LIMITED, message, retry_after_seconds=1)
 
-    def _check_funds(self, identity: Identity, model: AiModel, prompt_tokens: int) -> None:
-        """Refuse at once what the last known balance cannot pay; the hold decides about everything else."""
+    async def _check_funds(self, identity: Identity, model: AiModel, prompt_tokens: int) -> None:
+        """Refuse before the provider is asked what an empty wallet cannot pay; the hold decides about everything else."""
         known = self._ledger.last_known(identity.user_id)
-        if known is not None and known.available <= 0 and charge_micro(model, prompt_tokens, 1) > 0:
+        if known is None or known.available > 0 or charge_micro(model, prompt_tokens, 1) == 0:
+            return
+        if (await self._ledger.wallet(identity.user_id)).available <= 0:  # another node may have filled it
             raise HubError(Code.INSUFFICIENT_CREDITS, "There are no credits left")
 
     async def _history(self, identity: Identity, request: ChatRequest) -> list[Document]:

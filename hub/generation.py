@@ -193,7 +193,7 @@ async def _relay(
         deltas = work.take(batch)
         if deltas:
             if lease.is_short:
-                deltas = await lease.afford(deltas)
+                deltas = await _affordable(work, lease, deltas)
             yield Progress(deltas, lease.cost)
             if lease.exhausted:
                 work.exhausted = True
@@ -202,6 +202,15 @@ async def _relay(
         if time.monotonic() > deadline:
             raise HubError(Code.PROVIDER_FAILED, "The answer took too long")
         batch = await _next(calling)
+
+
+async def _affordable(work: _Work, lease: Lease, deltas: list[Delta]) -> list[Delta]:
+    """As much of the batch as can be paid for. What breaks the wait off leaves it unrelayed, and so uncounted."""
+    try:
+        return await lease.afford(deltas)
+    except BaseException:
+        work.meter.drop_batch()
+        raise
 
 
 async def _complete(work: _Work) -> AsyncGenerator[Step, None]:

@@ -34,6 +34,7 @@ class Lease:
         self._renewal: asyncio.Task[int] | None = None
         self._renew_at = 0.0  # no earlier than this
         self._checkpoint_at = time.monotonic() + limits.CHECKPOINT_SECONDS
+        self._wanted = 0  # what the hold was to have after the renewal under way
         self.exhausted = False
 
     @property
@@ -99,12 +100,15 @@ class Lease:
             self._renewal = None
 
     def _take_renewal(self) -> None:
-        """Put a renewal that has ended aside; after one that failed the next waits a moment."""
+        """Put a renewal that has ended aside. After one that failed the next waits a moment; after one that brought less
+        than was asked for the wallet is all but empty, and asking again for each delta would not fill it."""
         renewal, self._renewal = self._renewal, None
         failed = None if renewal is None or renewal.cancelled() else renewal.exception()
         if failed is not None:
             log.warning("renewal failed", stream=self._job.stream.id, error=str(failed))
             self._renew_at = time.monotonic() + limits.RENEWAL_PAUSE_SECONDS
+        elif self._hold.amount < self._wanted:
+            self._renew_at = time.monotonic() + limits.CHECKPOINT_SECONDS
 
     def _covers_all(self) -> bool:
         """Whether the longest answer that was asked for is paid for already."""
@@ -125,6 +129,7 @@ class Lease:
     def _renew(self, want: int, relayed_tokens: int) -> asyncio.Task[int]:
         """One operation extends the hold and writes the checkpoint; at most one is under way."""
         job = self._job
+        self._wanted = self._hold.amount + want
         self._checkpoint_at = time.monotonic() + limits.CHECKPOINT_SECONDS
         update = checkpoint(job, job.prompt_tokens, relayed_tokens)
         size = 1_000 + 20 * len(job.stream.deltas)

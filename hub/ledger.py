@@ -64,7 +64,7 @@ class Hold:
         self._ledger = ledger
         self._place = place
         self.amount = 0
-        self.receipt: Receipt | None = None
+        self.settling = False
 
     @property
     def id(self) -> str:
@@ -115,6 +115,7 @@ class Hold:
         A charge above the hold first takes what else is available, and never more than there is.
         Repeats itself while the database is away or an outcome unknown: a hold settles once, so this is safe.
         """
+        self.settling = True  # from now on nobody else ends it: should this fail, the sweeper charges the checkpoint
         wallet = self._place.wallet
         short = charge - self.amount
         extension = [ExtendHold(self.id, wallet, short)] if short > 0 else []
@@ -127,8 +128,7 @@ class Hold:
             events=events,
             size_bytes=size_bytes,
         )
-        self.receipt = await self._ledger.settle(operation, wallet)
-        return self.receipt
+        return await self._ledger.settle(operation, wallet)
 
 
 class Ledger:
@@ -187,7 +187,7 @@ class Ledger:
         try:
             yield hold
         finally:
-            if hold.receipt is None:
+            if not hold.settling:
                 await hold.settle(0, "released", {})
 
     async def _take_back(self, hold: Hold, undo: Undo) -> None:

@@ -39,6 +39,11 @@ class Meter:
         """Completion tokens without those of the batch counted last."""
         return self.completion_tokens - sum(self._counts)
 
+    def drop_batch(self) -> None:
+        """The batch counted last was not relayed after all."""
+        self.completion_tokens = self.tokens_before_batch
+        self._counts = []
+
     @property
     def cost(self) -> int:
         """What has been delivered costs this many micro-credits; nothing delivered costs nothing."""

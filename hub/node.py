@@ -4,7 +4,6 @@ open: lock file -> document (with the ledger's session id) -> heartbeat every 2 
 dead: its lock can be taken (same host), or no heartbeat for 10 s (elsewhere, or no such lock to be seen)
 """
 
-import asyncio
 import fcntl
 import os
 import socket
@@ -55,15 +54,10 @@ class Node:
             self._lock_path.unlink(missing_ok=True)
 
     async def beat(self) -> None:
-        """Say that we live, for ever; a document that somebody removed is written again."""
-        while True:
-            await asyncio.sleep(limits.NODE_HEARTBEAT_SECONDS)
-            try:
-                if not await nodes.beat(self._database, self.id, now()):
-                    log.warning("we were declared dead")
-                    await nodes.register(self._database, {**self._document, "beat_at": now()})
-            except DatabaseError as error:
-                log.warning("no heartbeat", error=str(error)[:200])
+        """Say that we live; a document that somebody removed is written again."""
+        if not await nodes.beat(self._database, self.id, now()):
+            log.warning("we were declared dead")
+            await nodes.register(self._database, {**self._document, "beat_at": now()})
 
     async def dead_others(self) -> list[Document]:
         """The documents of processes that are gone."""

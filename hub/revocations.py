@@ -105,6 +105,8 @@ class Revocations:
                 await self._follow_once()
             except DatabaseError as error:
                 log.warning("revocations are not followed", error=str(error), retry_seconds=pause)
+            except Exception:  # a document that nobody foresaw must not end what keeps withdrawn credentials out
+                log.exception("following revocations failed")
             finally:
                 if self.following.is_set():
                     pause = limits.FOLLOW_RETRY_SECONDS

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from config import limits
 from hub.errors import HubError
 from hub.operations import Receipt
@@ -156,7 +158,7 @@ class Streams:
     def retire(self, stream: Stream) -> None:
         """Move an ended stream among the finished and drop what is too old or too much."""
         self.discard(stream)
-        stream.size_bytes = sum(len(delta.content) for delta in stream.deltas) + 200 * len(stream.deltas)
+        stream.size_bytes = sum(_size_bytes(delta) for delta in stream.deltas)
         self._finished[stream.id] = (time.monotonic(), stream)
         self._finished_bytes += stream.size_bytes
         oldest = time.monotonic() - limits.STREAM_REPLAY_SECONDS
@@ -174,6 +176,12 @@ class Streams:
             return running
         finished = self._finished.get(stream_id)
         return finished[1] if finished else None
+
+
+def _size_bytes(delta: Delta) -> int:
+    """Roughly what a delta costs in memory."""
+    extra = len(orjson.dumps(delta.extra)) if delta.extra is not None else 0
+    return 200 + len(delta.content) + 2 * extra
 
 
 def replayed(message: dict[str, Any], outcome: Outcome) -> Stream:

@@ -27,7 +27,7 @@ from hub.streams import Outcome, replayed
 from models import conversations, nodes, wallets
 from models.clock import now
 from models.conversations import MESSAGES
-from models.database import Database, DatabaseError, Document
+from models.database import Database, Document
 
 _STOPPED = HubError(Code.UNAVAILABLE, "The hub stopped in the middle of this answer")
 
@@ -45,15 +45,6 @@ class Sweeper:
         self._node = node
         self._catalogue = catalogue
         self._data_dir = data_dir
-
-    async def run(self) -> None:
-        """Sweep for ever."""
-        while True:
-            await asyncio.sleep(limits.SWEEP_SECONDS)
-            try:
-                await self.sweep()
-            except (DatabaseError, HubError) as error:
-                log.warning("sweep failed", error=str(error)[:200])
 
     async def unlock(self) -> list[Document]:
         """End the transactions of dead processes; their documents, for `sweep` to remove when all is settled."""
@@ -94,8 +85,8 @@ class Sweeper:
             applied = await self._ledger.commit(self._operation(hold, message))
         except HoldGone:
             return True
-        except (DatabaseError, HubError) as error:
-            log.error("hold not settled", hold=hold["_id"], error=str(error)[:200])
+        except Exception:
+            log.exception("hold not settled", hold=hold["_id"])
             return False
         log.info("hold settled for a dead process", hold=hold["_id"], receipt=applied.receipt)
         return True

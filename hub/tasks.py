@@ -5,7 +5,7 @@ the hub therefore starts here. How many may run at once is the caller's bound: i
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -35,6 +35,19 @@ class Tasks:
         self._running.add(task)
         task.add_done_callback(self._reap)
         return task
+
+    def repeat(self, work: Callable[[], Awaitable[object]], seconds: float, name: str) -> None:
+        """Do `work` again and again, `seconds` apart, until the end. A failed round is logged, and the next one comes."""
+        self.start(self._repeat(work, seconds, name), name)
+
+    async def _repeat(self, work: Callable[[], Awaitable[object]], seconds: float, name: str) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except Exception:
+                self.failures += 1
+                log.exception("a round failed", task=name)
 
     def _reap(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

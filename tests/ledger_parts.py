@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from hub.audit import Difference, audit
 from hub.batch import HoldGone
+from hub.committer import Committed
 from hub.errors import Code, HubError
 from hub.ledger import Ledger
 from hub.operations import Leg, NewEvent, Operation, PlaceHold
@@ -29,10 +30,13 @@ class Process:
     broker: MemoryBroker = field(default_factory=MemoryBroker)
     tasks: Tasks = field(default_factory=Tasks)
     batches: list[int] = field(default_factory=list)
-    on_batch: Callable[[int], None] | None = None
+    on_commit: Callable[[Committed], None] | None = None
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.database, self.broker, self.on_batch or self.batches.append)
+        self.ledger = Ledger(self.database, self.broker, self.on_commit or self._count)
+
+    def _count(self, committed: Committed) -> None:
+        self.batches.append(committed.operations)
 
     def start(self) -> None:
         self.ledger.open()
@@ -51,8 +55,8 @@ class Process:
 
 
 @asynccontextmanager
-async def running(database: Database, on_batch: Callable[[int], None] | None = None) -> AsyncIterator[Process]:
-    process = Process(database, on_batch=on_batch)
+async def running(database: Database, on_commit: Callable[[int], None] | None = None) -> AsyncIterator[Process]:
+    process = Process(database, on_commit=on_commit)
     process.start()
     yield process
     await process.stop()

@@ -271,7 +271,7 @@ class Chat:
         self._stop(stream)
 
     def _revoked(self, channel: str, publication: Publication) -> None:
-        """Stop what the credential began; all of the user's streams where none is named."""
+        """Stop what the credential began; where none is named all of the user's streams, save those of a login `kept`."""
         if publication.type != "revoked":
             return
         data = publication.data

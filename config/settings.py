@@ -10,10 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from email.utils import parseaddr
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
+Network = IPv4Network | IPv6Network
+
 SECRET_BYTES_MIN = 32
+# Where each company answers; a provider with another address is somebody's own server.
+DEFAULT_BASE_URLS: Final = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+    "minimax": "https://api.minimax.io/v1",
+}
 
 
 class SettingsError(Exception):
@@ -27,6 +37,9 @@ class Settings:
     env: str  # development | production: the sandbox provider and generated secrets exist in development only
     ports: tuple[int, ...]  # HUB_PORT: a comma list listens on several
     host: str  # address to listen on
+    trusted_proxies: tuple[
+        Network, ...
+    ]  # HUB_TRUSTED_PROXIES: whose X-Forwarded-For and X-Forwarded-Proto are believed
     api_hosts: Mapping[str, str]  # HUB_API_HOSTS: host[:port] -> API, decides the shared paths
     data_dir: Path  # embedded database, generated secrets
     mongodb_uri: str | None  # none: the embedded database
@@ -101,6 +114,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         env=env,
         ports=ports,
         host=reader.text("HUB_HOST", "127.0.0.1") or "",
+        trusted_proxies=reader.networks("HUB_TRUSTED_PROXIES"),
         api_hosts=reader.api_hosts("HUB_API_HOSTS"),
         data_dir=data_dir,
         mongodb_uri=reader.text("HUB_MONGODB_URI", None),
@@ -118,11 +132,11 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         credit_usd=reader.decimal("HUB_CREDIT_USD", "1.0"),
         sandbox_tokens_per_second=float(reader.decimal("HUB_SANDBOX_TOKENS_PER_SECOND", "50")),
         openai_api_key=reader.text("OPENAI_API_KEY", None),
-        openai_base_url=reader.url("OPENAI_BASE_URL", "https://api.openai.com/v1") or "",
+        openai_base_url=reader.url("OPENAI_BASE_URL", DEFAULT_BASE_URLS["openai"]) or "",
         anthropic_api_key=reader.text("ANTHROPIC_API_KEY", None),
-        anthropic_base_url=reader.url("ANTHROPIC_BASE_URL", "https://api.anthropic.com") or "",
+        anthropic_base_url=reader.url("ANTHROPIC_BASE_URL", DEFAULT_BASE_URLS["anthropic"]) or "",
         minimax_api_key=reader.text("MINIMAX_API_KEY", None),
-        minimax_base_url=reader.url("MINIMAX_BASE_URL", "https://api.minimax.io/v1") or "",
+        minimax_base_url=reader.url("MINIMAX_BASE_URL", DEFAULT_BASE_URLS["minimax"]) or "",
         stripe_api_key=reader.text("STRIPE_API_KEY", None),
         stripe_webhook_secret=reader.text("STRIPE_WEBHOOK_SECRET", None),
         stripe_api_base=reader.url("STRIPE_API_BASE", "https://api.stripe.com") or "",
@@ -219,6 +233,16 @@ class _Reader:
                 continue
             hosts[host.strip().lower()] = api.strip()
         return hosts
+
+    def networks(self, name: str) -> tuple[Network, ...]:
+        """Addresses and networks (`10.0.0.0/8`) parted by commas."""
+        found: list[Network] = []
+        for part in filter(None, map(str.strip, (self.text(name, "") or "").split(","))):
+            try:
+                found.append(ip_network(part))
+            except ValueError as error:
+                self._fail(name, f"must be addresses or networks parted by commas: {error}")
+        return tuple(found)
 
     def addresses(self, name: str) -> frozenset[str]:
         """`host:port` pairs parted by commas."""

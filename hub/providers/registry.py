@@ -8,12 +8,12 @@ neither, in production              nobody: the model is listed as unavailable
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
 import structlog
 
 from config.catalogue import AiModel
-from config.settings import Settings
+from config.settings import DEFAULT_BASE_URLS, Settings
 from hub.providers.anthropic import AnthropicConverter
 from hub.providers.base import Converter, Provider
 from hub.providers.http_provider import HttpProvider
@@ -22,12 +22,6 @@ from hub.providers.sandbox import SandboxProvider
 from hub.providers.transport import Patience, Transport
 
 log = structlog.get_logger(__name__)
-
-DEFAULT_BASE_URLS: Final = {
-    "openai": "https://api.openai.com/v1",
-    "anthropic": "https://api.anthropic.com",
-    "minimax": "https://api.minimax.io/v1",
-}
 
 
 @dataclass(frozen=True, slots=True)

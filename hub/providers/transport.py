@@ -5,6 +5,7 @@ nothing of its answer was relayed, which `http_provider.py` sees to.
 """
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -184,6 +185,6 @@ def _retry_after_seconds(headers: CIMultiDictProxy[str]) -> float | None:
 
 
 def _at_least_zero(seconds: float) -> float:
-    if seconds != seconds:  # `nan` parses as a number, and no sleep ends on it
-        raise ValueError("not a number")
+    if not math.isfinite(seconds):  # `nan` and `1e999` parse as numbers, and no sleep ends on them
+        raise ValueError("not a finite number")
     return max(0.0, seconds)

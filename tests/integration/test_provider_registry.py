@@ -8,7 +8,7 @@ from typing import Any
 from config import settings
 from config.catalogue import load_catalogue
 from hub.providers.http_provider import HttpProvider
-from hub.providers.registry import DEFAULT_BASE_URLS, Providers
+from hub.providers.registry import Providers
 
 CATALOGUE = load_catalogue()
 GPT_4, CLAUDE = CATALOGUE["gpt-4"], CATALOGUE["claude-3"]
@@ -48,9 +48,3 @@ def test_who_answers_in_production(tmp_path: Path) -> None:
         assert providers.available(CLAUDE)
 
     opened(tmp_path, check, HUB_ENV="production", ANTHROPIC_API_KEY="sk-ant-test")
-
-
-def test_default_addresses_are_those_of_the_settings(tmp_path: Path) -> None:
-    loaded = settings.load(environment(tmp_path))
-    for name, url in DEFAULT_BASE_URLS.items():
-        assert getattr(loaded, f"{name}_base_url") == url

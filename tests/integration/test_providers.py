@@ -167,6 +167,17 @@ def test_retry_after_is_waited_for(after: str | Callable[[], str]) -> None:
     run(test)
 
 
+@pytest.mark.parametrize("after", ["1e999", "9" * 400, "-1", "soon"])
+def test_a_retry_after_without_end_or_sense_counts_as_none(after: str) -> None:
+    async def test(there: World) -> None:
+        there.openai.script(Scenario("error", status=429, retry_after=after))
+        started = time.monotonic()
+        await there.stream()
+        assert time.monotonic() - started < 8 and len(there.openai.requests) == 2
+
+    run(test)
+
+
 def test_a_long_retry_after_gives_up_at_once_with_the_figure() -> None:
     async def test(there: World) -> None:
         error = await there.failure(prompt="#error429 retry-after=120")

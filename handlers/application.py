@@ -85,6 +85,7 @@ class HubApplication(Application):
             [*patterns, *websocket.routes(services)],
             default_handler_class=NotFound,
             public_url=services.settings.public_url,
+            trusted_proxies=services.settings.trusted_proxies,
             log_function=logs.AccessLog(services.settings.production, services.metrics, services.request_stats),
             static_hash_cache=services.settings.production,
         )

@@ -62,7 +62,7 @@ class ApiHandler(RequestHandler):
     def initialize(self, apis: Sequence[str], limit_class: str = "general", counted: bool = True) -> None:
         self.hub = cast("HubApplication", self.application)
         self.services: Services = self.hub.services
-        self.address = address_of(self.request)
+        self.address = address_of(self.request, self.services.settings.trusted_proxies)
         self._limit_class = limit_class
         self._counted = counted
         self._access = access_of(type(self), self.request.method or "")

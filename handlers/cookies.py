@@ -3,7 +3,7 @@
 from tornado.web import RequestHandler
 
 from config import limits
-from handlers.credentials import COOKIE
+from handlers.credentials import COOKIE, is_https
 
 
 def set_cookie(handler: RequestHandler, value: str | None) -> None:
@@ -27,6 +27,7 @@ def clear_cookie(handler: RequestHandler) -> None:
 
 
 def is_secure(handler: RequestHandler) -> bool:
-    """Behind a proxy that ends TLS our own protocol is HTTP; the public address tells."""
-    public_url: str = handler.application.settings["public_url"]
-    return handler.request.protocol == "https" or public_url.startswith("https:")
+    """Behind a proxy that ends TLS our own protocol is HTTP; the public address tells, or a trusted proxy."""
+    settings = handler.application.settings
+    public_url: str = settings["public_url"]
+    return public_url.startswith("https:") or is_https(handler.request, settings["trusted_proxies"])

@@ -3,18 +3,21 @@
 Shared by REST and the WebSocket upgrade. Nothing here decides who someone is: that is `hub/identity.py`'s.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 from urllib.parse import parse_qs
 
 from tornado.httputil import HTTPServerRequest
 
 from config import limits
+from config.settings import Network
 from hub.errors import Code, HubError
 from hub.identity_cache import Credential
 
 COOKIE: Final = "auth_token"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_MARKS_OF_PROXIES: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "Via")
 _COOKIE_BODIES: Final = frozenset({"application/json", "multipart/form-data"})
 
 
@@ -76,6 +79,58 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def address_of(request: HTTPServerRequest) -> str:
-    """Where a request comes from: the socket's peer. `X-Forwarded-For` is not believed, anybody can write it."""
-    return str(request.remote_ip or "")
+def address_of(request: HTTPServerRequest, trusted: Sequence[Network]) -> str:
+    """Where a request comes from: the socket's peer, or who a trusted proxy says that it serves.
+
+    Anybody can write `X-Forwarded-For`, and each proxy appends whom it saw: so it is read from its end, up to the first hop
+    that is no proxy of ours. What cannot be read is not believed, nor anything before it.
+    """
+    peer = str(request.remote_ip or "")
+    if not _is_trusted(request, trusted):
+        return peer
+    address = peer
+    for hop in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+        if (ip := _ip(hop)) is None:
+            break
+        address = str(ip)
+        if not _within(ip, trusted):
+            break
+    return address
+
+
+def is_https(request: HTTPServerRequest, trusted: Sequence[Network]) -> bool:
+    """Whether the browser's side of the way is TLS: our own socket's, or as a trusted proxy says."""
+    if _is_trusted(request, trusted) and "X-Forwarded-Proto" in request.headers:
+        return request.headers["X-Forwarded-Proto"].rpartition(",")[2].strip().lower() == "https"
+    return request.protocol == "https"
+
+
+def is_on_this_machine(request: HTTPServerRequest) -> bool:
+    """Whether a program beside us asks, and no proxy that runs there and passes on what a stranger asks."""
+    ip = _ip(str(request.remote_ip or ""))
+    return ip is not None and ip.is_loopback and not any(name in request.headers for name in _MARKS_OF_PROXIES)
+
+
+def _is_trusted(request: HTTPServerRequest, trusted: Sequence[Network]) -> bool:
+    if not trusted:
+        return False
+    ip = _ip(str(request.remote_ip or ""))
+    return ip is not None and _within(ip, trusted)
+
+
+def _within(ip: IPv4Address | IPv6Address, networks: Sequence[Network]) -> bool:
+    return any(ip in network for network in networks)
+
+
+def _ip(text: str) -> IPv4Address | IPv6Address | None:
+    """An address, with or without a port; one of IPv4 that comes in the form of IPv6 is one of IPv4."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        ip = ip_address(text)
+    except ValueError:
+        return None
+    return getattr(ip, "ipv4_mapped", None) or ip

@@ -87,7 +87,7 @@ class AccessLog:
             "api": api,
             "request_id": getattr(handler, "request_id", None),
             "user": getattr(getattr(handler, "identity", None), "user_id", None),
-            "address": request.remote_ip,
+            "address": getattr(handler, "address", request.remote_ip),
             "client_version": client,
         }
         sys.stderr.write(self._format(facts))

@@ -66,11 +66,21 @@ class BoundedProtocol(WebSocketProtocol13):
     """Tornado's, with our close code for a lost ping and a bound on the fragments of one message."""
 
     _fragments = 0
+    _pong_due = False
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
         if code is None and reason == _PING_LOST_BY_TORNADO:
             code, reason = close_codes.PING_LOST, close_codes.REASONS[close_codes.PING_LOST]
         super().close(code, reason)
+
+    def write_ping(self, data: bytes) -> None:
+        self._pong_due = True
+        super().write_ping(data)
+
+    def take_pong(self) -> bool:
+        """Whether the pong that came was asked for: one for each ping of ours."""
+        due, self._pong_due = self._pong_due, False
+        return due
 
     async def _receive_frame(self) -> None:
         await super()._receive_frame()
@@ -84,6 +94,7 @@ class SocketHandler(WebSocketHandler):
 
     def initialize(self, services: Services, entrance: Entrance, dialect: Dialect) -> None:
         self._services = services
+        self.address = address_of(self.request, services.settings.trusted_proxies)
         self._entrance = entrance
         self._dialect = dialect
         self._credential: Credential | None = None
@@ -171,8 +182,9 @@ class SocketHandler(WebSocketHandler):
         if stream.socket.family in (socket.AF_INET, socket.AF_INET6):
             stream.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, limits.SOCKET_UNSENT_BYTES)
         wire = SocketWire(self, stream)
-        address = address_of(self.request)
-        self._connection = Connection(self._services, wire, address, self._credential, self._identity, self._entrance)
+        self._connection = Connection(
+            self._services, wire, self.address, self._credential, self._identity, self._entrance
+        )
         self._connection.open()
 
     def is_closing(self) -> bool:
@@ -184,6 +196,11 @@ class SocketHandler(WebSocketHandler):
 
     def on_ping(self, data: bytes) -> None:
         if self._connection is not None:
+            self._connection.control()
+
+    def on_pong(self, data: bytes) -> None:
+        asked_for = isinstance(self.ws_connection, BoundedProtocol) and self.ws_connection.take_pong()
+        if self._connection is not None and not asked_for:
             self._connection.control()
 
     def on_close(self) -> None:

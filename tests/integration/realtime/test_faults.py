@@ -16,7 +16,7 @@ from hub.realtime.commands import COMMANDS
 from hub.realtime.connection import Connection
 from hub.streams import Outcome, Stream
 from tests.integration.realtime.site import Site, until
-from tests.ws_client import BINARY, CLOSE, PING, TEXT, Client
+from tests.ws_client import BINARY, CLOSE, PING, PONG, TEXT, Client
 
 DONE = Outcome("stop", Usage(1, 1), "provider", None)
 
@@ -164,7 +164,7 @@ def test_the_tenth_unreadable_frame_closes(hub: Site) -> None:
     hub.run(scenario)
 
 
-@pytest.mark.parametrize("opcode", [TEXT, PING])
+@pytest.mark.parametrize("opcode", [TEXT, PING, PONG])
 def test_a_flood_closes_its_own_connection_only(hub: Site, opcode: int) -> None:
     async def scenario(site: Site) -> None:
         login = await site.user()

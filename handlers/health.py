@@ -4,13 +4,15 @@ from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from handlers.access import public
+from handlers.access import Access, public
 from handlers.base import ApiHandler
+from handlers.credentials import is_on_this_machine
 from handlers.routing import Route
 from hub.errors import Code, HubError
 from models.clock import now, timestamp
 
 HUB_VERSION: Final = "0.1.0"
+_SERVICES_ALONE: Final = Access("service")
 
 
 class Health(ApiHandler):
@@ -32,7 +34,13 @@ class Ready(ApiHandler):
 
 
 class Figures(ApiHandler):
-    """Prometheus' text form; the labels name no user."""
+    """Prometheus' text form; the labels name no user. In production for this machine and our own services alone."""
+
+    async def prepare(self) -> None:
+        """The mark says the most that is allowed; who asks from elsewhere in production is asked for the service's token."""
+        if self._access is not None and self.services.settings.production and not is_on_this_machine(self.request):
+            self._access = _SERVICES_ALONE
+        await super().prepare()
 
     @public
     def get(self) -> None:

@@ -297,11 +297,6 @@ class Database:
         with _translated():
             await self._client.drop_database(self.name)
 
-    async def ping(self) -> None:
-        """Raises `DatabaseUnavailable` when no server answers within two seconds."""
-        with _translated(), pymongo.timeout(2):
-            await self._client.admin.command("ping")
-
     def new_session(self) -> AsyncClientSession:
         return self._client.start_session()
 

@@ -11,7 +11,7 @@ from models.payments import PAYMENTS
 from tests.api_client import Answer, ApiClient
 from tests.site import Site
 
-# Amounts that are no JSON of ours at all, and those that are of the wrong kind (RULES, A13).
+# Amounts that are no JSON of ours at all, and those that are of the wrong kind.
 UNPARSEABLE = ("NaN", "Infinity", "1e400", str(2**63), str(10**300), "\uff11")
 WRONG = ("-1", "0", "true", '"5"', "null", '"\uff11"', "[5]", "{}", "0.0000001")
 

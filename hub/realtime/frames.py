@@ -18,7 +18,7 @@ from hub.streams import Outcome, Stream
 
 CommandId = int | str
 
-# The WebSocket's words for what went wrong: Smart AI Hub's documented codes, and DESIGN's few beyond them. Total.
+# The WebSocket's words for what went wrong: Smart AI Hub's documented codes and a few beyond them. Total.
 ERROR_CODES: Final[Mapping[Code, str]] = {
     Code.MALFORMED: "VALIDATION_ERROR",
     Code.INVALID: "VALIDATION_ERROR",

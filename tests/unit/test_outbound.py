@@ -1,4 +1,4 @@
-"""Addresses that may not be called are refused in all the ways to write them (F1, F5)."""
+"""Addresses that may not be called are refused in all the ways to write them."""
 
 import pytest
 

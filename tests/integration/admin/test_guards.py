@@ -34,7 +34,7 @@ def test_every_route_is_marked_and_limited() -> None:
 
 @pytest.mark.gen_test(timeout=30)
 async def test_nobody_else_passes(site: Site) -> None:
-    """D11: strangers 401, users and the service token 403, on every method."""
+    """Strangers 401, users and the service token 403, on every method."""
     user = await person(site)
     service = site.client(token=site.services.settings.service_token)
     for route in ADMIN_ROUTES:
@@ -53,7 +53,7 @@ async def _adjust(who: Person, user: str, key: str, **fields: Any) -> Any:
 
 @pytest.mark.gen_test(timeout=30)
 async def test_a_grant_that_is_repeated_is_made_once(site: Site) -> None:
-    """A14: in sequence and all at once."""
+    """In sequence and all at once."""
     admin, user = await administrator(site), await person(site)
     first = await _adjust(admin, user.id, "one")
     second = await _adjust(admin, user.id, "one")

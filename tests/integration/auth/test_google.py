@@ -1,4 +1,4 @@
-"""E12: signing in by Google, as it should go, and everything that must not sign anybody in."""
+"""Signing in by Google, as it should go, and everything that must not sign anybody in."""
 
 import asyncio
 import base64

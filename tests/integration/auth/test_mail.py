@@ -135,7 +135,7 @@ async def test_what_will_never_go_is_given_up(mailing_site: Site, inbox: Inbox) 
 
 @pytest.mark.gen_test(timeout=20)
 async def test_a_hanging_server_delays_no_answer(serve_hanging: tuple[Site, socket.socket]) -> None:
-    """C10: it takes connections, and never says a word."""
+    """It takes connections, and never says a word."""
     site, listening = serve_hanging
     await site.register()
     times = []

@@ -1,4 +1,4 @@
-"""E9: a forgotten password is set anew by a mailed link, once, in time, and by nobody else."""
+"""A forgotten password is set anew by a mailed link, once, in time, and by nobody else."""
 
 import asyncio
 import json
@@ -154,7 +154,7 @@ async def test_known_and_unknown_addresses_are_answered_alike_and_cost_the_same(
 
 @pytest.mark.gen_test
 async def test_no_address_is_flooded_with_mails(limited_site: Site) -> None:
-    """E15 too: each spelling of an address counts as the same one, known or not."""
+    """Each spelling of an address counts as the same one, known or not."""
     for name in ("user1", "nobody"):
         spellings = (f"{name}@example.com", f"{name.upper()}@example.com", f"{name}@EXAMPLE.com")
         for spelling in spellings:

@@ -56,7 +56,7 @@ async def test_a_taken_address_costs_the_same_hash(hub: Hub) -> None:
 
 @pytest.mark.gen_test
 async def test_brute_force_ends_at_ten_and_the_owners_device_stays(hub: Hub) -> None:
-    """E7: one account, 200 tries from ever new addresses in ever new spellings."""
+    """One account, 200 tries from ever new addresses in ever new spellings."""
     owner = await hub.identities.register(registration())
     before = hub.passwords.checks
     spellings = ("user@example.com", "USER@example.com", "ｕser@example.com")

@@ -1,4 +1,4 @@
-"""The command line: serve, audit, create-admin, openapi.
+"""The command line: serve, audit, create-admin.
 
 python run.py                       serve, with the embedded database where no HUB_MONGODB_URI is set
 python run.py audit                 recompute every wallet; exit 1 and name the wallets that differ
@@ -11,12 +11,13 @@ import gc
 import getpass
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
 import uvloop
+from tornado.httpserver import HTTPServer
 
 from config import limits
 from config.catalogue import CatalogueError
@@ -90,20 +91,70 @@ async def _mongodb(settings: Settings) -> AsyncIterator[str]:
         await mongod.stop()
 
 
+class _Told:
+    """SIGTERM and SIGINT from now on: the first ends the hub in order, even while it opens; the second hurries its end."""
+
+    def __init__(self) -> None:
+        self.stopping = asyncio.Event()
+        self._hurried = False
+        self._patience: asyncio.Timeout | None = None
+        self._opening = asyncio.current_task()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._signal)
+
+    def opened(self) -> None:
+        self._opening = None
+
+    async def unless_hurried(self, work: Awaitable[None]) -> bool:
+        """Wait for it until the second signal; whether it was done."""
+        try:
+            async with asyncio.timeout(0 if self._hurried else None) as self._patience:
+                await work
+        except TimeoutError:
+            return False
+        finally:
+            self._patience = None
+        return True
+
+    def _signal(self) -> None:
+        if not self.stopping.is_set():
+            self._stop()
+            return
+        self._hurried = True
+        if self._patience is not None:
+            self._patience.reschedule(0)
+
+    def _stop(self) -> None:
+        self.stopping.set()
+        if self._opening is not None:
+            self._opening.cancel()
+
+
 async def _serve(settings: Settings, options: argparse.Namespace) -> int:
+    told = _Told()
+    try:
+        await _serve_on_lock(settings, told)
+    except asyncio.CancelledError:
+        if not told.stopping.is_set():
+            raise
+        log.info("the hub stopped while it was starting")
+    return 0
+
+
+async def _serve_on_lock(settings: Settings, told: _Told) -> None:
     lock = DataLock(settings.data_dir / "hub.lock")
     lock.acquire()
     try:
         async with _mongodb(settings) as uri:
             opened = await open_services(settings, uri)
+            told.opened()
             _spare_collector()
             try:
-                await _serve_until_told(opened.services)
+                await _serve_until_told(opened.services, told)
             finally:
                 await opened.close()
     finally:
         lock.release()
-    return 0
 
 
 def _spare_collector() -> None:
@@ -113,26 +164,32 @@ def _spare_collector() -> None:
     gc.set_threshold(limits.GC_ALLOCATIONS, 50, 100)
 
 
-async def _serve_until_told(services: Services) -> None:
+async def _serve_until_told(services: Services, told: _Told) -> None:
     """Listen until SIGTERM or SIGINT, then end in order: not ready, no new requests, streams, sockets."""
     settings = services.settings
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
     application = make_application(services)
     server = make_server(application)
     for port in settings.ports:
         server.listen(port, settings.host)
     log.info("the hub serves", address=settings.public_url, database=services.database.name, env=settings.env)
     print(f"\n  Smart AI Hub is at {settings.public_url}\n", flush=True)
-    await stopping.wait()
+    await told.stopping.wait()
     log.info("the hub stops")
     application.draining = True
     server.stop()
-    await services.chat.drain(limits.DRAIN_STREAMS_SECONDS)
-    await services.connections.close_all()
-    await server.close_all_connections()
+    await _end_within(limits.SHUTDOWN_SECONDS_MAX, services, server, told)
+
+
+async def _end_within(seconds: float, services: Services, server: HTTPServer, told: _Told) -> None:
+    """What is not done by then is cut off when the services close; no client keeps the process from ending."""
+    try:
+        async with asyncio.timeout(seconds):
+            if not await told.unless_hurried(services.chat.drain(limits.DRAIN_STREAMS_SECONDS)):
+                await services.chat.drain(0)  # they are stopped where they are, and settled
+            await services.connections.close_all()
+            await server.close_all_connections()
+    except TimeoutError:
+        log.warning("some connections had to be cut off", seconds=seconds)
 
 
 async def _audit(settings: Settings, options: argparse.Namespace) -> int:

@@ -44,16 +44,20 @@ class RunningHub:
 
     def start(self) -> None:
         """Return once it is ready; fails with its own words."""
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        with self.output.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "run.py"], cwd=ROOT, env=self._environ, stdout=output, stderr=output
-            )
+        self.launch()
         try:
             self._wait_until_ready(time.monotonic() + START_SECONDS_MAX)
         except BaseException:
             self.kill()
             raise
+
+    def launch(self) -> None:
+        """Begin to start, and wait for nothing."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        with self.output.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "run.py"], cwd=ROOT, env=self._environ, stdout=output, stderr=output
+            )
 
     def _wait_until_ready(self, deadline: float) -> None:
         while not self._is_ready(deadline):
@@ -82,12 +86,21 @@ class RunningHub:
         """SIGTERM; its exit status. Killed, and the test failed, when it does not end."""
         if self._process is None:
             return 0
-        self._process.send_signal(signal.SIGTERM)
+        self.tell(signal.SIGTERM)
+        return self.exit_status()
+
+    def tell(self, number: signal.Signals) -> None:
+        assert self._process is not None, "the hub has not been started"
+        self._process.send_signal(number)
+
+    def exit_status(self) -> int:
+        """Of one that was told to end. Killed, and the test failed, when it does not."""
         if not self.ended_within(STOP_SECONDS_MAX):
             self.kill()
             raise AssertionError(f"the hub did not end on SIGTERM: {self.said()}")
         process, self._process = self._process, None
-        return process.returncode
+        assert process is not None
+        return int(process.returncode)
 
     def kill(self) -> None:
         """SIGKILL of this one process: nothing of it gets to tidy up, and its embedded database lives on."""

@@ -1,0 +1,144 @@
+"""SIGTERM and SIGINT: while the hub starts, while it answers, and twice."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config import limits
+from hub.realtime import close_codes
+from models import mongod_process
+from models.mongod_process import Files
+from tests.conftest import StartHub
+from tests.http_streams import Connection, Response, abort_all, ask, send
+from tests.running_hub import START_SECONDS_MAX, RunningHub
+from tests.ws_client import Client
+
+V1 = "/v1/chat/completions"
+BODY = {"model": "gpt-4", "messages": [{"role": "user", "content": "x"}], "stream": True}
+PROBE = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[RunningHub]:
+    """A hub with a database of its own, not yet started; nothing of it is left behind."""
+    hub = RunningHub(tmp_path)
+    yield hub
+    hub.kill()
+    left = mongod_process.running(Files(tmp_path / "mongod"))
+    if left is not None:
+        os.kill(left.pid, signal.SIGKILL)
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_hub_told_to_end_while_it_starts_leaves_no_database(embedded: RunningHub, number: signal.Signals) -> None:
+    files = Files(embedded.data_dir / "mongod")
+    embedded.launch()
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while mongod_process.running(files) is None:
+        assert time.monotonic() < deadline and not embedded.ended_within(0.02), embedded.said()
+    embedded.tell(number)
+    assert embedded.exit_status() == 0, embedded.said()
+    assert mongod_process.running(files) is None
+    assert "Traceback" not in embedded.said() and "is at http" not in embedded.said()
+
+
+class Clients:
+    """What is open while the hub ends: a probe's connection, a socket, and an answer."""
+
+    probe: Connection
+    socket: Client
+    answer: Response
+
+    async def open(self, hub: RunningHub, token: str, max_tokens: int) -> None:
+        self.probe = await send(hub.port, "GET", "/readyz")
+        assert await self.ready() == 200
+        self.socket = await Client.open(hub.port)
+        await self.socket.request("connect", token=token)
+        self.answer = await ask(hub.port, "POST", V1, token=token, body={**BODY, "max_tokens": max_tokens})
+        await self.answer.event()
+
+    async def ready(self) -> int:
+        """The status of the answer that comes next on the probe's connection."""
+        response = await self.probe.response()
+        await self.probe.reader.readexactly(int(response.headers["content-length"]))
+        return response.status
+
+    async def unready(self) -> None:
+        """Ask until the signal has arrived."""
+        async with asyncio.timeout(5):
+            status = 200
+            while status == 200:
+                self.probe.writer.write(PROBE)
+                status = await self.ready()
+        assert status == 503
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    async def cleanly() -> None:
+        try:
+            await scenario
+        finally:
+            await abort_all()
+
+    asyncio.run(cleanly())
+
+
+@pytest.mark.timeout(60)
+def test_the_end_is_told_first_and_running_answers_are_waited_for(start_hub: StartHub) -> None:
+    hub = start_hub(HUB_SANDBOX_TOKENS_PER_SECOND="50")
+    token = hub.register()
+
+    async def scenario() -> None:
+        clients = Clients()
+        await clients.open(hub, token, 100)
+        hub.tell(signal.SIGTERM)
+        await clients.unready()
+        assert not await listens(hub)
+        events = await clients.answer.events()
+        assert events[-1].data == "[DONE]"
+        assert await clients.socket.close_code() == close_codes.SHUTTING_DOWN
+
+    run(scenario())
+    assert hub.exit_status() == 0, hub.said()
+    assert "Traceback" not in hub.said()
+
+
+async def listens(hub: RunningHub) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+    except ConnectionRefusedError:
+        return False
+    writer.close()
+    return True
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("told_twice", [True, False])
+def test_the_end_comes_in_time_and_at_once_when_told_twice(start_hub: StartHub, told_twice: bool) -> None:
+    hub = start_hub(HUB_SANDBOX_TOKENS_PER_SECOND="2")
+    token = hub.register()
+    began = 0.0
+
+    async def scenario() -> None:
+        nonlocal began
+        clients = Clients()
+        await clients.open(hub, token, 300)
+        began = time.monotonic()
+        hub.tell(signal.SIGTERM)
+        await clients.unready()
+        if told_twice:
+            hub.tell(signal.SIGINT)
+        assert await clients.socket.close_code() == close_codes.SHUTTING_DOWN
+
+    run(scenario())
+    assert hub.exit_status() == 0, hub.said()
+    seconds = time.monotonic() - began
+    assert seconds < (limits.DRAIN_STREAMS_SECONDS / 2 if told_twice else limits.SHUTDOWN_SECONDS_MAX + 2)
+    assert "Traceback" not in hub.said()

@@ -70,14 +70,19 @@ def new_wallet(user: str, epoch: str, moment: datetime) -> Document:
     }
 
 
+def hashed_form(entry: Document) -> Document:
+    """What `hash` is of: the entry without it, `previous_hash` included, its time in milliseconds."""
+    plain = {key: value for key, value in entry.items() if key != "hash"}
+    plain["created_at"] = milliseconds(entry["created_at"])
+    return plain
+
+
 def entry_hash(entry: Document) -> str:
-    """SHA-256 over `previous_hash` and the entry without `hash`: JSON, sorted keys, no spaces, times in milliseconds.
+    """SHA-256 over the hashed form as JSON with sorted keys and no spaces.
 
     The owner of a wallet can compute it from the entries alone; `docs/architecture.md` gives the recipe.
     """
-    plain = {key: value for key, value in entry.items() if key != "hash"}
-    plain["created_at"] = milliseconds(entry["created_at"])
-    return hashlib.sha256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return hashlib.sha256(orjson.dumps(hashed_form(entry), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 async def wallet(database: Database, user: str) -> Document | None:

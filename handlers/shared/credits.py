@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from handlers import history_filters
+from handlers import history_filters, proofs
 from handlers.access import scope
 from handlers.base import ApiHandler
 from handlers.dialects import Page
@@ -27,11 +27,12 @@ class Balance(ApiHandler):
 
 
 class History(ApiHandler):
-    """Newest first, narrowed down by the query."""
+    """Newest first, narrowed down by the query. In the hub's form each item has its place in the wallet's chain."""
 
     @scope("credits:read")
     async def get(self) -> None:
         limit, offset = self.page_window()
+        proof = proofs.wanted(self)
         found, total = await wallets.entries(
             self.services.database,
             self.caller.user_id,
@@ -41,7 +42,7 @@ class History(ApiHandler):
             filters=history_filters.of(self),
         )
         name, view = _ENTRY[self.dialect.name]
-        self.answer_page(name, [view(entry) for entry in found], Page(limit, offset, total))
+        self.answer_page(name, [view(entry, proof) for entry in found], Page(limit, offset, total))
 
 
 async def _hub_balance(handler: ApiHandler, wallet: Document) -> Json:
@@ -67,7 +68,7 @@ async def _assistant_balance(handler: ApiHandler, wallet: Document) -> Json:
     }
 
 
-def _hub_entry(entry: Document) -> Json:
+def _hub_entry(entry: Document, proof: bool) -> Json:
     return {
         "id": entry["_id"],
         "type": entry["kind"],
@@ -76,10 +77,11 @@ def _hub_entry(entry: Document) -> Json:
         "description": entry["description"],
         "seq": entry["seq"],
         "createdAt": timestamp(entry["created_at"]),
+        **proofs.links(entry, proof),
     }
 
 
-def _assistant_entry(entry: Document) -> Json:
+def _assistant_entry(entry: Document, proof: bool) -> Json:
     """Its integer id is the entry's number in the wallet; `cost_usd` stands where money was paid."""
     view = {
         "id": entry["seq"],
@@ -96,7 +98,7 @@ _BALANCE: Final[dict[str, Callable[[ApiHandler, Document], Awaitable[Json]]]] = 
     "smart_ai_hub": _hub_balance,
     "ai_assistant": _assistant_balance,
 }
-_ENTRY: Final[dict[str, tuple[str, Callable[[Document], Json]]]] = {
+_ENTRY: Final[dict[str, tuple[str, Callable[[Document, bool], Json]]]] = {
     "smart_ai_hub": ("entries", _hub_entry),
     "ai_assistant": ("transactions", _assistant_entry),
 }

@@ -6,7 +6,7 @@ from typing import Any, Final
 from marshmallow.fields import Nested
 
 from config import limits
-from handlers import history_filters
+from handlers import history_filters, proofs
 from handlers.access import scope
 from handlers.base import ApiHandler
 from handlers.dialects import Page
@@ -63,11 +63,12 @@ class WalletBalance(ApiHandler):
 
 
 class PointHistory(ApiHandler):
-    """Newest first. Its pagination has names of its own."""
+    """Newest first, each item with its place in the wallet's chain. Its pagination has names of its own."""
 
     @scope("credits:read")
     async def get(self) -> None:
         limit, offset = self.page_window()
+        proof = proofs.wanted(self)
         found, total = await wallets.entries(
             self.services.database,
             self.caller.user_id,
@@ -78,7 +79,7 @@ class PointHistory(ApiHandler):
         )
         page = Page(limit, offset, total)
         pagination = {"page": page.number, "per_page": limit, "total": total, "total_pages": page.pages}
-        self.answer([_entry(entry) for entry in found], extra={"pagination": pagination})
+        self.answer([_entry(entry, proof) for entry in found], extra={"pagination": pagination})
 
 
 class Exchange(ApiHandler):
@@ -155,7 +156,7 @@ async def _wallet(handler: ApiHandler) -> Document:
     return wallet
 
 
-def _entry(entry: Document) -> Json:
+def _entry(entry: Document, proof: bool) -> Json:
     return {
         "id": entry["_id"],
         "userId": entry["wallet"],
@@ -166,6 +167,7 @@ def _entry(entry: Document) -> Json:
         "metadata": entry["metadata"],
         "seq": entry["seq"],
         "createdAt": timestamp(entry["created_at"]),
+        **proofs.links(entry, proof),
     }
 
 

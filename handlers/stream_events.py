@@ -6,6 +6,7 @@ that a browser's `EventSource` resumes by itself through `Last-Event-ID`.
 
 import orjson
 
+from handlers import streams
 from handlers.access import scope
 from handlers.base import ApiHandler
 from handlers.routing import Route
@@ -69,4 +70,4 @@ class StreamEventsHandler(StreamHandler, ApiHandler):
         return epoch, int(offset)
 
 
-ROUTES = (Route("/api/streams/([A-Za-z0-9_]{1,128})/events", StreamEventsHandler, ("smart_ai_hub",)),)
+ROUTES = (Route(streams.PATH + "/events", StreamEventsHandler, ("smart_ai_hub",)),)

@@ -1,6 +1,6 @@
 """A stream read by REST: what it has beyond a cursor, whichever transport it began on."""
 
-from typing import Any
+from typing import Any, Final
 
 from handlers.access import scope
 from handlers.base import ApiHandler
@@ -9,22 +9,31 @@ from hub.chat_records import receipt_view
 from hub.realtime.frames import error_view, usage_view
 from hub.streams import Outcome, Stream
 
-_AFTER_MAX = 10**9
+PATH: Final = "/api/streams/([A-Za-z0-9_]{1,64})"
+_AFTER_MAX: Final = 10**9
 
 
 class StreamState(ApiHandler):
     """The text after `after` deltas. A cursor into another log (another `epoch`), or beyond what a crash left of this one,
-    is void: all text is answered."""
+    is void: all text is answered. Who asks again and again follows it: an answer that is to end without a reader goes on."""
 
     @scope("ai:read")
     async def get(self, stream_id: str) -> None:
         after = self.query_integer("after", 0, 0, _AFTER_MAX)
         epoch = self.query("epoch")
         stream = await self.services.chat.find(self.caller, stream_id)
+        self._prolong(stream)
         self.set_header("X-Hub-Stream-Id", stream.id)
         self.set_header("X-Hub-Stream-Epoch", stream.epoch)
         good = epoch in (None, stream.epoch) and after <= stream.offset
         self.answer(stream_view(stream, after if good else 0))
+
+    def _prolong(self, stream: Stream) -> None:
+        """An answer that waits for its reader to come back waits anew."""
+        if stream.abandoned is not None:
+            stream.abandoned.cancel()
+            stream.abandoned = None
+            self.services.chat.left(stream)
 
 
 def stream_view(stream: Stream, after: int) -> dict[str, Any]:
@@ -53,4 +62,4 @@ def _ended(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-ROUTES = [Route("/api/streams/([A-Za-z0-9_]{1,64})", StreamState, ("smart_ai_hub",))]
+ROUTES = [Route(PATH, StreamState, ("smart_ai_hub",))]

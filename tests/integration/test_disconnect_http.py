@@ -103,6 +103,20 @@ async def test_who_comes_back_within_the_grace_cancels_nothing(hasty: Face) -> N
 
 
 @pytest.mark.gen_test(timeout=20)
+async def test_who_asks_again_and_again_keeps_the_answer_alive(hasty: Face) -> None:
+    response = await hasty.complete(stream=True)
+    stream = response.headers["x-hub-stream-id"]
+    response.reset()
+    state = {"status": "streaming"}
+    while state["status"] == "streaming":
+        await asyncio.sleep(GRACE_SECONDS / 4)
+        state = (await (await hasty.get(f"/api/streams/{stream}")).json())["data"]
+    assert (state["status"], state["content"]) == ("completed", " word" * TOKENS)
+    assert await assert_billed_as_stored(hasty, stream) == TOKENS
+    assert hasty.provider.cancelled == 0
+
+
+@pytest.mark.gen_test(timeout=20)
 async def test_an_answer_that_is_to_continue_outlives_its_reader(hasty: Face) -> None:
     response = await hasty.complete(headers={"X-Hub-On-Disconnect": "continue"}, stream=True)
     response.reset()

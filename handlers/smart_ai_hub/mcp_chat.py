@@ -1,7 +1,8 @@
 """`POST /api/mcp/chat/completions`: Smart AI Hub's form, as one answer or as server-sent events.
 
 An event's data is `{"id", "model", "choices": [{"index", "delta": {"content"}, "finishReason"}]}`; the last one also has
-`usage` and `cost`; then `[DONE]`. A failure after the first delta is one event with `error`.
+`usage`, `cost`, `receipt` and, where there is more to say of the end, `detail`; then `[DONE]`. A failure after the first
+delta is one event with `error`.
 """
 
 from typing import Any, Final
@@ -16,6 +17,7 @@ from handlers.dialects import SMART_AI_HUB
 from handlers.routing import Route
 from handlers.sse import DONE, StreamHandler, outcome_of, relay, stream_headers
 from hub.chat import ChatRequest
+from hub.chat_records import receipt_view
 from hub.fields import Flag, Input, Integer, Number, Text, load
 from hub.messages_field import Messages
 from hub.prices import credits_number
@@ -70,7 +72,7 @@ def completion_view(stream: Stream, outcome: Outcome) -> Json:
         "id": completion_id(stream),
         "model": stream.model,
         "choices": [{"index": 0, "message": message, "finishReason": outcome.finish_reason}],
-        **_cost_view(outcome),
+        **_ending(outcome),
     }
 
 
@@ -78,7 +80,8 @@ def completion_id(stream: Stream) -> str:
     return "chatcmpl-" + stream.id.partition("_")[2]
 
 
-def _cost_view(outcome: Outcome) -> Json:
+def _ending(outcome: Outcome) -> Json:
+    """What the answer came to. `detail` says why it is shorter than it might be, such as `insufficient_credits`."""
     usage = outcome.usage
     charged = outcome.receipt.charged if outcome.receipt else 0
     return {
@@ -88,6 +91,8 @@ def _cost_view(outcome: Outcome) -> Json:
             "totalTokens": usage.prompt_tokens + usage.completion_tokens,
         },
         "cost": credits_number(charged),
+        "receipt": receipt_view(outcome.receipt, outcome.usage_source),
+        **({} if outcome.detail is None else {"detail": outcome.detail}),
     }
 
 
@@ -111,7 +116,7 @@ class EventEncoder:
             error = SMART_AI_HUB.error(outcome.error, SMART_AI_HUB.codes[outcome.error.code][1], self._request_id)
             return _event({"error": error["error"]}) + DONE
         choices = [{"index": 0, "delta": {}, "finishReason": outcome.finish_reason}]
-        return _event({**self._head, "choices": choices, **_cost_view(outcome)}) + DONE
+        return _event({**self._head, "choices": choices, **_ending(outcome)}) + DONE
 
 
 def _event(data: Json) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
 from config import limits
+from tests.factories import grant
 from tests.http_streams import DONE, Face, Response, ask, make_face
 from tests.stand_ins.base import Scenario
 from tests.ws_client import Client
@@ -192,3 +193,22 @@ async def test_who_signs_out_gets_nothing_more(face: Face) -> None:
         await face.get(f"/api/streams/{begun.headers['x-hub-stream-id']}/events"),
     ):
         assert response.status == 401
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_the_hubs_form_tells_what_was_paid_and_why_the_answer_is_short(face: Face) -> None:
+    path = "/api/mcp/chat/completions"
+    whole = (await (await face.complete(path)).json())["data"]
+    assert "detail" not in whole and whole["choices"][0]["finishReason"] == "stop"
+    receipt = whole["receipt"]
+    assert receipt["charged"] == whole["cost"] > 0 and receipt["balance_after"] == 10 - whole["cost"]
+
+    face.provider.default = Scenario(chunks=2_000)
+    wallet = await face.services.ledger.wallet(face.user.user_id)
+    await grant(face.services.ledger, face.user.user_id, 3_000 - wallet.credits)  # enough for some of its words
+    *_, last, done = await (await face.complete(path, stream=True)).events()
+    assert done.data == DONE
+    assert (last.data["choices"][0]["finishReason"], last.data["detail"]) == ("length", "insufficient_credits")
+    assert last.data["receipt"]["charged"] == last.data["cost"] == 0.003
+    assert last.data["receipt"]["balance_after"] == 0
+    await face.at_rest()

@@ -1,0 +1,114 @@
+"""Who may call what: a case per method of every route, tried by each caller in `test_matrix.py`."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.site import PASSWORD
+
+_ID: Final = "([A-Za-z0-9_]{1,64})"
+_USER: Final = f"/api/admin/users/{_ID}"
+_RATE: Final = f"/api/admin/exchange-rates/{_ID}"
+_WEBHOOK: Final = f"/api/admin/webhooks/{_ID}"
+_STREAM: Final = f"/api/streams/{_ID}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """`status`: what who is admitted gets. `thing`: what the path's id is of; `owned`, of its owner alone."""
+
+    status: int = 200
+    body: Any = None
+    thing: str | None = None
+    owned: bool = False
+
+
+# An empty body that is found wanting shows that the method was reached, and changes nothing.
+_REACHED: Final = Case(422, {})
+_NEW_RATE: Final = {"fromType": "credits", "toType": "points", "rate": 1200, "isActive": False}
+_NEW_WEBHOOK: Final = {
+    "url": "https://example.com/hook",
+    "events": ["user.created"],
+    "secret": "a-secret-of-many-characters",
+    "active": True,
+}
+_PURCHASE: Final = {"packageId": "pkg_starter", "paymentMethodId": "pm_123", "amount": 1000}
+_POINTS: Final = {
+    "pointsAmount": 10000,
+    "paymentDetails": {"stripeSessionId": "sess_1", "stripePaymentIntentId": "{intent}", "amount": 10},
+}
+_CHAT: Final = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}
+_MCP_CHAT: Final = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}], "maxTokens": 5}
+_PASSWORDS: Final = {"currentPassword": PASSWORD, "newPassword": "newSecurePassword123"}
+
+CASES: Final[dict[tuple[str, str], Case]] = {
+    ("POST", "/api/auth/register"): _REACHED,
+    ("POST", "/api/auth/login"): _REACHED,
+    ("POST", "/api/auth/refresh"): _REACHED,
+    ("POST", "/api/auth/forgot-password"): _REACHED,
+    ("POST", "/api/auth/reset-password"): _REACHED,
+    ("POST", "/api/auth/verify-email"): _REACHED,
+    ("POST", "/api/auth/google/exchange"): _REACHED,
+    ("GET", "/api/auth/google"): Case(503),
+    ("GET", "/api/auth/google/callback"): Case(302),
+    ("GET", "/api/auth/methods"): Case(),
+    ("POST", "/api/webhooks/stripe"): Case(503, {}),
+    ("GET", "/api/health"): Case(),
+    ("GET", "/readyz"): Case(),
+    ("GET", "/metrics"): Case(),
+    ("POST", "/api/auth/logout"): Case(),
+    ("POST", "/api/auth/resend-verification"): Case(),
+    ("GET", "/api/auth/me"): Case(),
+    ("GET", "/api/users/me"): Case(),
+    ("PUT", "/api/users/me"): Case(200, {"firstName": "Grace"}),
+    ("PUT", "/api/users/me/password"): Case(200, _PASSWORDS),
+    ("GET", "/api/credits/balance"): Case(),
+    ("GET", "/api/credits/history"): Case(),
+    ("POST", "/api/credits/purchase"): Case(200, _PURCHASE),
+    ("GET", "/api/notifications"): Case(),
+    ("PUT", f"/api/notifications/{_ID}/read"): Case(thing="notification", owned=True),
+    ("PUT", "/api/notifications/read-all"): Case(),
+    ("GET", "/api/notifications/settings"): Case(),
+    ("PUT", "/api/notifications/settings"): Case(200, {"emailNotifications": False}),
+    ("GET", "/api/v1/points/balance"): Case(),
+    ("GET", "/api/v1/points/history"): Case(),
+    ("POST", "/api/v1/points/exchange-from-credits"): Case(200, {"creditAmount": 1}),
+    ("POST", "/api/v1/points/purchase"): Case(200, _POINTS),
+    ("POST", "/api/v1/points/claim-daily-reward"): Case(),
+    ("GET", "/api/v1/points/daily-reward-status"): Case(),
+    ("GET", "/api/v1/wallet/balance"): Case(),
+    ("POST", "/api/v1/mcp/points/deduct"): Case(200, {"amount": 1, "description": "Used"}),
+    ("GET", "/api/mcp/models"): Case(),
+    ("POST", "/api/mcp/chat/completions"): Case(200, _MCP_CHAT),
+    ("GET", "/v1/models"): Case(),
+    ("GET", "/v1/models/(.+)"): Case(thing="model"),
+    ("POST", "/v1/chat/completions"): Case(200, _CHAT),
+    ("GET", _STREAM): Case(thing="stream", owned=True),
+    ("GET", f"{_STREAM}/events"): Case(thing="stream", owned=True),
+    ("GET", "/api/announcements"): Case(),
+    ("GET", "/api/admin/users"): Case(),
+    ("GET", _USER): Case(thing="user"),
+    ("PUT", _USER): Case(200, {"credits": 1500}, "user"),
+    ("POST", f"{_USER}/credits/adjust"): Case(200, {"amount": 5, "reason": "A gift", "type": "bonus"}, "user"),
+    ("GET", "/api/admin/audit-log"): Case(),
+    ("GET", "/api/admin/metrics"): Case(),
+    ("GET", "/api/admin/stats/points"): Case(),
+    ("GET", "/api/admin/announcements"): Case(),
+    ("POST", "/api/admin/announcements"): Case(201, {"title": "News", "message": "All is well"}),
+    ("DELETE", f"/api/admin/announcements/{_ID}"): Case(thing="announcement"),
+    ("GET", "/api/admin/exchange-rates"): Case(),
+    ("POST", "/api/admin/exchange-rates"): Case(201, _NEW_RATE),
+    ("PUT", _RATE): Case(200, {"rate": 1300}, "rate"),
+    ("DELETE", _RATE): Case(thing="rate"),
+    ("GET", "/api/admin/webhooks"): Case(),
+    ("POST", "/api/admin/webhooks"): Case(201, _NEW_WEBHOOK),
+    ("GET", _WEBHOOK): Case(thing="webhook"),
+    ("PUT", _WEBHOOK): Case(200, {"active": False}, "webhook"),
+    ("DELETE", _WEBHOOK): Case(thing="webhook"),
+}
+
+# How an administrator makes what the ids of a path are of.
+MAKING: Final[dict[str, tuple[str, Any]]] = {
+    "announcement": ("/api/admin/announcements", {"title": "News", "message": "All is well"}),
+    "rate": ("/api/admin/exchange-rates", _NEW_RATE),
+    "webhook": ("/api/admin/webhooks", _NEW_WEBHOOK),
+}

@@ -1,0 +1,136 @@
+"""The matrix of routes and callers: each method of the route table is tried by everybody, and answers as its mark says."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+from tornado.httpclient import HTTPResponse
+
+from handlers.access import Access, access_of, methods_of
+from handlers.application import ROUTES
+from models.ids import new_id
+from tests.contract.matrix import CASES, MAKING, Case
+from tests.factories import grant_points
+from tests.site import Site
+
+CALLERS: Final = ("anonymous", "another user", "administrator", "service", "owner")  # who may end things comes last
+_CHAT: Final = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}], "maxTokens": 5}
+_UNKNOWN: Final = "unknown1"
+_GROUP: Final = re.compile(r"\(.*\)")
+
+
+def _marks() -> dict[tuple[str, str], Access]:
+    """What the route table says of each method but OPTIONS."""
+    found = {}
+    for route in ROUTES:
+        for method in methods_of(route.handler):
+            access = access_of(route.handler, method)
+            if method != "OPTIONS" and access is not None:
+                found[method, route.pattern] = access
+    return found
+
+
+def expected(access: Access, case: Case, caller: str) -> int:
+    """The status that a caller gets."""
+    if access.kind == "public":
+        return case.status
+    if access.kind == "service":
+        return {"service": case.status, "anonymous": 401}.get(caller, 403)
+    if caller in ("anonymous", "service"):
+        return 401
+    if access.kind == "admin":
+        return case.status if caller == "administrator" else 403
+    return 404 if case.owned and caller != "owner" else case.status
+
+
+@dataclass(frozen=True)
+class Cast:
+    """New people for one case, so that none of them is spoiled by another case."""
+
+    site: Site
+    owner: dict[str, Any]
+    headers: dict[str, dict[str, str]]
+
+    @classmethod
+    async def of(cls, site: Site) -> "Cast":
+        owner, other = await site.register(), await site.register()
+        service = {"X-Service-Token": site.services.settings.service_token or "", "X-User-ID": _id(owner)}
+        tokens = {
+            "owner": owner["access_token"],
+            "another user": other["access_token"],
+            "administrator": await site.admin_token(),
+        }
+        bearers = {caller: {"Authorization": f"Bearer {token}"} for caller, token in tokens.items()}
+        return cls(site, owner, {"anonymous": {}, "service": service, **bearers})
+
+    async def call(self, caller: str, method: str, path: str, body: Any) -> HTTPResponse:
+        return await self.site.client().raw(method, path, body, self.headers[caller])
+
+    async def made(self, caller: str, path: str, body: Any) -> HTTPResponse:
+        response = await self.call(caller, "POST", path, body)
+        assert response.code < 300, response.body
+        return response
+
+    async def thing(self, name: str) -> str:
+        """The id of something that exists, the owner's where it is somebody's."""
+        if name in MAKING:
+            return str(json.loads((await self.made("administrator", *MAKING[name])).body)["data"]["id"])
+        if name == "stream":
+            return str((await self.made("owner", "/api/mcp/chat/completions", _CHAT)).headers["X-Hub-Stream-Id"])
+        if name == "notification":
+            (welcome,), _ = await self.site.services.notifications.page(_id(self.owner), 1, None)
+            return str(welcome["_id"])
+        return {"user": _id(self.owner), "model": "gpt-4"}[name]
+
+
+def _id(registered: dict[str, Any]) -> str:
+    return str(registered["data"]["user"]["id"])
+
+
+def _body(case: Case) -> Any:
+    """Each payment is another one."""
+    return json.loads(json.dumps(case.body).replace("{intent}", new_id("pi")))
+
+
+async def _faults(site: Site, method: str, pattern: str, access: Access, case: Case) -> list[str]:
+    """Where a method does not answer as its mark says; nobody who is refused is told anything of the owner."""
+    cast = await Cast.of(site)
+    if access.kind == "service":
+        await grant_points(site.services.ledger, _id(cast.owner), 10)
+    path = _GROUP.sub(await cast.thing(case.thing), pattern) if case.thing else pattern
+    faults = []
+    for caller in CALLERS:
+        response = await cast.call(caller, method, path, _body(case))
+        wanted = expected(access, case, caller)
+        if response.code != wanted:
+            faults.append(f"{method} {pattern} by {caller}: {response.code}, not {wanted}: {response.body[:200]!r}")
+        if wanted in (401, 403, 404) and cast.owner["user"]["email"].encode() in response.body:
+            faults.append(f"{method} {pattern} tells {caller} of the owner")
+    return faults
+
+
+def test_every_method_of_every_route_has_its_case() -> None:
+    assert set(CASES) == set(_marks())
+
+
+def test_a_case_has_a_thing_where_its_path_has_an_id() -> None:
+    assert {key for key, case in CASES.items() if case.thing} == {key for key in CASES if "(" in key[1]}
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_everybody_gets_what_the_mark_says(site: Site) -> None:
+    marks = _marks()
+    found = [await _faults(site, *key, marks[key], case) for key, case in CASES.items() if key in marks]
+    assert [fault for faults in found for fault in faults] == []
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_what_does_not_exist_is_not_found(site: Site) -> None:
+    cast = await Cast.of(site)
+    paths = {key: _GROUP.sub(_UNKNOWN, key[1]) for key, case in CASES.items() if case.thing}
+    answers = {
+        key: (await cast.call("administrator", key[0], path, _body(CASES[key]))).code for key, path in paths.items()
+    }
+    assert answers == dict.fromkeys(paths, 404)

@@ -48,7 +48,7 @@ def test_fifty_who_never_read_are_cut_and_cost_no_memory(hub: Site) -> None:
         await until(lambda: len(site.services.connections) == 1)
         grown = _resident_bytes() - before
         assert grown < DEAF * limits.QUEUE_BYTES_MAX + (20 << 20), grown
-        assert sorted(delays)[int(len(delays) * 0.99)] < 0.3  # a tenth of a second is what one expects; three, on a busy machine
+        assert max(delays) < limits.WRITE_SECONDS_MAX / 3  # nobody waits for the deaf to be given up
         await healthy.close()
 
     hub.run(scenario)

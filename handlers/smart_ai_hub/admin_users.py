@@ -7,14 +7,14 @@ from config import limits
 from handlers import user_views
 from handlers.access import admin
 from handlers.base import ApiHandler
-from handlers.chat_headers import key_of
 from handlers.dialects import Page
+from handlers.idempotent import replied
 from handlers.routing import Route
 from hub import fields, user_search
 from hub.administration import ADJUSTMENTS, Adjustment
 from hub.audit_trail import Actor
 from hub.errors import Code, HubError, invalid
-from hub.idempotency import once
+from hub.idempotency import IdempotencyKey
 from hub.operations import Applied
 from hub.prices import credits_number
 from models import conversations, logins, notifications, users, wallets
@@ -84,20 +84,16 @@ class CreditAdjustments(ApiHandler):
         if given["amount"] == 0 or (given["amount"] < 0 and given["type"] != "adjustment"):
             raise invalid("amount", "must be above 0, or below it with the type adjustment")
         adjustment = Adjustment(given["amount"], given["type"], given["reason"])
-        key = key_of(self, body)
 
         def view(applied: Applied) -> Json:
             return _adjusted(user_id, adjustment, applied)
 
-        async def work() -> Json:
+        async def work(key: IdempotencyKey | None) -> Json:
             also = [key.done(view)] if key else []
             administration = self.services.administration
             return view(await administration.adjust_credits(actor_of(self), user_id, adjustment, also))
 
-        reply = await once(self.services.database, key, work)
-        if reply.repeated:
-            self.set_header("Idempotency-Hit", "true")
-        self.answer(reply.data)
+        self.answer(await replied(self, body, work))
 
 
 def _adjusted(user_id: str, adjustment: Adjustment, applied: Applied) -> Json:

@@ -127,3 +127,14 @@ def test_one_version_too_many_is_another() -> None:
     text = metrics.exposition().decode()
     assert 'hub_client_requests_total{version="0"} 2.0' in text
     assert 'hub_client_requests_total{version="other"} 10.0' in text
+
+
+@pytest.mark.gen_test
+async def test_point_statistics_show_the_rate_that_is_active(site: Site) -> None:
+    admin = await administrator(site)
+    for points in (1_200, 0.5):
+        body = {"fromType": "credits", "toType": "points", "rate": points, "isActive": True}
+        await admin.client.post("/api/admin/exchange-rates", body, status=201)
+        await admin.client.post("/api/admin/exchange-rates", {**body, "rate": 7, "isActive": False}, status=201)
+        data = (await admin.client.get("/api/admin/stats/points")).data
+        assert data["exchangeRateCreditsToPoints"] == points

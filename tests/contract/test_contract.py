@@ -1,73 +1,17 @@
 """The contract: each documented example works against the default configuration, and rows and routes are the same set."""
 
 import re
-from typing import Any
 
 import pytest
 
 from handlers.access import methods_of
 from handlers.application import ROUTES
-from hub.audit_trail import Actor
-from hub.letters import SUBJECTS
+from tests.contract.examples import filled, ids, mailed, notification_id, unlike, with_ids
 from tests.contract.rows import BESIDE_THE_DOCUMENTS, HOSTS, ROWS, Row
 from tests.factories import grant_points
-from tests.outbox import letter_to, token_in
 from tests.site import PASSWORD, Site
 
 _PLAIN = {("ai_aggregator", "/v1/chat/completions")}  # OpenAI's own form: no envelope
-
-
-def unlike(example: Any, actual: Any, path: str = "answer") -> list[str]:
-    """Where an answer lacks a documented field or has another type."""
-    if example is None:
-        return []
-    if _json_type(example) != _json_type(actual):
-        return [f"{path} is {actual!r}, documented as {example!r}"]
-    if isinstance(example, dict):
-        missing = [f"{path}.{name} is missing" for name in example if name not in actual]
-        present = [name for name in example if name in actual]
-        return missing + [fault for name in present for fault in unlike(example[name], actual[name], f"{path}.{name}")]
-    if isinstance(example, list) and example:
-        items = [fault for index, item in enumerate(actual) for fault in unlike(example[0], item, f"{path}[{index}]")]
-        return items if actual else [f"{path} is empty, so that its items cannot be seen"]
-    return []
-
-
-def _json_type(value: Any) -> type:
-    return float if isinstance(value, int | float) and not isinstance(value, bool) else type(value)
-
-
-def _filled(body: Any, facts: dict[str, str]) -> Any:
-    if isinstance(body, dict):
-        return {name: _filled(value, facts) for name, value in body.items()}
-    return facts.get(body[1:-1], body) if isinstance(body, str) and body.startswith("{") else body
-
-
-async def _ids(site: Site) -> dict[str, str]:
-    """What stands where the documents' examples have an id."""
-    return {"user_123": (await site.register())["data"]["user"]["id"], "rate_123": await _inactive_rate(site)}
-
-
-async def _inactive_rate(site: Site) -> str:
-    actor = Actor("user_1", "127.0.0.1", "req_1")
-    rate = await site.services.rate_administration.create(actor, "credits", "points", 10**9, active=False)
-    return str(rate["_id"])
-
-
-async def _notification_id(site: Site, user: str) -> str:
-    (welcome,), _ = await site.services.notifications.page(user, 1, None)
-    return str(welcome["_id"])
-
-
-async def _mailed(site: Site, email: str) -> dict[str, str]:
-    """What a mail brought."""
-    await site.client().post("/api/auth/forgot-password", {"email": email})
-    letter = await letter_to(site.services.settings.data_dir, email, SUBJECTS["reset"])
-    return {"reset_token": token_in(letter)}
-
-
-def _with_ids(path: str, facts: dict[str, str]) -> str:
-    return "/".join(facts.get(part, part) if "_" in part else part for part in path.split("/"))
 
 
 @pytest.mark.gen_test(timeout=15)
@@ -79,9 +23,9 @@ async def test_the_documented_example_is_answered_as_documented(site: Site, row:
         "password": PASSWORD,
         "refresh_token": registered["data"]["tokens"]["refreshToken"],
     }
-    facts["notif_123"] = await _notification_id(site, registered["data"]["user"]["id"])
-    facts |= await _mailed(site, facts["email"]) if row.bare_path == "/api/auth/reset-password" else {}
-    facts |= await _ids(site) if row.credential == "admin" else {}
+    facts["notif_123"] = await notification_id(site, registered["data"]["user"]["id"])
+    facts |= await mailed(site, facts["email"]) if row.bare_path == "/api/auth/reset-password" else {}
+    facts |= await ids(site) if row.credential == "admin" else {}
     user_id = registered["data"]["user"]["id"]
     await grant_points(site.services.ledger, user_id, 5_000)
     credentials = {
@@ -95,9 +39,9 @@ async def test_the_documented_example_is_answered_as_documented(site: Site, row:
     headers = {"Host": HOSTS[row.api]}
     if row.credential == "service":
         headers |= {"X-Service-Token": site.services.settings.service_token, "X-User-ID": user_id}
-    body = _filled(row.body, facts)
+    body = filled(row.body, facts)
     plain = (row.api, row.bare_path) in _PLAIN
-    path = _with_ids(row.path, facts)
+    path = with_ids(row.path, facts)
     answer = await client.request(row.method, path, body, status=row.status, headers=headers, plain=plain)
     assert not unlike(row.answer, answer.body)
 

@@ -1,0 +1,61 @@
+"""The documented examples made into requests: what stands for their ids, and how an answer is held against theirs."""
+
+from typing import Any
+
+from hub.audit_trail import Actor
+from hub.letters import SUBJECTS
+from tests.outbox import letter_to, token_in
+from tests.site import Site
+
+
+def unlike(example: Any, actual: Any, path: str = "answer") -> list[str]:
+    """Where an answer lacks a documented field or has another type."""
+    if example is None:
+        return []
+    if _json_type(example) != _json_type(actual):
+        return [f"{path} is {actual!r}, documented as {example!r}"]
+    if isinstance(example, dict):
+        missing = [f"{path}.{name} is missing" for name in example if name not in actual]
+        present = [name for name in example if name in actual]
+        return missing + [fault for name in present for fault in unlike(example[name], actual[name], f"{path}.{name}")]
+    if isinstance(example, list) and example:
+        items = [fault for index, item in enumerate(actual) for fault in unlike(example[0], item, f"{path}[{index}]")]
+        return items if actual else [f"{path} is empty, so that its items cannot be seen"]
+    return []
+
+
+def _json_type(value: Any) -> type:
+    return float if isinstance(value, int | float) and not isinstance(value, bool) else type(value)
+
+
+def filled(body: Any, facts: dict[str, str]) -> Any:
+    if isinstance(body, dict):
+        return {name: filled(value, facts) for name, value in body.items()}
+    return facts.get(body[1:-1], body) if isinstance(body, str) and body.startswith("{") else body
+
+
+async def ids(site: Site) -> dict[str, str]:
+    """What stands where the documents' examples have an id."""
+    return {"user_123": (await site.register())["data"]["user"]["id"], "rate_123": await _inactive_rate(site)}
+
+
+async def _inactive_rate(site: Site) -> str:
+    actor = Actor("user_1", "127.0.0.1", "req_1")
+    rate = await site.services.rate_administration.create(actor, "credits", "points", 10**9, active=False)
+    return str(rate["_id"])
+
+
+async def notification_id(site: Site, user: str) -> str:
+    (welcome,), _ = await site.services.notifications.page(user, 1, None)
+    return str(welcome["_id"])
+
+
+async def mailed(site: Site, email: str) -> dict[str, str]:
+    """What a mail brought."""
+    await site.client().post("/api/auth/forgot-password", {"email": email})
+    letter = await letter_to(site.services.settings.data_dir, email, SUBJECTS["reset"])
+    return {"reset_token": token_in(letter)}
+
+
+def with_ids(path: str, facts: dict[str, str]) -> str:
+    return "/".join(facts.get(part, part) if "_" in part else part for part in path.split("/"))

@@ -128,9 +128,10 @@ class ApiHandler(RequestHandler):
         access = self._access
         if access is None:
             self.keep_header("Allow", ", ".join(methods_of(type(self))))
+            await self.count()
             raise of_status(405)
         refusal = await self._identify(access)
-        await self._count()
+        await self.count()
         if refusal is not None:
             raise refusal
         if self.identity is not None:
@@ -155,7 +156,7 @@ class ApiHandler(RequestHandler):
             return error
         return None
 
-    async def _count(self) -> None:
+    async def count(self) -> None:
         """Count against the rate limit, tell it in headers, and refuse what is too much."""
         api, limit_class = self.dialect.name, self._limit_class
         if self._is_our_page():

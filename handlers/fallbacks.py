@@ -40,6 +40,7 @@ class TooLarge(ApiHandler):
     """
 
     async def prepare(self) -> None:
+        await self.count()
         if int(self.request.headers["Content-Length"]) > limits.BODY_DISCARDED_BYTES_MAX:
             raise self._refusal()
         self.request.connection.set_max_body_size(limits.BODY_DISCARDED_BYTES_MAX)  # type: ignore[union-attr] # HTTP/1

@@ -2,6 +2,7 @@
 
 import pytest
 
+from config import limits
 from tests.site import OUR_ORIGIN, Site
 
 # --- cookies and origins --------------------------------------------------------------------------------------------
@@ -94,3 +95,14 @@ async def test_limits_that_are_off_are_told_all_the_same(site: Site) -> None:
     client = site.client(token=await site.token())
     for _ in range(3):
         assert (await client.get("/api/users/me")).headers["X-RateLimit-Remaining"] == "100"
+
+
+@pytest.mark.gen_test
+async def test_what_no_method_answers_is_counted_and_tells_the_limits_too(limited_site: Site) -> None:
+    client = limited_site.client()
+    wrong_method = await client.request("PATCH", "/api/users/me", status=405)
+    assert wrong_method.headers["Allow"] and wrong_method.headers["X-RateLimit-Remaining"] == "99"
+    large = await client.request("PUT", "/api/users/me", b"x" * (limits.BODY_BYTES_MAX + 1), status=413)
+    assert large.headers["X-RateLimit-Remaining"] == "98"
+    unknown = await client.get("/api/nothing", status=404)
+    assert unknown.headers["X-RateLimit-Limit"] == "100"

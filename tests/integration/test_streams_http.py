@@ -211,4 +211,9 @@ async def test_the_hubs_form_tells_what_was_paid_and_why_the_answer_is_short(fac
     assert (last.data["choices"][0]["finishReason"], last.data["detail"]) == ("length", "insufficient_credits")
     assert last.data["receipt"]["charged"] == last.data["cost"] == 0.003
     assert last.data["receipt"]["balance_after"] == 0
+
+    await grant(face.services.ledger, face.user.user_id, 3_000)
+    whole = (await (await face.complete(path, model="claude-3", maxTokens=400)).json())["data"]
+    assert (whole["choices"][0]["finishReason"], whole["detail"]) == ("length", "insufficient_credits")
+    assert 0 < whole["receipt"]["charged"] == whole["cost"] <= 0.003
     await face.at_rest()

@@ -1,4 +1,4 @@
-"""A fresh account goes through all that Smart AI Hub's document shows, section by section, and through what is refused."""
+"""A fresh account goes through all that Smart AI Hub's document shows, in its order, and through what is refused."""
 
 from typing import Any, Final
 
@@ -10,24 +10,58 @@ from tests.contract.rows import ADMINISTRATION, HOSTS, MONEY, NOTIFICATIONS, SMA
 from tests.factories import grant_points
 from tests.site import PASSWORD, Site
 
-_SECTIONS: Final = (
-    "/api/auth/",
-    "/api/users/",
-    "/api/credits/",
-    "/api/v1/",
-    "/api/mcp/",
-    "/api/notifications",
-    "/api/admin/",
-)
+ORDER: Final = """
+    POST /api/auth/login
+    POST /api/auth/register
+    POST /api/auth/refresh
+    POST /api/auth/logout
+    POST /api/auth/forgot-password
+    POST /api/auth/reset-password
+    GET /api/users/me
+    PUT /api/users/me
+    PUT /api/users/me/password
+    GET /api/credits/balance
+    GET /api/credits/history
+    POST /api/credits/purchase
+    GET /api/v1/points/balance
+    GET /api/v1/points/history
+    POST /api/v1/points/exchange-from-credits
+    POST /api/v1/points/purchase
+    POST /api/v1/points/claim-daily-reward
+    GET /api/v1/points/daily-reward-status
+    GET /api/v1/wallet/balance
+    POST /api/v1/mcp/points/deduct
+    GET /api/mcp/models
+    POST /api/mcp/chat/completions
+    GET /api/notifications
+    PUT /api/notifications/notif_123/read
+    PUT /api/notifications/read-all
+    PUT /api/notifications/settings
+    GET /api/admin/users
+    GET /api/admin/users/user_123
+    PUT /api/admin/users/user_123
+    POST /api/admin/users/user_123/credits/adjust
+    GET /api/admin/metrics
+    GET /api/admin/exchange-rates
+    PUT /api/admin/exchange-rates/rate_123
+    POST /api/admin/exchange-rates
+    DELETE /api/admin/exchange-rates/rate_123
+    GET /api/admin/stats/points
+    POST /api/admin/webhooks
+""".strip().split("\n    ")
 _ENDS_THE_LOGIN: Final = ("/api/auth/logout", "/api/auth/reset-password", "/api/users/me/password")
 _HOST: Final = {"Host": HOSTS["smart_ai_hub"]}
 
 
-def _section(row: Row) -> int:
-    return next(number for number, prefix in enumerate(_SECTIONS) if row.path.startswith(prefix))
+def _place(row: Row) -> int:
+    """Where the document has it; what it only mentions in passing comes first, what it leaves out last."""
+    name = f"{row.method} {row.bare_path}"
+    if name == "GET /api/auth/google":
+        return -1
+    return ORDER.index(name) if name in ORDER else len(ORDER)
 
 
-WALK: Final = sorted([*SMART_AI_HUB, *MONEY, *NOTIFICATIONS, *ADMINISTRATION], key=_section)
+WALK: Final = sorted([*SMART_AI_HUB, *MONEY, *NOTIFICATIONS, *ADMINISTRATION], key=_place)
 
 
 class Walker:
@@ -81,8 +115,8 @@ async def _walker(site: Site) -> Walker:
     return walker
 
 
-def test_the_walk_passes_every_section() -> None:
-    assert {_section(row) for row in WALK} == set(range(len(_SECTIONS)))
+def test_the_walk_leaves_nothing_out() -> None:
+    assert {f"{row.method} {row.bare_path}" for row in WALK} >= set(ORDER)
 
 
 @pytest.mark.gen_test(timeout=30)

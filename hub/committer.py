@@ -117,6 +117,7 @@ class Committer:
                 self._in_flight = len(batch)
                 await self._commit(batch)
                 self._in_flight = 0
+                _end_if_cancelled()
         finally:
             self._ended = True
             _fail(batch, _unknown())
@@ -215,6 +216,13 @@ class Committer:
             log.exception("commit not announced", operations=len(batch))
         for waiting, outcome in zip(batch, outcomes, strict=True):
             _tell(waiting, outcome)
+
+
+def _end_if_cancelled() -> None:
+    """The driver waits by `asyncio.wait_for`, which on Python 3.11 may lose a cancellation that comes with the answer."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _made(operation: Operation | Composed, transaction: Transaction) -> Operation:

@@ -108,7 +108,11 @@ class Purchases:
 
     async def _conclude(self, row: Document, charge: Charge, purchase: Purchase) -> Document:
         if charge.status == "succeeded":
-            return await self._credit(row["_id"])
+            try:
+                return await self._credit(row["_id"])
+            except (HubError, DatabaseError) as error:  # it is paid: "nothing was written" would have it paid twice
+                log.warning("paid and not credited yet", payment=row["_id"], error=str(error)[:200])
+                raise _unknown() from error
         if charge.status == "failed":
             reason = charge.reason or "the payment was refused"
             await self._fail(row["_id"], reason)

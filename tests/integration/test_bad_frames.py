@@ -6,7 +6,6 @@ from typing import Any, Final
 import pytest
 
 from hub.realtime.commands import COMMANDS
-from models import shapes
 from tests import bad_input
 from tests.http_streams import Face
 from tests.ws_client import Client
@@ -55,11 +54,6 @@ NUMBERS: Final = frozenset({"temperature", "top_p"})
 COMMANDS_PER_SOCKET = 60  # below the burst that a connection may send
 
 
-async def counts(face: Face) -> dict[str, int]:
-    names = [shape.name for shape in shapes.ALL if shape.name != "nodes"]
-    return {name: await face.services.database[name].count({}) for name in names}
-
-
 async def replies(face: Face, frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The reply to each frame, on as few connections as allowed; each of them must still answer at the end."""
     found: list[dict[str, Any]] = []
@@ -87,7 +81,7 @@ def test_every_command_has_an_example() -> None:
 
 @pytest.mark.gen_test(timeout=60)
 async def test_a_wrong_type_in_any_field(face: Face) -> None:
-    before = await counts(face)
+    before = await bad_input.counts(face.services.database)
     wrong: list[Any] = []
     for command, example in EXAMPLES.items():
         cases = [
@@ -100,12 +94,12 @@ async def test_a_wrong_type_in_any_field(face: Face) -> None:
             if not refuses(reply, field)
         ]
     assert wrong == []
-    assert await counts(face) == before
+    assert await bad_input.counts(face.services.database) == before
 
 
 @pytest.mark.gen_test(timeout=60)
 async def test_missing_fields_and_fields_that_are_not_ones_own(face: Face) -> None:
-    before = await counts(face)
+    before = await bad_input.counts(face.services.database)
     wrong: list[Any] = []
     for command, example in EXAMPLES.items():
         cases = list(bad_input.missing(example, REQUIRED.get(command, ())))
@@ -117,7 +111,7 @@ async def test_missing_fields_and_fields_that_are_not_ones_own(face: Face) -> No
             if not refuses(reply, field)
         ]
     assert wrong == []
-    assert await counts(face) == before
+    assert await bad_input.counts(face.services.database) == before
 
 
 def refuses(reply: dict[str, Any], field: str) -> bool:
@@ -127,7 +121,7 @@ def refuses(reply: dict[str, Any], field: str) -> bool:
 @pytest.mark.gen_test(timeout=60)
 async def test_what_is_not_plain_json(face: Face) -> None:
     """Each on a connection of its own: the tenth in a minute would close it."""
-    before = await counts(face)
+    before = await bad_input.counts(face.services.database)
     wrong: list[Any] = []
     example = {"id": 7, "type": "chat.resume", **EXAMPLES["chat.resume"]}
     texts = bad_input.malformed(example, "after")
@@ -143,7 +137,7 @@ async def test_what_is_not_plain_json(face: Face) -> None:
         assert (await socket.request("ping"))["server_time"]
         socket.abort()
     assert wrong == []
-    assert await counts(face) == before
+    assert await bad_input.counts(face.services.database) == before
 
 
 NO_COMMANDS: Final[list[Any]] = [

@@ -9,7 +9,6 @@ from typing import Any, Final
 import pytest
 
 from config import limits
-from models import shapes
 from tests import bad_input
 from tests.http_streams import Face, Response, ask, send
 
@@ -72,13 +71,6 @@ BODIES: Final[dict[str, Body]] = {
 }
 
 
-async def counts(face: Face) -> dict[str, int]:
-    """How many documents there are, but for those that come and go by themselves: the first mail is on its way."""
-    by_themselves = ("nodes", "mails", "one_time", "request_stats")
-    names = [shape.name for shape in shapes.ALL if shape.name not in by_themselves]
-    return {name: await face.services.database[name].count({}) for name in names}
-
-
 async def post(face: Face, path: str, body: Any, headers: dict[str, str] | None = None) -> tuple[Response, Any]:
     response = await ask(face.port, "POST", path, token=face.token, body=body, headers=headers)
     return response, await response.json()
@@ -99,7 +91,7 @@ def names(answer: Any, field: str) -> bool:
 
 @pytest.mark.gen_test(timeout=30)
 async def test_what_is_not_plain_json(face: Face) -> None:
-    before = await counts(face)
+    before = await bad_input.counts(face.services.database)
     wrong: list[Any] = []
     for name, body in BODIES.items():
         for what, text in bad_input.malformed(body.example, body.required[0]).items():
@@ -107,12 +99,12 @@ async def test_what_is_not_plain_json(face: Face) -> None:
             if response.status != 400 or answer["error"]["code"] not in ("VALIDATION_ERROR", "INVALID_REQUEST"):
                 wrong.append((name, what, response.status, answer))
     assert wrong == []
-    assert await counts(face) == before
+    assert await bad_input.counts(face.services.database) == before
 
 
 @pytest.mark.gen_test(timeout=60)
 async def test_a_wrong_type_in_any_field(face: Face) -> None:
-    before = await counts(face)
+    before = await bad_input.counts(face.services.database)
     wrong: list[Any] = []
     for name, body in BODIES.items():
         for field, value, changed in bad_input.wrong_types(body.example, numbers=body.numbers):
@@ -122,12 +114,12 @@ async def test_a_wrong_type_in_any_field(face: Face) -> None:
             if response.status != body.refused or not names(answer, field):
                 wrong.append((name, field, value, response.status, answer["error"]))
     assert wrong == []
-    assert await counts(face) == before
+    assert await bad_input.counts(face.services.database) == before
 
 
 @pytest.mark.gen_test(timeout=30)
 async def test_missing_fields_other_shapes_and_fields_that_are_not_ones_own(face: Face) -> None:
-    before = await counts(face)
+    before = await bad_input.counts(face.services.database)
     wrong: list[Any] = []
     for body in BODIES.values():
         cases: list[tuple[str, Any]] = list(bad_input.missing(body.example, body.required))
@@ -143,12 +135,12 @@ async def test_missing_fields_other_shapes_and_fields_that_are_not_ones_own(face
             response, answer = await post(face, body.path, json.dumps(shape).encode())
             wrong += [(body.path, shape, answer)] if response.status != body.refused else []
     assert wrong == []
-    assert await counts(face) == before
+    assert await bad_input.counts(face.services.database) == before
 
 
 @pytest.mark.gen_test(timeout=30)
 async def test_a_body_that_is_too_large_or_packed_or_of_another_kind(face: Face) -> None:
-    before = await counts(face)
+    before = await bad_input.counts(face.services.database)
     for body in BODIES.values():
         padded = json.dumps(body.example).encode().ljust(body.bytes_max + 1)
         assert (await post(face, body.path, padded))[0].status == 413
@@ -157,7 +149,7 @@ async def test_a_body_that_is_too_large_or_packed_or_of_another_kind(face: Face)
             assert (await post(face, body.path, packed, {"Content-Encoding": encoding}))[0].status == 400
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "a/b;c"):
             assert (await post(face, body.path, body.example, {"Content-Type": kind}))[0].status == 400
-    assert await counts(face) == before
+    assert await bad_input.counts(face.services.database) == before
 
 
 @pytest.mark.gen_test
@@ -172,14 +164,14 @@ async def test_a_length_that_is_no_number(face: Face) -> None:
 
 @pytest.mark.gen_test
 async def test_a_length_that_promises_more_or_less_than_comes(face: Face) -> None:
-    before = await counts(face)
+    before = await bad_input.counts(face.services.database)
     content = json.dumps(BODIES["register"].example).encode()
     less = await send(face.port, "POST", "/api/auth/register", body=content, headers={"Content-Length": "20"})
     assert (await less.response()).status == 400
     more = await send(face.port, "POST", "/api/auth/register", body=content, headers={"Content-Length": "5000"})
     more.writer.write_eof()
     assert await more.reader.read() == b""
-    assert await counts(face) == before
+    assert await bad_input.counts(face.services.database) == before
 
 
 @pytest.mark.gen_test
@@ -225,14 +217,14 @@ VALUES: Final[list[tuple[str, dict[str, Any], int, str | None]]] = [
 
 @pytest.mark.gen_test(timeout=60)
 async def test_values_out_of_range(face: Face) -> None:
-    before = await counts(face)
+    before = await bad_input.counts(face.services.database)
     wrong: list[Any] = []
     for name, change, status, field in VALUES:
         response, answer = await post(face, BODIES[name].path, {**BODIES[name].example, **change})
         if response.status != status or (field is not None and not names(answer, field)):
             wrong.append((name, str(change)[:100], response.status, answer["error"]))
     assert wrong == []
-    assert await counts(face) == before
+    assert await bad_input.counts(face.services.database) == before
 
 
 @pytest.mark.gen_test(timeout=20)

@@ -1,6 +1,7 @@
 """The HTTP layer against a real server and a real database: forms, refusals, bodies, and what the first handlers say."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import re
@@ -170,18 +171,17 @@ async def test_a_body_beyond_the_bound_is_413_and_the_connection_closed(site: Si
 
 @pytest.mark.gen_test
 async def test_an_endless_chunked_body_is_cut_off(site: Site) -> None:
+    """How far it comes is for the buffers of both ends to say; that it comes to an end is for the hub."""
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
     writer.write(b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     chunk = b"10000\r\n" + b" " * 65_536 + b"\r\n"
-    sent = 0
-    try:
-        while sent < 4 << 20:
+    sent, endless = 0, 64 << 20
+    with contextlib.suppress(ConnectionError):
+        while sent < endless:
             writer.write(chunk)
             await writer.drain()
             sent += len(chunk)
-    except ConnectionError:
-        pass
-    assert sent < 4 << 20 or (await reader.read()).startswith(b"HTTP/1.1 400 ")
+    assert sent < endless
     writer.close()
 
 

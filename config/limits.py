@@ -97,6 +97,7 @@ NODE_HEARTBEAT_SECONDS: Final = 2
 NODE_DEAD_SECONDS: Final = 10
 SWEEP_SECONDS: Final = 5
 SWEEP_HOLDS_MAX: Final = 200  # per round
+UNSETTLED_HOLDS_MAX: Final = 10_000  # remembered for the sweeper; those beyond it wait until they expire
 DRIFT_SECONDS: Final = 10
 DRIFT_FULL_SECONDS: Final = 86_400
 
@@ -231,6 +232,7 @@ REDIS_RETRY_SECONDS_MAX: Final = 2.0
 REDIS_CLOSE_SECONDS: Final = 0.5  # for what still waits to be published
 RESYNC_CHANNELS_AT_ONCE: Final = 200  # each of their readers reads the database
 RESYNC_PAUSE_SECONDS: Final = 0.05
+
 # --- live monitoring ----------------------------------------------------------------------------------------
 METRIC_SAMPLE_SECONDS: Final = 1.0
 METRIC_SAMPLES_MAX: Final = 3_600  # an hour; about 0.6 MB

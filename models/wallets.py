@@ -160,9 +160,12 @@ async def holds_open(database: Database) -> int:
     return await database[HOLDS].count({})
 
 
-async def abandoned_holds(database: Database, dead_nodes: list[str], moment: datetime, limit: int) -> list[Document]:
-    """Holds whose owner is dead or that ran out of time, whoever owns them."""
-    query: Any = {"$or": [{"node": {"$in": dead_nodes}}, {"expires_at": {"$lt": moment}}]}
+async def abandoned_holds(
+    database: Database, dead_nodes: list[str], unsettled: list[str], moment: datetime, limit: int
+) -> list[Document]:
+    """Holds whose owner is dead or could not settle them, and those that ran out of time, whoever owns them."""
+    of_whom = ({"node": {"$in": dead_nodes}}, {"_id": {"$in": unsettled}})
+    query: Any = {"$or": [*of_whom, {"expires_at": {"$lt": moment}}]}
     return await database[HOLDS].find(query, limit=limit)
 
 

@@ -126,7 +126,7 @@ class Identities:
         if not login_secrets.matches(value, login["cookie_hash"]):
             raise _unauthenticated()
         user = _active(await self._user_of(login))
-        return _identity(user, "cookie", login_id, None)
+        return _identity(user, "cookie", login_id, login["expires_at"].timestamp())
 
     async def _standing_login(self, login_id: str) -> Document:
         """A login that has not ended; the database removes expired ones up to a minute late."""

@@ -19,12 +19,28 @@ import structlog
 
 from config import limits
 from hub.identity_cache import IdentityCache
+from hub.login_secrets import is_login
 from hub.realtime.broker import REVOCATIONS, Broker, Publication
 from models import logins, revocations
 from models.clock import now
 from models.database import Database, DatabaseError, Document, OutcomeUnknown
 
 log = structlog.get_logger(__name__)
+
+
+def ends(publication: Publication, credential: str | None) -> bool:
+    """Whether a signal to their user ends what stands on this login or API key; None stands for no particular one.
+
+    Where it names none it ends all of the user's, and where it keeps a login, the user's other logins.
+    """
+    data = publication.data
+    if publication.type != "revoked":
+        return False
+    named = {data.get("login"), data.get("key")} - {None}
+    if named:
+        return credential in named
+    kept = data.get("kept")
+    return kept is None or (is_login(credential) and credential != kept)
 
 
 class Revocations:

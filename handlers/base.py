@@ -253,8 +253,8 @@ class ApiHandler(RequestHandler):
         status, code = self.dialect.codes[error.code]
         if error.retry_after_seconds is not None:
             self.set_header("Retry-After", str(max(1, math.ceil(error.retry_after_seconds))))
-        if error.code is Code.INSUFFICIENT_CREDITS:
-            self.set_header("X-Should-Retry", "false")
+        if not error.temporary:
+            self.set_header("X-Should-Retry", "false")  # OpenAI's and Anthropic's clients would repeat every 409
         if status == 401:
             self.set_header("WWW-Authenticate", "Bearer")
         self.send(self.dialect.error(error, code, self.request_id), status)

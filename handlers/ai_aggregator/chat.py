@@ -6,8 +6,7 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_sche
 
 from config import limits
 from handlers.access import scope
-from handlers.ai_aggregator.openai_views import ChunkEncoder, completion_view
-from handlers.base import ApiHandler
+from handlers.ai_aggregator.openai_views import ChunkEncoder, completion_view, failure_of
 from handlers.chat_headers import key_of, on_disconnect
 from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of, relay, stream_headers
@@ -58,7 +57,7 @@ class CompletionInput(Schema):
 _INPUT: Final = CompletionInput()
 
 
-class ChatCompletionsHandler(StreamHandler, ApiHandler):
+class ChatCompletionsHandler(StreamHandler):
     """Completions for programs; billed to the caller's wallet."""
 
     body_bytes_max = limits.COMPLETION_BODY_BYTES_MAX
@@ -85,8 +84,10 @@ class ChatCompletionsHandler(StreamHandler, ApiHandler):
             options = data.get("stream_options") or {}
             include_usage = bool(options.get("include_usage"))
             encoder = ChunkEncoder(stream, include_usage=include_usage, request_id=self.request_id)
-            await relay(self, self.services.chat, stream, encoder)
-        elif (outcome := await outcome_of(self, self.services.chat, stream)) is not None:
+            await relay(self, stream, encoder)
+        elif (outcome := await outcome_of(self, stream)) is not None:
+            if (error := failure_of(outcome)) is not None:
+                raise error
             self.send(completion_view(stream, outcome))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -95,6 +96,7 @@ class Chat:
         self._node = node
         self._grace_seconds = grace_seconds
         self._draining = False
+        self._keys: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # those that are being looked at
 
     def open(self, broker: Broker) -> None:
         """Hear of revocations: a credential that is withdrawn generates nothing more."""
@@ -110,19 +112,32 @@ class Chat:
         UNAVAILABLE, KEY_REUSED.
         """
         received = time.monotonic()
-        key = request.idempotency
-        if key is not None and (earlier := await self._earlier(identity, key)) is not None:
-            return earlier
+        if request.idempotency is None:
+            return await self._begin(identity, request, received)
+        return await self._begin_once(identity, request, request.idempotency, received)
+
+    async def _begin(self, identity: Identity, request: ChatRequest, received: float) -> Started:
         job, provider = await self._prepare(identity, request)
         job.received = received
         self._check_room(identity)  # others may have started meanwhile
-        try:
-            await self._launch(job, provider)
-        except KeyTaken:
-            if key is not None and (earlier := await self._earlier(identity, key)) is not None:
-                return earlier
-            raise
+        await self._launch(job, provider)
         return Started(job.stream)
+
+    async def _begin_once(
+        self, identity: Identity, request: ChatRequest, key: IdempotencyKey, received: float
+    ) -> Started:
+        """Twins in this process come in one after the other, so that only one takes room; a node's twin finds the key taken."""
+        async with self._keys.setdefault(key.id, asyncio.Lock()):
+            earlier = await self._earlier(identity, key)
+            if earlier is not None:
+                return earlier
+            try:
+                return await self._begin(identity, request, received)
+            except KeyTaken:
+                earlier = await self._earlier(identity, key)
+                if earlier is None:
+                    raise
+                return earlier
 
     async def _earlier(self, identity: Identity, key: IdempotencyKey) -> Started | None:
         record = await idempotency.record(self._database, key.id)

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from config import limits
 from hub.chat_records import outcome_of
 from hub.errors import Code, HubError
+from hub.idempotency import IdempotencyKey
 from hub.prices import charge_micro
 from hub.streams import replayed
 from models import conversations
@@ -219,3 +221,16 @@ async def test_a_conversation_keeps_its_order_and_is_sent_on(scene: Scene) -> No
     assert [message["content"] for message in sent] == ["one", first.text(), "two"]
     assert kept is not None
     assert kept["message_count"] == 4
+
+
+@pytest.mark.gen_test
+async def test_twins_take_the_room_of_one(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STREAMS_PER_USER_MAX", 2)
+    scene.provider.default = Scenario(chunks=20, interval_seconds=0.005)
+    key = IdempotencyKey.of(scene.user.user_id, "key", "POST", "/", {})
+    begun = await asyncio.gather(*(scene.services.chat.start(scene.user, ask(idempotency=key)) for _ in range(50)))
+    assert len({started.stream.id for started in begun}) == 1
+    assert sorted(started.repeated for started in begun) == [False] + [True] * 49
+    await scene.finished(begun[0].stream)
+    assert len(scene.provider.requests) == 1
+    await scene.assert_sound()

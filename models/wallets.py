@@ -10,7 +10,7 @@ prompt_tokens, created_at, expires_at}` and exists exactly while it holds someth
 """
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -139,6 +139,17 @@ def scan_entries(database: Database, user: str) -> AsyncIterator[Document]:
 
 async def entry_by_operation(database: Database, operation: str) -> Document | None:
     return await database[ENTRIES].find_one({"operation": {"$eq": operation}, "leg": 0})
+
+
+async def entries_by_operation(database: Database, operations: Sequence[str]) -> list[Document]:
+    """The first entry of each of these operations that has any."""
+    query = {"operation": {"$in": list(operations)}, "leg": 0}
+    return await database[ENTRIES].find(query, limit=len(operations))
+
+
+async def entries_within(transaction: Transaction, operations: Sequence[str]) -> list[Document]:
+    """The same as an operation of the ledger finds them."""
+    return await transaction.find(ENTRIES, {"operation": {"$in": list(operations)}, "leg": 0})
 
 
 async def entries(

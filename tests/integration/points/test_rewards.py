@@ -8,12 +8,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from config import limits
 from hub.errors import Code, HubError
 from hub.points import Points
 from hub.services import Services
 from models.clock import now
 from tests.buyers import buyer, check_books, hit, keyed, statuses
 from tests.factories import grant_points
+from tests.ledger_parts import fail_point
 from tests.site import Site
 
 CLAIM, STATUS = "/api/v1/points/claim-daily-reward", "/api/v1/points/daily-reward-status"
@@ -107,6 +109,17 @@ async def test_the_next_reward_comes_when_the_day_of_the_last_has_ended(site: Si
             assert caught.value.code is Code.CONFLICT
     assert told == [(True, _utc(4, 11)), (False, _utc(4, 11)), (True, _utc(5, 10))]
     assert [entry["metadata"]["date"] for entry in await user.entries("point")] == ["2026-03-03", "2026-03-05"]
+
+
+@pytest.mark.gen_test
+async def test_a_collision_is_not_taken_for_an_earlier_claim(site: Site, mongod_uri: str) -> None:
+    user = await buyer(site)
+    collision = {"commands": ["update"], "errorCode": 112, "errorLabels": []}
+    async with fail_point(mongod_uri, {"times": limits.BATCH_CONFLICT_TRIES}, **collision):
+        refused = await user.client.post(CLAIM, status=503)
+    assert refused.code == "SERVICE_UNAVAILABLE" and int(refused.headers["Retry-After"]) >= 1
+    assert (await user.client.get(STATUS)).data["canClaim"] is True
+    await user.client.post(CLAIM)
 
 
 def _utc(day: int, hour: int) -> datetime:

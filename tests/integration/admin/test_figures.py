@@ -56,6 +56,31 @@ async def test_the_metrics_count_what_happened(site: Site) -> None:
 
 
 @pytest.mark.gen_test
+async def test_the_metrics_count_what_apis_answered_and_time_what_is_no_stream(site: Site) -> None:
+    admin, stats = await administrator(site), site.services.request_stats
+    before = await stats.today()
+    for path in (
+        "/",
+        "/static/js/admin-feed.js",
+        "/static/nothing",
+        "/readyz",
+        "/metrics",
+        "/wp-login.php",
+        "/auth/reset",
+    ):
+        await admin.client.raw("GET", path)
+    assert await stats.today() == before
+    body = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}], "stream": True}
+    streamed = await admin.client.raw("POST", "/v1/chat/completions", body)
+    assert streamed.code == 200 and b"[DONE]" in streamed.body
+    after = await stats.today()
+    assert after["requests"] == before["requests"] + 1
+    assert after["average_milliseconds"] == before["average_milliseconds"]
+    await admin.client.raw("GET", "/api/no/such/path")
+    assert (await stats.today())["requests"] == before["requests"] + 2
+
+
+@pytest.mark.gen_test
 async def test_point_statistics_count_what_happened(site: Site) -> None:
     admin, one, other = await administrator(site), await person(site), await person(site)
     await _entry(site, one.id, "point", "purchase", 2_000)
@@ -96,14 +121,14 @@ async def test_running_totals_count_every_entry_once(site: Site, monkeypatch: py
 @pytest.mark.gen_test
 async def test_a_restart_does_not_forget_the_day(database: Database) -> None:
     first, second = RequestStats(database, "node_1"), RequestStats(database, "node_2")
-    for status, seconds in ((200, 0.1), (404, 0.2), (500, 0.3), (503, 0.4)):
+    for status, seconds in ((200, 0.1), (404, 0.2), (500, 0.3), (503, 0.4), (200, None)):
         first.count(status, seconds)
     await first.flush()
     await first.flush()
     second.count(200, 1.0)
     today = await second.today()
-    assert today == {"requests": 5, "average_milliseconds": 400, "error_rate": 0.4}
-    assert (await RequestStats(database, "node_3").today())["requests"] == 5
+    assert today == {"requests": 6, "average_milliseconds": 400, "error_rate": 0.333333}
+    assert (await RequestStats(database, "node_3").today())["requests"] == 6
 
 
 @pytest.mark.gen_test

@@ -178,7 +178,7 @@ class Accounts:
             await _check_joinable(transaction, user, email_key, subject)
             changed = revocations.new_revocation(user, revocations.CHANGED, moment, None, None)
             notice, told = notifications.notice(
-                *(user, "info", "account", "Sign-in by Google"), "Your Google account can sign in to this account now."
+                *(user, "info", "security", "Sign-in by Google"), "Your Google account can sign in to this account now."
             )
             joined = {"$set": {"google_subject": subject, "updated_at": moment}}
             operation = Operation(
@@ -228,7 +228,7 @@ async def _setting(transaction: Transaction, change: _NewPassword) -> tuple[Oper
     revocation = revocations.new_revocation(user, "password_changed", moment, None, None, kept=change.kept)
     ended = [login for login in await logins.ids_of(transaction, user) if login != change.kept]
     notice, told = notifications.notice(
-        *(user, "warning", "account", "Your password was changed"),
+        *(user, "warning", "security", "Your password was changed"),
         "Your other logins have been ended. If it was not you, ask for a new password at once.",
     )
     fields = {**change.also, "password": change.hash, "updated_at": moment}

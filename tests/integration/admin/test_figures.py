@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hub.errors import Code, HubError
 from hub.metrics import Metrics
 from hub.operations import Leg, Operation
 from hub.request_stats import RequestStats
@@ -116,6 +117,22 @@ async def test_running_totals_count_every_entry_once(site: Site, monkeypatch: py
     assert stored["sums"]["point reward"]["plus"] == sum(range(1, 26))
     assert stored["sums"]["point reward"]["count"] == 25
     assert (await nodes[0].sums())["point reward"]["count"] == 25
+
+
+@pytest.mark.gen_test
+async def test_young_entries_are_all_counted_or_none(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many came since the totals were written; a figure that would be too small is not given at all."""
+    wallet = await make_wallet(site.services.ledger)
+    for number in range(1, 26):
+        await _entry(site, wallet, "point", "reward", number)
+    monkeypatch.setattr("config.limits.ENTRY_TOTALS_AT_ONCE", 4)
+    monkeypatch.setattr("config.limits.ENTRY_TOTALS_PORTIONS", 2)
+    statistics = Statistics(site.services.database)
+    assert (await statistics.sums())["point reward"]["count"] == 25
+    monkeypatch.setattr("config.limits.ENTRY_YOUNG_PORTIONS", 3)
+    with pytest.raises(HubError) as caught:
+        await statistics.sums()
+    assert caught.value.code is Code.UNAVAILABLE and caught.value.retry_after_seconds
 
 
 @pytest.mark.gen_test

@@ -186,9 +186,10 @@ class _Taking:
 
 
 def _exchange_legs(user: str, micro: int, rate: Document, metadata: Document) -> list[Leg]:
-    """Both sides under one operation, the credits first."""
+    """Both sides under one operation, the credits first. `rate_micro` is the rate as it was: the rate may be changed."""
     points = points_for(micro, rate)
-    metadata = {**metadata, "rate": rate["_id"], "spent_micro": micro, "points": points}
+    by = {"rate": rate["_id"], "rate_micro": rate["rate"]}
+    metadata = {**metadata, **by, "spent_micro": micro, "points": points}
     text = f"Exchanged {credits_number(micro):,} credits for {points:,} points"
     return [
         Leg(user, "credit", "exchange", -micro, text, metadata),

@@ -95,8 +95,10 @@ async def once(
         return earlier
     try:
         return Reply(await work(), repeated=False)
-    except KeyTaken:  # a twin was faster
-        earlier = await _earlier(database, key, so_far)
+    except HubError as error:
+        if error.code not in (Code.IN_FLIGHT, Code.CONFLICT):
+            raise
+        earlier = await _earlier(database, key, so_far)  # a twin was faster, and may have done what is found done
         if earlier is None:
             raise
         return earlier

@@ -51,13 +51,17 @@ async def test_sixty_four_at_once_get_one(site: Site) -> None:
     await check_books(site)
 
 
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=30)
 async def test_a_key_gets_the_reward_again_as_it_was(site: Site) -> None:
     user = await buyer(site)
     first = await user.client.post(CLAIM, headers=keyed("k"))
     again = await user.client.post(CLAIM, headers=keyed("k"))
     assert hit(again) and not hit(first) and again.data == first.data
     assert (await user.balance())[1] == 100
+    other = await buyer(site)
+    assert await statuses(*(other.client.raw("POST", CLAIM, headers=keyed("k")) for _ in range(20))) == {200: 20}
+    assert (await other.balance())[1] == 100
+    await other.client.post(CLAIM, headers=keyed("another"), status=409)
 
 
 @pytest.mark.gen_test

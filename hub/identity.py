@@ -277,10 +277,6 @@ class Identities:
         """End one login on every node, with its sockets and generations."""
         await self.revocations.end(user_id, reason, login_id)
 
-    async def revoke_user(self, user_id: str, reason: str) -> None:
-        """End all logins of a user on every node."""
-        await self.revocations.end(user_id, reason)
-
     async def change_user(self, user_id: str, changes: dict[str, Any]) -> Document:
         """Change a user's document, and have every node read it again. Raises `HubError` NOT_FOUND, `DuplicateKey`."""
         user = await users.change(self._database, user_id, changes, now())

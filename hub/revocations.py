@@ -58,15 +58,10 @@ class Revocations:
     def close(self) -> None:
         self._broker.unsubscribe(REVOCATIONS, self._heard)
 
-    async def end(self, user: str, reason: str, login: str | None = None) -> None:
-        """End one login of a user, or with None all of them. Raises `DatabaseError`; then nothing has ended."""
+    async def end(self, user: str, reason: str, login: str) -> None:
+        """End one login of a user. Raises `DatabaseError`; then nothing has ended."""
         revocation = revocations.new_revocation(user, reason, now(), login, None)
         await self._tell(revocation, logins.end(self._database, revocation))
-
-    async def end_key(self, user: str, reason: str, key: str) -> None:
-        """Say that an API key has ended, after it was marked so."""
-        revocation = revocations.new_revocation(user, reason, now(), None, key)
-        await self._tell(revocation, revocations.add(self._database, revocation))
 
     async def changed(self, user: str) -> None:
         """Say that a user's document (role, tier, name) is another one now; the logins stay."""

@@ -39,7 +39,8 @@ class CreditPurchase(ApiHandler):
         body = self.json_body()
         given = fields.load(_HUB_PURCHASE, body)
         purchase = _purchase(self.caller.user_id, given, self.services.packages)
-        reply = await replied(self, body, lambda key: self.services.purchases.buy(purchase, key))
+        purchases = self.services.purchases
+        reply = await replied(self, body, lambda key: purchases.buy(purchase, key), so_far=purchases.so_far)
         self.answer(purchase_view(reply))
 
 

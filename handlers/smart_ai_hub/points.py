@@ -134,7 +134,7 @@ class DailyRewardClaim(ApiHandler):
 
     @scope("credits:write")
     async def post(self) -> None:
-        user = self.caller.user
+        user = self.caller.user_id
         reply = await replied(self, None, lambda key: self.services.points.claim_reward(user, key))
         points = reply["points"]
         message = f"Successfully claimed {points} points as your daily reward!"

@@ -116,7 +116,10 @@ async def test_a_change_stands_with_its_entry_its_events_and_its_row(site: Site)
     assert row["after"] == {"role": "admin", "credits": 1_500_000_000}
     assert row["request_id"].startswith("req_") and row["address"] == "127.0.0.1"
     events = await site.services.database["events"].find({"channel": f"user:{user.id}"}, limit=10)
-    assert {"user.updated", "credit.adjusted", "notification.created"} <= {event["type"] for event in events}
+    told = {event["type"]: event["data"] for event in events}
+    assert {"user.updated", "credit.adjusted", "notification.created"} <= told.keys()
+    assert told["user.updated"].keys() == {"user_id", "changed", "updated_at"}, "as after a change of one's own"
+    assert told["user.updated"]["changed"] == ["role"]
     assert (await user.client.get("/api/admin/users")).status == 200, "it is true at once"
     await change(admin, user.id, role="admin", credits=1500)
     assert len(await _rows(site)) == 1, "what is so already leaves no trace"

@@ -44,6 +44,10 @@ async def test_both_legs_stand_under_one_operation(site: Site) -> None:
     paid, got = (await user.entries("credit"))[-1], (await user.entries("point"))[-1]
     assert (paid["operation"], paid["leg"], got["leg"]) == (got["operation"], 0, 1)
     assert (paid["kind"], paid["amount"], got["kind"], got["amount"]) == ("exchange", -2_500_000, "exchange", 2_500)
+    rate = await active(site.services.database, "credits", "points")
+    assert rate is not None and paid["metadata"] == got["metadata"]
+    by = {"rate": rate["_id"], "rate_micro": 1_000 * RATE_UNIT}
+    assert got["metadata"] == {**by, "spent_micro": 2_500_000, "points": 2_500}
     await check_books(site)
 
 

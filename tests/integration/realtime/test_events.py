@@ -8,18 +8,20 @@ from typing import Any
 import pytest
 
 from config import limits
+from hub.audit_trail import Actor
 from hub.errors import Code, HubError
 from hub.identity_cache import Credential
 from hub.realtime import close_codes
 from hub.realtime.broker import MemoryBroker, Publication, user_channel
 from hub.realtime.commands import COMMANDS
 from models.clock import now
+from tests.factories import tell
 from tests.integration.realtime.site import ORIGIN, Site, until
 from tests.ws_client import Client
 
 
 async def _notify(site: Site, user: str, title: str) -> None:
-    await site.services.notifications.notify(user, "info", "system", title, "text")
+    await tell(site.services, user, title, "text")
 
 
 async def _titles(client: Client, number: int) -> list[str]:
@@ -152,7 +154,9 @@ def test_revocation_closes_at_once(hub: Site) -> None:
         await site.services.identities.logout(identity)
         assert await ended.close_code() == close_codes.CREDENTIAL_REVOKED
         await stays.request("ping")
-        await site.services.identities.revoke_user(login.user["_id"], "suspended")
+        actor = Actor((await site.user("admin")).user["_id"], "127.0.0.1", "req_1")
+        suspended = {"status": "suspended"}
+        await site.services.administration.change_user(actor, login.user["_id"], suspended, None)
         assert await stays.close_code() == close_codes.CREDENTIAL_REVOKED
 
     hub.run(scenario)

@@ -10,6 +10,7 @@ from typing import Any
 from config import limits
 from hub.identity import LoginResult
 from hub.realtime.broker import Publication, user_channel
+from tests.factories import tell
 from tests.integration.realtime.site import Site, until
 from tests.ws_client import Client
 
@@ -103,7 +104,7 @@ def test_lines_cut_again_and_again_lose_and_double_nothing(hub: Site) -> None:
             await until(lambda: all(resumer.seen for resumer in resumers))
             for number in range(EVENTS):
                 for login in login_of:
-                    await site.services.notifications.notify(login.user["_id"], "info", "system", f"n{number}", "text")
+                    await tell(site.services, login.user["_id"], f"n{number}", "text")
         for number, resumer in enumerate(resumers):
             start = first[number % 2]
             assert resumer.seen == list(range(start, start + EVENTS + 1))

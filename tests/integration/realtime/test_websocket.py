@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from hub.realtime import close_codes
+from tests.factories import tell
 from tests.integration.realtime.site import ORIGIN, Site
 from tests.ws_client import Client, Refused
 
@@ -192,7 +193,7 @@ def test_notifications_are_marked_on_every_connection(hub: Site) -> None:
         login = await site.user()
         one, _ = await site.connect(login)
         two, _ = await site.connect(login)
-        await site.services.notifications.notify(login.user["_id"], "info", "system", "Hello", "World")
+        await tell(site.services, login.user["_id"], "Hello", "World")
         created = (await two.event("notification.created"))["event"]["data"]
         listed = await one.request("notifications.list", limit=10)
         assert listed["notifications"][0] == created and listed["unread"] == len(listed["notifications"])

@@ -126,7 +126,7 @@ class Chat:
     async def _begin_once(
         self, identity: Identity, request: ChatRequest, key: IdempotencyKey, received: float
     ) -> Started:
-        """Twins in this process come in one after the other, so that only one takes room; a node's twin finds the key taken."""
+        """Twins in this process come in one by one, so that only one takes room; one on another node finds the key taken."""
         async with self._keys.setdefault(key.id, asyncio.Lock()):
             earlier = await self._earlier(identity, key)
             if earlier is not None:

@@ -40,14 +40,23 @@ def wrong_types(example: Any, *, numbers: frozenset[str] = frozenset()) -> Itera
         for wrong in (*WRONG, *OPERATORS):
             if type(wrong) is type(right) or (path[-1] in numbers and type(wrong) in (int, float)):
                 continue
-            changed = copy.deepcopy(example)
-            _at(changed, path[:-1])[path[-1]] = wrong
-            yield ".".join(map(str, path)), wrong, changed
+            yield ".".join(map(str, path)), wrong, _changed(example, path, wrong)
 
 
 def missing(example: dict[str, Any], required: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     for name in required:
         yield name, {key: value for key, value in example.items() if key != name}
+
+
+def changed(example: Any, dotted: str, value: Any) -> Any:
+    """The example with another value at a dotted path."""
+    return _changed(example, tuple(int(step) if step.isdigit() else step for step in dotted.split(".")), value)
+
+
+def _changed(example: Any, path: Path, value: Any) -> Any:
+    made = copy.deepcopy(example)
+    _at(made, path[:-1])[path[-1]] = value
+    return made
 
 
 def _paths(value: Any, before: Path = ()) -> Iterator[Path]:

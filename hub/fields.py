@@ -1,12 +1,13 @@
 """Strict fields: JSON types mean what they say. `"5"` is no number, `true` is no integer, and what is not known is refused.
 
-`load(schema, data)` reports all failures at once, by dotted paths.
+`load(schema, data)` reports all failures at once, by dotted paths; of very many the first.
 """
 
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields
@@ -38,7 +39,7 @@ def load(schema: Schema, data: Any) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = schema.load(data)
     except ValidationError as error:
-        failures = list(_failures(error.messages_dict, "", data))
+        failures = list(islice(_failures(error.messages_dict, "", data), limits.FAILURES_TOLD_MAX))
         first = failures[0]
         raise HubError(Code.INVALID, f"{first.field}: {first.message}", failures) from None
     return loaded
@@ -52,7 +53,7 @@ def _failures(messages: Any, path: str, data: Any) -> Iterator[FieldError]:
             yield from _failures(inner, here, data if name == "_schema" else _inside(data, name))
     else:
         shown = data if isinstance(data, str | bool | int | float) else None
-        yield FieldError(path or "body", " and ".join(map(str, messages)), shown)
+        yield FieldError(path[: limits.FIELD_CHARS_MAX] or "body", " and ".join(map(str, messages)), shown)
 
 
 def _inside(data: Any, name: Any) -> Any:

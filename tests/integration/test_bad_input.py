@@ -133,6 +133,22 @@ async def test_what_is_not_plain_json(face: Face) -> None:
     assert await bad_input.counts(face.services.database) == before
 
 
+@pytest.mark.gen_test(timeout=30)
+async def test_numbers_that_are_none_are_named(face: Face) -> None:
+    """In fields that the schema knows, and in those that it would let through."""
+    before = await bad_input.counts(face.services.database)
+    wrong: list[Any] = []
+    for body in BODIES.values():
+        for number, is_json in bad_input.NUMBERS.items():
+            for field, text in ((body.required[0], number), ("surplus", f'{{"a":[0,{number}]}}')):
+                response, answer = await post(face, body.path, bad_input.with_text(body.example, field, text))
+                named = {field if text == number else "surplus.a.1"}
+                if (response.status, fields_of(answer)) != (body.refused if is_json else 400, named):
+                    wrong.append((body.path, number[:20], response.status, answer))
+    assert wrong == []
+    assert await bad_input.counts(face.services.database) == before
+
+
 @pytest.mark.gen_test(timeout=60)
 async def test_a_wrong_type_in_any_field(face: Face) -> None:
     before = await bad_input.counts(face.services.database)

@@ -192,9 +192,9 @@ class ApiHandler(RequestHandler):
             raise HubError(Code.MALFORMED, "The body must be JSON, with Content-Type: application/json")
         return json_input.loads(self.request.body, self.body_bytes_max)
 
-    def load(self, schema: Schema) -> dict[str, Any]:
-        """The body by its schema. Raises `HubError` MALFORMED, TOO_LARGE or INVALID with every failure."""
-        return fields.load(schema, self.json_body())
+    def load(self, schema: Schema, *checks: fields.Check) -> dict[str, Any]:
+        """The body by its schema and further checks. Raises `HubError` MALFORMED, TOO_LARGE, INVALID with every failure."""
+        return fields.load(schema, self.json_body(), *checks)
 
     def query(self, name: str, chars_max: int = limits.NAME_CHARS_MAX) -> str | None:
         """One query parameter. Raises `HubError` INVALID when it comes twice or is longer than it may be."""

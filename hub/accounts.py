@@ -98,8 +98,6 @@ class Accounts:
         if not await self._passwords.verify(current, before):
             raise HubError(Code.BAD_CREDENTIALS, "The current password is not right")
         await self._throttle.password_changed(identity.user_id)
-        if new == current:
-            raise invalid("newPassword", "must differ from the current password")
         change = _NewPassword(identity.user_id, await self._passwords.hash(new), kept=identity.login_id)
 
         async def compose(transaction: Transaction) -> tuple[Operation, Document]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 
 from config import limits
-from hub.errors import Code, FieldError, HubError, invalid
+from hub.errors import Code, FieldError, HubError
 
 _BOM: Final = b"\xef\xbb\xbf"
 _INT64_MIN: Final = -(2**63)
@@ -61,20 +61,6 @@ def _parsed(decoder: json.JSONDecoder, data: bytes) -> Any:
     if b"\\u" in data:  # the only way in for what UTF-8 itself cannot hold
         _check_characters(value)
     return value
-
-
-def refuse_stored_keys(value: Any, field: str) -> None:
-    """For data of the caller's own shape that becomes part of a document: no key that a database would read as an operator
-    or a path. `value` is what `loads` gave, so its depth is bounded. Raises `HubError` INVALID.
-    """
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            refuse_stored_keys(item, f"{field}.{index}")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if key.startswith("$") or "." in key:
-                raise invalid(field, "has a key that starts with $ or contains a dot", key[:100])
-            refuse_stored_keys(item, f"{field}.{key}")
 
 
 class _TwinKey(Exception):

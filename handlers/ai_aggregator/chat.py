@@ -47,10 +47,9 @@ class CompletionInput(Schema):
     stream = Flag(load_default=False, allow_none=True)
     stream_options = fields.Nested(StreamOptions, allow_none=True)
 
-    @validates_schema(pass_original=True)
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _no_foreign_fields(self, data: Any, original: Any, **kwargs: Any) -> None:
-        refused = _REFUSED & set(original)
-        if refused:
+        if isinstance(original, dict) and (refused := original.keys() & _REFUSED):
             raise ValidationError({name: ["unknown field"] for name in sorted(refused)})
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from config import limits
 from hub.errors import Code, HubError
-from hub.json_input import loads, refuse_stored_keys
+from hub.json_input import loads
 
 BOUND = 1 << 20
 
@@ -157,17 +157,6 @@ def test_a_normal_body_costs_little() -> None:
     for _ in range(2_000):
         loads(body, BOUND)
     assert (time.process_time() - started) / 2_000 < 45e-6  # three times the bound of 15 us
-
-
-@pytest.mark.parametrize("value", [{"$gt": 1}, {"a": [{"b.c": 1}]}, [{"$where": "1"}]])
-def test_keys_that_a_database_would_read_are_refused_where_they_are_stored(value: Any) -> None:
-    with pytest.raises(HubError) as caught:
-        refuse_stored_keys(value, "properties")
-    assert caught.value.code is Code.INVALID and caught.value.details[0].field.startswith("properties")
-
-
-def test_harmless_keys_are_stored() -> None:
-    refuse_stored_keys({"a": [{"b": 1}], "price$": 1}, "properties")
 
 
 def test_the_depth_that_is_allowed_is_the_one_in_the_limits() -> None:

@@ -8,6 +8,8 @@ from typing import Final
 # --- HTTP ---------------------------------------------------------------------------------------------------
 BODY_BYTES_MAX: Final = 1 << 20
 COMPLETION_BODY_BYTES_MAX: Final = 16 << 20  # completions carry images
+BODY_UNCOUNTED_BYTES_MAX: Final = 65_536  # so much comes in however much else does
+BODIES_ARRIVING_BYTES_MAX: Final = 256 << 20  # of all larger bodies that are coming in to one process
 HEADER_BYTES_MAX: Final = 16_384
 CONNECTION_BUFFER_BYTES_MAX: Final = 4 << 20
 IDLE_CONNECTION_SECONDS: Final = 30

@@ -1,7 +1,7 @@
 """The application: every route of every API, checked at start-up, and the server with its bounds.
 
 connection -> HubApplication -> literal paths | patterns | NotFound
-                    +-- a body announced too large -> TooLarge
+                    +-- a body that is not to be read -> BodyRefused
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,8 @@ from handlers.access import unmarked
 from handlers.ai_aggregator import chat as aggregator_chat
 from handlers.ai_aggregator import models as aggregator_models
 from handlers.base import ApiHandler
-from handlers.fallbacks import NotFound, TooLarge
+from handlers.bodies import Arriving, Bodies, announced_bytes, is_large
+from handlers.fallbacks import BodyRefused, NotFound
 from handlers.routing import Route, RoutesError, check_overlaps, literal
 from handlers.shared import auth as shared_auth
 from handlers.shared import credits as shared_credits
@@ -78,6 +79,7 @@ class HubApplication(Application):
 
     def __init__(self, services: Services, routes: Sequence[Route]) -> None:
         self.services = services
+        self.bodies = Bodies()
         self.draining = False  # from SIGTERM on: /readyz then sends new work elsewhere
         self._literal = literal(routes)
         patterns: list[Any] = [route.rule() for route in routes if not route.is_literal]
@@ -104,14 +106,17 @@ class HubApplication(Application):
         path_args: list[bytes] | None = None,
         path_kwargs: dict[str, bytes] | None = None,
     ) -> Any:
-        """Bound the body before it is read: an announced one is refused in the dialect, a chunked one is cut off."""
+        """Look at the body before it is read: what is not to be is refused in the dialect, a chunked one is cut off."""
         most = getattr(target_class, "body_bytes_max", limits.BODY_BYTES_MAX)
-        length = request.headers.get("Content-Length", "")
-        if length.isdigit() and length.isascii() and int(length[:19]) > most:
-            kwargs = target_kwargs if issubclass(target_class, ApiHandler) else {"apis": ("smart_ai_hub",)}
-            return super().get_handler_delegate(request, TooLarge, kwargs, path_args, path_kwargs)
+        announced = announced_bytes(request, most)
+        refusal = self.bodies.refusal(request, announced, most)
+        if refusal is not None:
+            known = target_kwargs if issubclass(target_class, ApiHandler) else None
+            kwargs = {**(known or {}), "refusal": refusal}
+            return super().get_handler_delegate(request, BodyRefused, kwargs, path_args, path_kwargs)
         request.connection.set_max_body_size(most)  # type: ignore[union-attr] # HTTP/1 is all there is
-        return super().get_handler_delegate(request, target_class, target_kwargs, path_args, path_kwargs)
+        delegate = super().get_handler_delegate(request, target_class, target_kwargs, path_args, path_kwargs)
+        return Arriving(self.bodies, announced, delegate) if is_large(announced) else delegate
 
 
 def make_application(services: Services, static_folder: Path = STATIC_FOLDER) -> HubApplication:

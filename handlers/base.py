@@ -72,10 +72,13 @@ class ApiHandler(RequestHandler):
         self._begin_answer()
 
     def _dialect(self, apis: Sequence[str]) -> Dialect:
+        hosts = self.services.settings.api_hosts
+        if not apis:
+            return addressing.of_unknown(self.request.path, self.request.host, hosts)
         if len(apis) == 1:
             return DIALECTS[apis[0]]
         by_cookie = self.credential is not None and self.credential.kind == "cookie"
-        return addressing.of_shared(apis, self.request.host, by_cookie, self.services.settings.api_hosts)
+        return addressing.of_shared(apis, self.request.host, by_cookie, hosts)
 
     # --- headers -------------------------------------------------------------------------------------------
 

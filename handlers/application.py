@@ -17,7 +17,6 @@ from handlers import health, logs, pages, stream_events, streams, websocket
 from handlers.access import unmarked
 from handlers.ai_aggregator import chat as aggregator_chat
 from handlers.ai_aggregator import models as aggregator_models
-from handlers.base import ApiHandler
 from handlers.bodies import Arriving, Bodies, announced_bytes, is_large
 from handlers.fallbacks import BodyRefused, NotFound
 from handlers.routing import Route, RoutesError, check_overlaps, literal
@@ -44,6 +43,7 @@ from handlers.smart_ai_hub import (
 )
 from hub.services import Services
 
+_OF_EVERY_API_HANDLER: Final = ("apis", "limit_class", "counted")
 STATIC_FOLDER: Final = Path(__file__).parent.parent / "static"
 
 ROUTES: Final[Sequence[Route]] = (
@@ -71,6 +71,7 @@ ROUTES: Final[Sequence[Route]] = (
     *streams.ROUTES,
     *stream_events.ROUTES,
     *health.ROUTES,
+    *websocket.ROUTES,
 )
 
 
@@ -84,7 +85,7 @@ class HubApplication(Application):
         self._literal = literal(routes)
         patterns: list[Any] = [route.rule() for route in routes if not route.is_literal]
         super().__init__(
-            [*patterns, *websocket.routes(services)],
+            patterns,
             default_handler_class=NotFound,
             public_url=services.settings.public_url,
             trusted_proxies=services.settings.trusted_proxies,
@@ -111,20 +112,24 @@ class HubApplication(Application):
         announced = announced_bytes(request, most)
         refusal = self.bodies.refusal(request, announced, most)
         if refusal is not None:
-            known = target_kwargs if issubclass(target_class, ApiHandler) else None
-            kwargs = {**(known or {}), "refusal": refusal}
-            return super().get_handler_delegate(request, BodyRefused, kwargs, path_args, path_kwargs)
+            told = {name: value for name, value in (target_kwargs or {}).items() if name in _OF_EVERY_API_HANDLER}
+            told["refusal"] = refusal
+            return super().get_handler_delegate(request, BodyRefused, told, path_args, path_kwargs)
         request.connection.set_max_body_size(most)  # type: ignore[union-attr] # HTTP/1 is all there is
         delegate = super().get_handler_delegate(request, target_class, target_kwargs, path_args, path_kwargs)
         return Arriving(self.bodies, announced, delegate) if is_large(announced) else delegate
 
 
+def every_route(static_folder: Path = STATIC_FOLDER) -> Sequence[Route]:
+    """Those of the APIs and sockets, and the pages."""
+    return (*ROUTES, *pages.routes(static_folder))
+
+
 def make_application(services: Services, static_folder: Path = STATIC_FOLDER) -> HubApplication:
     """Join the routes. Raises `RoutesError` for an overlap, a method without an access mark, or an unknown limit class."""
-    routes = (*ROUTES, *pages.routes(static_folder))
+    routes = every_route(static_folder)
     check_overlaps(routes)
-    sockets = [route[1] for route in websocket.routes(services)]
-    _check_marks([*(route.handler for route in routes), *sockets])
+    _check_marks(route.handler for route in routes)
     _check_limit_classes(services, routes)
     return HubApplication(services, routes)
 

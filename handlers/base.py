@@ -26,6 +26,7 @@ from hub import fields, json_input
 from hub.errors import Code, HubError, invalid
 from hub.identity_cache import Credential, Identity
 from hub.services import Services
+from models.database import DatabaseError
 from models.ids import new_id
 
 if TYPE_CHECKING:
@@ -133,31 +134,31 @@ class ApiHandler(RequestHandler):
             self.keep_header("Allow", ", ".join(methods_of(type(self))))
             await self.count()
             raise of_status(405)
-        refusal = await self._identify(access)
-        await self.count()
-        if refusal is not None:
-            raise refusal
+        failure: Exception | None = None
+        try:
+            await self.identify(access)
+        except (HubError, DatabaseError) as error:
+            failure = error
+        await self.count()  # whatever came of it: a stranger's tries count before they are told
+        if failure is not None:
+            raise failure
         if self.identity is not None:
             access.check(self.identity)
         if "Content-Encoding" in self.request.headers:
             raise HubError(Code.MALFORMED, "Compressed bodies are not accepted")
 
-    async def _identify(self, access: Access) -> HubError | None:
-        """Find out who is asking; a refusal is returned, so that a stranger's tries are counted before it is told."""
+    async def identify(self, access: Access) -> None:
+        """Find out who is asking. Raises `HubError` or `DatabaseError`."""
         if access.kind == "public":
-            return None
+            return
         if access.kind == "service":
             token = self.request.headers.get("X-Service-Token")
             self.credential = Credential("bearer", token) if token else credential_of(self.request)
         if self.credential is None:
-            return HubError(Code.UNAUTHENTICATED, "Authentication is required")
-        try:
-            if self.credential.kind == "cookie":
-                check_cookie_origin(self.request, self.services.settings.allowed_origins)
-            self.identity = await self.services.identities.resolve(self.credential)
-        except HubError as error:
-            return error
-        return None
+            raise HubError(Code.UNAUTHENTICATED, "Authentication is required")
+        if self.credential.kind == "cookie":
+            check_cookie_origin(self.request, self.services.settings.allowed_origins)
+        self.identity = await self.services.identities.resolve(self.credential)
 
     async def count(self) -> None:
         """Count against the rate limit, tell it in headers, and refuse what is too much."""

@@ -110,10 +110,10 @@ def _is_stream(handler: RequestHandler) -> bool:
 
 
 def _api(handler: RequestHandler) -> str:
+    if isinstance(handler, WebSocketHandler):
+        return "websocket"
     dialect = getattr(handler, "dialect", None)
-    if dialect is not None:
-        return str(dialect.name)
-    return "websocket" if isinstance(handler, WebSocketHandler) else "page"
+    return "page" if dialect is None else str(dialect.name)
 
 
 def client_version(given: str | None) -> str | None:

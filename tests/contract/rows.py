@@ -499,5 +499,8 @@ BESIDE_THE_DOCUMENTS = {
     ("smart_ai_hub", "/api/announcements"): "what is announced, for a page that is opened later",
     ("smart_ai_hub", "/api/admin/announcements"): "named by the design, 13.2",
     ("smart_ai_hub", "/api/admin/announcements/([A-Za-z0-9_]{1,64})"): "the end of an announcement",
+    ("smart_ai_hub", "/ws"): "the WebSocket protocol, described in docs/asyncapi.yaml",
+    ("smart_ai_hub", "/ws/admin"): "the same with the administrator's channels",
+    ("ai_playground", "/v1/ai/stream"): "the same at the address that the document announces",
     ("ai_aggregator", "/v1/models/(.+)"): "one model, as OpenAI's clients ask for it",
 }

@@ -89,5 +89,5 @@ def _topup(given: dict[str, Any] | None, current: Any) -> dict[str, Any] | None:
 
 ROUTES = [
     Route("/api/users/me", CurrentUser, ("smart_ai_hub",)),
-    Route("/api/users/me/password", OwnPassword, ("smart_ai_hub",), "auth"),
+    Route("/api/users/me/password", OwnPassword, ("smart_ai_hub",)),
 ]

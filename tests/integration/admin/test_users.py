@@ -258,10 +258,3 @@ async def test_a_demoted_administrators_feed_ends(site: Site) -> None:
     reply = await socket.request("subscribe", channel="admin:events")
     assert reply["error"]["code"] == "AUTHORIZATION_FAILED"
     await hang_up(site)
-
-
-@pytest.mark.gen_test
-async def test_administration_has_its_own_limit(limited_site: Site) -> None:
-    admin = await administrator(limited_site)
-    answer = await admin.client.get("/api/admin/users")
-    assert answer.headers["X-RateLimit-Limit"] == "200"

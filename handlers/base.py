@@ -139,7 +139,7 @@ class ApiHandler(RequestHandler):
             await self.identify(access)
         except (HubError, DatabaseError) as error:
             failure = error
-        await self.count()  # whatever came of it: a stranger's tries count before they are told
+        await self.count(refused=failure is not None)  # before anybody is told: tries of a stranger are bounded
         if failure is not None:
             raise failure
         if self.identity is not None:
@@ -160,17 +160,17 @@ class ApiHandler(RequestHandler):
             check_cookie_origin(self.request, self.services.settings.allowed_origins)
         self.identity = await self.services.identities.resolve(self.credential)
 
-    async def count(self) -> None:
-        """Count against the rate limit, tell it in headers, and refuse what is too much."""
+    async def count(self, refused: bool = False) -> None:
+        """Count against the rate limit, tell it in headers, refuse what is too much. Who is refused counts everywhere."""
+        counted = self._counted or refused
         api, limit_class = self.dialect.name, self._limit_class
         if self._is_our_page():
             api, limit_class = SMART_AI_HUB.name, "general"
-        limited = await self.services.rate_limits.hit(
-            api, limit_class, self.identity, self.address, counted=self._counted
-        )
+        limited = await self.services.rate_limits.hit(api, limit_class, self.identity, self.address, counted=counted)
         for name, value in self.dialect.limit_headers(limited, limit_class).items():
             self.keep_header(name, value)
-        limited.check()
+        if counted:  # else others of the same address could keep out who is not held to a limit
+            limited.check()
 
     def _is_our_page(self) -> bool:
         """A page that may use the cookie is not held to the AI Assistant's plan, whose form its answers have."""

@@ -26,7 +26,7 @@ _DEDUCT: Final = DeductInput()
 
 
 class DeductPoints(ApiHandler):
-    """Not counted against a rate limit: the service acts for all users."""
+    """Not counted against a rate limit: the service acts for all users. Who is no service is counted by address."""
 
     @service
     async def post(self) -> None:

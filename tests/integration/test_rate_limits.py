@@ -8,6 +8,9 @@ import pytest
 
 from tests.api_client import Answer, ApiClient
 from tests.site import Site
+from tests.ws_client import Client, Refused
+
+DEDUCT: Final = "/api/v1/mcp/points/deduct"
 
 
 @dataclass(frozen=True)
@@ -59,3 +62,33 @@ async def test_users_count_by_themselves(limited_site: Site) -> None:
         await call(first, one, 200)
     await call(first, one, 429)
     assert (await call(second, one, 200)).headers["X-RateLimit-Remaining"] == str(one.per_minute - 1)
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_wrong_service_tokens_are_counted_and_the_right_one_is_not(limited_site: Site) -> None:
+    user = (await limited_site.register())["data"]["user"]["id"]
+    client, body = limited_site.client(), {"amount": 1, "description": "Used"}
+
+    async def deduct(token: str, status: int) -> Answer:
+        return await client.post(DEDUCT, body, status=status, headers={"X-Service-Token": token, "X-User-ID": user})
+
+    for left in reversed(range(60)):
+        assert (await deduct(f"guess{left}", 401)).headers["X-RateLimit-Remaining"] == str(left)
+    assert int((await deduct("guess", 429)).headers["Retry-After"]) >= 1
+    for _ in range(61):
+        await deduct(str(limited_site.services.settings.service_token), 402)
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_what_is_not_counted_is_not_kept_out_by_others_of_its_address(limited_site: Site) -> None:
+    client = limited_site.client()
+    for _ in range(100):
+        await client.get("/api/users/me", status=401)
+    await client.get("/api/users/me", status=429)
+    await client.get("/readyz")
+    await client.get("/nowhere", status=404)
+    socket = await Client.open(limited_site.port)
+    socket.abort()
+    with pytest.raises(Refused) as refused:
+        await Client.open(limited_site.port, headers={"Authorization": "Bearer wrong"})
+    assert refused.value.status == 429

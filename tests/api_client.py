@@ -96,6 +96,17 @@ class ApiClient:
         check(response, dialect or self._dialect, plain)
         return Answer(response)
 
+    async def events(self, path: str, body: Any, *, headers: dict[str, str] | None = None) -> list[Any]:
+        """The data of a streamed answer's events, once `[DONE]` has ended it."""
+        response = await self.raw("POST", path, body, headers)
+        assert response.code == 200, (response.code, response.body[:500])
+        assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        assert response.headers["X-Hub-Stream-Id"] and response.headers["X-Hub-Stream-Epoch"]
+        _check_common_headers(response, self._dialect)
+        *blocks, last, end = response.body.decode().split("\n\n")
+        assert (last, end) == ("data: [DONE]", "")
+        return [json.loads(block.removeprefix("data: ")) for block in blocks if not block.startswith(":")]
+
     async def raw(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> HTTPResponse:
@@ -128,10 +139,15 @@ def check(response: HTTPResponse, dialect: str, plain: bool = False) -> None:
 
 
 def _check_headers(response: HTTPResponse, dialect: str) -> None:
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Cache-Control"] == "no-store"
+    _check_common_headers(response, dialect)
+
+
+def _check_common_headers(response: HTTPResponse, dialect: str) -> None:
+    """Those of every answer, streamed ones too."""
     headers = response.headers
-    assert headers["Content-Type"] == "application/json"
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Cache-Control"] == "no-store"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert "Server" not in headers
     assert re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", headers["X-Request-ID"])

@@ -89,7 +89,7 @@ class BoundedProtocol(WebSocketProtocol13):
             self._abort()
 
 
-class SocketHandler(ApiHandler, WebSocketHandler):
+class Socket(ApiHandler, WebSocketHandler):
     """One socket. Until it is one it answers as every address of its API does."""
 
     def initialize(
@@ -213,7 +213,7 @@ class SocketHandler(ApiHandler, WebSocketHandler):
 
 def _socket(path: str, api: str, entrance: Entrance) -> Route:
     """Not counted against a rate limit: connections and what comes on them have bounds of their own."""
-    return Route(path, SocketHandler, (api,), counted=False, extra={"entrance": entrance})
+    return Route(path, Socket, (api,), counted=False, extra={"entrance": entrance})
 
 
 ROUTES = [

@@ -56,7 +56,7 @@ class CompletionInput(Schema):
 _INPUT: Final = CompletionInput()
 
 
-class ChatCompletionsHandler(StreamHandler):
+class ChatCompletions(StreamHandler):
     """Completions for programs; billed to the caller's wallet."""
 
     body_bytes_max = limits.COMPLETION_BODY_BYTES_MAX
@@ -90,4 +90,4 @@ class ChatCompletionsHandler(StreamHandler):
             self.send(completion_view(stream, outcome))
 
 
-ROUTES = (Route("/v1/chat/completions", ChatCompletionsHandler, ("ai_aggregator",)),)
+ROUTES = (Route("/v1/chat/completions", ChatCompletions, ("ai_aggregator",)),)

@@ -7,10 +7,10 @@ from marshmallow import ValidationError, validates_schema
 
 from config import limits
 from handlers.access import admin
+from handlers.actor import actor_of
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
-from handlers.smart_ai_hub.admin_users import actor_of
 from hub import fields, rate_administration
 from hub.exchange_rates import RATE_UNIT
 from models import exchange_rates

@@ -8,13 +8,13 @@ from marshmallow import ValidationError, validates_schema
 from config import limits
 from handlers import user_views
 from handlers.access import admin
+from handlers.actor import actor_of
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.idempotent import replied
 from handlers.routing import Route
 from hub import fields, user_search
 from hub.administration import ADJUSTMENTS, Adjustment
-from hub.audit_trail import Actor
 from hub.errors import Code, HubError
 from hub.idempotency import IdempotencyKey
 from hub.operations import Applied
@@ -47,10 +47,6 @@ class AdjustInput(fields.Input):
 
 _CHANGE: Final = ChangeInput()
 _ADJUST: Final = AdjustInput()
-
-
-def actor_of(handler: ApiHandler) -> Actor:
-    return Actor(handler.caller.user_id, handler.address, handler.request_id)
 
 
 class Users(ApiHandler):

@@ -4,10 +4,10 @@ from typing import Any, Final
 
 from config import limits
 from handlers.access import admin
+from handlers.actor import actor_of
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
-from handlers.smart_ai_hub.admin_users import actor_of
 from hub import fields
 from hub.webhook_endpoints import EVENTS, signing_secret
 from models import webhook_endpoints

@@ -197,7 +197,7 @@ async def test_the_last_administrator_stays(site: Site) -> None:
     await change(admin, admin.id, 409, status="suspended")
     other = await administrator(site)
     await change(other, other.id, status="suspended")
-    await change(admin, admin.id, 409, role="user"), "a suspended one does not count"
+    await change(admin, admin.id, 409, role="user")  # a suspended one does not count
 
 
 async def _left(site: Site) -> int:
@@ -244,7 +244,7 @@ async def test_a_suspended_user_is_cut_off_within_a_second(site: Site) -> None:
     await site.client().post("/api/auth/login", body, status=403)
     assert await site.services.database["logins"].count({"user": user.id}) == 0
     await change(admin, user.id, status="active")
-    await user.client.get("/api/users/me", status=401), "what was ended stays so"
+    await user.client.get("/api/users/me", status=401)  # what was ended stays so
     await site.client().post("/api/auth/login", body)
 
 

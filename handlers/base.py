@@ -137,13 +137,13 @@ class ApiHandler(RequestHandler):
         failure: Exception | None = None
         try:
             await self.identify(access)
+            if self.identity is not None:
+                access.check(self.identity)
         except (HubError, DatabaseError) as error:
             failure = error
         await self.count(refused=failure is not None)  # before anybody is told: tries of a stranger are bounded
         if failure is not None:
             raise failure
-        if self.identity is not None:
-            access.check(self.identity)
         if "Content-Encoding" in self.request.headers:
             raise HubError(Code.MALFORMED, "Compressed bodies are not accepted")
 

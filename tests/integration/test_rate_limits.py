@@ -77,6 +77,8 @@ async def test_wrong_service_tokens_are_counted_and_the_right_one_is_not(limited
     assert int((await deduct("guess", 429)).headers["Retry-After"]) >= 1
     for _ in range(61):
         await deduct(str(limited_site.services.settings.service_token), 402)
+    token = await limited_site.token()
+    assert (await deduct(token, 403)).headers["X-RateLimit-Remaining"] == "59"
 
 
 @pytest.mark.gen_test(timeout=30)

@@ -45,7 +45,7 @@ class PushEncoder:
         return b"id: %b:%d\ndata: %b\n\n" % (self._stream.epoch.encode(), offset, payload)
 
 
-class StreamEventsHandler(StreamHandler):
+class StreamEvents(StreamHandler):
     """Follows a stream that was begun elsewhere; hanging up stops nothing that was to continue."""
 
     @scope("ai:read")
@@ -69,4 +69,4 @@ class StreamEventsHandler(StreamHandler):
         return epoch, int(offset)
 
 
-ROUTES = (Route(streams.PATH + "/events", StreamEventsHandler, ("smart_ai_hub",)),)
+ROUTES = (Route(streams.PATH + "/events", StreamEvents, ("smart_ai_hub",)),)

@@ -37,7 +37,7 @@ class CompletionInput(Input):
 _INPUT: Final = CompletionInput()
 
 
-class McpChatHandler(StreamHandler):
+class McpChat(StreamHandler):
     """Completions in the hub's own form; `cost` is what was charged, in credits."""
 
     body_bytes_max = limits.COMPLETION_BODY_BYTES_MAX
@@ -122,4 +122,4 @@ def _event(data: Json) -> bytes:
     return b"data: " + orjson.dumps(data) + b"\n\n"
 
 
-ROUTES = (Route("/api/mcp/chat/completions", McpChatHandler, ("smart_ai_hub",), "mcp"),)
+ROUTES = (Route("/api/mcp/chat/completions", McpChat, ("smart_ai_hub",), "mcp"),)

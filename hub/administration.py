@@ -167,9 +167,10 @@ async def _wallet(transaction: Transaction, user: str) -> Document:
 
 
 def _check_held(wallet: Document, balance: int) -> None:
+    """Below zero, or below what running answers may still cost."""
     if balance < wallet["credits_held"]:
-        held = credits_number(wallet["credits_held"])
-        raise HubError(Code.CONFLICT, f"{held} credits are held for running requests: the balance cannot go below")
+        lowest = credits_number(wallet["credits_held"])
+        raise HubError(Code.CONFLICT, f"The balance cannot go below {lowest} credits now")
 
 
 def _told(user: str, amount: int) -> tuple[Insert, list[NewEvent]]:

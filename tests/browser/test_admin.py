@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.hubs import ADMIN, slowly
 from tests.browser.test_look import CONTRAST_JS, PHONE
 from tests.browser.visit import QUESTION, Visit, Visitor, expect_status
 from tests.running_hub import PASSWORD, RunningHub
 
-ADMIN = {"HUB_ADMIN_EMAIL": "admin@example.org", "HUB_ADMIN_PASSWORD": PASSWORD}
-pytestmark = pytest.mark.parametrize("hub", [ADMIN], indirect=True, ids=["seeded"])
 INKED_JS = """() => [...document.querySelectorAll(".plot canvas")].map((canvas) => {
   const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return data.some((value) => value !== 0);
@@ -34,6 +33,7 @@ def _shot(page: Page, name: str) -> None:
         page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=False)
 
 
+@slowly
 def test_figures_plots_and_events_live(visitor: Visitor, hub: RunningHub) -> None:
     admin, reader = visitor(), visitor()
     _sign_in(admin)

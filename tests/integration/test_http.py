@@ -172,7 +172,7 @@ async def test_a_body_beyond_the_bound_is_413_and_the_connection_closed(site: Si
 @pytest.mark.gen_test
 async def test_an_endless_chunked_body_is_cut_off(site: Site) -> None:
     """How far it comes is for the buffers of both ends to say; that it comes to an end is for the hub."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    _, writer = await asyncio.open_connection("127.0.0.1", site.port)
     writer.write(b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     chunk = b"10000\r\n" + b" " * 65_536 + b"\r\n"
     sent, endless = 0, 64 << 20

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from config import settings
 from handlers.application import make_application, make_server
 from hub.services import Opened, Services, open_services
 from models import shapes
-from models.database import Database
+from models.database import CollectionShape, Database
 from models.embedded import EmbeddedMongod
 from tests.http_streams import SECRET, Face, abort_all, make_face
 from tests.redis_server import RedisServer
@@ -55,6 +55,14 @@ class Databases:
     def __init__(self, client: MongoClient[dict[str, Any]]) -> None:
         self._client = client
         self._free: list[str] = []
+        self._made: set[str] = set()
+
+    def lacks(self, name: str) -> Sequence[CollectionShape]:
+        """The shapes that it does not have yet: all at first, none once it was opened with them."""
+        return () if name in self._made else shapes.ALL
+
+    def has_all(self, name: str) -> None:
+        self._made.add(name)
 
     def take(self) -> str:
         return self._free.pop() if self._free else f"test_{secrets.token_hex(4)}"
@@ -82,7 +90,8 @@ def database(io_loop: IOLoop, mongod_uri: str, databases: Databases) -> Iterator
     """An open database that no other test uses."""
     name = databases.take()
     database = Database(mongod_uri, name)
-    io_loop.run_sync(lambda: database.open(shapes.ALL))
+    io_loop.run_sync(lambda: database.open(databases.lacks(name)))
+    databases.has_all(name)
     yield database
     io_loop.run_sync(database.close)
     databases.give_back(name)
@@ -107,7 +116,10 @@ def open_hub(io_loop: IOLoop, mongod_uri: str, databases: Databases, tmp_path: P
             "HUB_JWT_SECRET": secrets.token_urlsafe(48),
         }
         loaded = settings.load(base | environ)
-        opened.append(io_loop.run_sync(lambda: open_services(loaded, mongod_uri, bcrypt_cost=4)))
+        with pytest.MonkeyPatch.context() as once:  # forty commands a test to make what stands there already
+            once.setattr(shapes, "ALL", databases.lacks(name))
+            opened.append(io_loop.run_sync(lambda: open_services(loaded, mongod_uri, bcrypt_cost=4)))
+        databases.has_all(name)
         return opened[-1].services
 
     yield opener

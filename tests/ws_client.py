@@ -17,7 +17,7 @@ import orjson
 import yaml
 
 ROOT = Path(__file__).parents[1]
-DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())
+DOCUMENT: dict[str, Any] = yaml.load((ROOT / "docs" / "asyncapi.yaml").read_text(), yaml.CSafeLoader)
 MESSAGES: dict[str, Any] = DOCUMENT["components"]["messages"]
 SEEN: set[str] = set()
 PATIENCE_SECONDS = 10.0

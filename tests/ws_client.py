@@ -270,8 +270,14 @@ class Client:
             _OPEN.pop().abort()
 
     def abort(self) -> None:
-        """Reset the connection, without a closing handshake."""
+        """Leave without a closing handshake."""
         self.writer.transport.abort()
+
+    def reset(self) -> None:
+        """Leave with RST."""
+        linger = struct.pack("ii", 1, 0)
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.abort()
 
     async def close(self) -> None:
         """Leave properly."""

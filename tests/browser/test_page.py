@@ -219,3 +219,26 @@ def test_reconnection_backs_off_within_its_bounds(visit: Visit) -> None:
     assert most == sorted(most)
     assert (min(least), max(most)) == (300, 15_000)
     assert all(low < high for low, high in zip(least[1:], most[1:], strict=True))
+
+
+def test_an_address_that_is_not_allowed_is_said_and_not_tried_again(visit: Visit) -> None:
+    """Browsers take any name that ends in `.localhost` for this machine; the hub allows its own alone."""
+    upgrades: list[str] = []
+    visit.page.clock.install()
+    visit.page.on("websocket", lambda socket: upgrades.append(socket.url))
+    visit.register()
+    other = visit.url.replace("localhost", "other.localhost")
+    visit.page.goto(other)
+    visit.mark("email").fill(visit.email)
+    visit.mark("password").fill(PASSWORD)
+    visit.mark("submit").click()
+    status = visit.mark("status")
+    expect(status).to_have_attribute("data-state", "stopped")
+    expect(status).to_contain_text(f"does not accept pages from {other}")
+    expect(status).to_contain_text("HUB_ALLOWED_ORIGINS")
+    tried = len(upgrades)
+    visit.page.clock.fast_forward(60_000)
+    assert len(upgrades) == tried
+    with visit.page.expect_websocket():
+        visit.page.get_by_role("button", name="Try now").click()
+    expect(status).to_have_attribute("data-state", "stopped")

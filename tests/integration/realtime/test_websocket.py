@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from hub.realtime import close_codes
+from tests.http_streams import abort_all, ask
 from tests.integration.realtime.site import ORIGIN, Site
 from tests.ws_client import Client, Refused
 
@@ -60,6 +61,19 @@ def test_cookie_needs_an_allowed_origin(hub: Site) -> None:
             with pytest.raises(Refused) as refused:
                 await Client.open(site.port, headers=headers)
             assert refused.value.status == 403
+
+    hub.run(scenario)
+
+
+def test_a_page_can_ask_whether_its_upgrade_was_refused(hub: Site) -> None:
+    """Browsers keep the status of an upgrade to themselves, and say where a page is from with a POST."""
+
+    async def scenario(site: Site) -> None:
+        cookie = {"Cookie": f"auth_token={(await site.user()).cookie}"}
+        for origin, status in (("https://evil.example", 403), (ORIGIN, 405)):
+            for path in ("/ws", "/v1/ai/stream"):
+                assert (await ask(site.port, "POST", path, headers={**cookie, "Origin": origin})).status == status
+        await abort_all()
 
     hub.run(scenario)
 

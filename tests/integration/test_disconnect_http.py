@@ -7,6 +7,7 @@ import pytest
 
 from config import limits
 from hub.prices import charge_micro
+from hub.streams import Stream
 from tests.http_streams import Face, abort_all, ask, make_face, send
 from tests.running_hub import RunningHub
 from tests.stand_ins.base import Scenario
@@ -47,15 +48,14 @@ async def assert_billed_as_stored(face: Face, stream_id: str) -> int:
 async def hang_up(face: Face, path: str, read: int) -> int:
     """Read so many deltas of an answer, reset, and wait for its end; how many were billed."""
     response = await face.complete(path, stream=True)
-    stream_id = response.headers["x-hub-stream-id"]
-    ending = end_of(face, stream_id)
+    stream = running(face, response.headers["x-hub-stream-id"])
     heard = 0
     while heard < read:
         event = await response.event()
         assert event is not None
         heard += bool(event.content)
     response.reset()
-    return await billed_after_cut(face, ending, stream_id, heard)
+    return await billed_after_cut(face, stream, heard)
 
 
 async def hang_up_socket(face: Face, path: str, read: int) -> int:
@@ -63,26 +63,28 @@ async def hang_up_socket(face: Face, path: str, read: int) -> int:
     socket = await Client.open(face.port, path)
     await socket.request("connect", token=face.token)
     started = await socket.request("chat.start", model="gpt-4", message="Tell me", on_disconnect="cancel")
-    ending = end_of(face, started["stream_id"])
+    stream = running(face, started["stream_id"])
     heard = 0
     while heard < read:
         heard = (await socket.push("chat.delta"))["offset"]
     socket.abort()
-    return await billed_after_cut(face, ending, started["stream_id"], heard)
+    return await billed_after_cut(face, stream, heard)
 
 
-def end_of(face: Face, stream_id: str) -> asyncio.Task[None]:
+def running(face: Face, stream_id: str) -> Stream:
     stream = face.services.streams.get(stream_id)
     assert stream is not None and stream.task is not None
-    return stream.task
+    return stream
 
 
-async def billed_after_cut(face: Face, ending: asyncio.Task[None], stream_id: str, heard: int) -> int:
-    cut = asyncio.get_running_loop().time()
-    await asyncio.wait([ending])
+async def billed_after_cut(face: Face, stream: Stream, heard: int) -> int:
+    """How many were billed: all that had been heard, and no more than had come by then and comes within the grace."""
+    cut, said = asyncio.get_running_loop().time(), stream.offset
+    assert stream.task is not None
+    await asyncio.wait([stream.task])
     assert asyncio.get_running_loop().time() - cut < GRACE_SECONDS + 1
-    billed = await assert_billed_as_stored(face, stream_id)
-    assert heard <= billed <= min(TOKENS, heard + GRACE_TOKENS + SLACK_TOKENS)
+    billed = await assert_billed_as_stored(face, stream.id)
+    assert heard <= billed <= min(TOKENS, said + GRACE_TOKENS + SLACK_TOKENS)
     return billed
 
 

@@ -21,6 +21,7 @@ from tornado.httpserver import HTTPServer
 
 from config import limits
 from config.catalogue import CatalogueError
+from config.packages import PackagesError
 from config.plans import PlansError
 from config.settings import Settings, SettingsError, load
 from handlers import logs
@@ -42,6 +43,7 @@ _EXPECTED = (
     SettingsError,
     CatalogueError,
     PlansError,
+    PackagesError,
     DataFolderInUse,
     EmbeddedError,
     DatabaseError,

@@ -8,12 +8,16 @@ from typing import Final
 # --- HTTP ---------------------------------------------------------------------------------------------------
 BODY_BYTES_MAX: Final = 1 << 20
 COMPLETION_BODY_BYTES_MAX: Final = 16 << 20  # completions carry images
+BODY_UNCOUNTED_BYTES_MAX: Final = 65_536  # so much comes in however much else does
+BODIES_ARRIVING_BYTES_MAX: Final = 256 << 20  # of all larger bodies that are coming in to one process
 HEADER_BYTES_MAX: Final = 16_384
 CONNECTION_BUFFER_BYTES_MAX: Final = 4 << 20
 IDLE_CONNECTION_SECONDS: Final = 30
 BODY_SECONDS_MAX: Final = 30
 JSON_DEPTH_MAX: Final = 32
 JSON_INTEGER_DIGITS_MAX: Final = 19  # enough for every int64
+FAILURES_TOLD_MAX: Final = 100  # failed fields of one input that its sender is told of
+FIELD_CHARS_MAX: Final = 200  # of a field's path in an answer
 PAGE_SIZE_DEFAULT: Final = 20
 PAGE_SIZE_MAX: Final = 100
 PAGE_NUMBER_MAX: Final = 10_000
@@ -97,6 +101,7 @@ NODE_HEARTBEAT_SECONDS: Final = 2
 NODE_DEAD_SECONDS: Final = 10
 SWEEP_SECONDS: Final = 5
 SWEEP_HOLDS_MAX: Final = 200  # per round
+UNSETTLED_HOLDS_MAX: Final = 10_000  # remembered for the sweeper; those beyond it wait until they expire
 DRIFT_SECONDS: Final = 10
 DRIFT_FULL_SECONDS: Final = 86_400
 
@@ -109,6 +114,7 @@ ENTRY_TOTALS_SECONDS: Final = 60
 ENTRY_SETTLED_SECONDS: Final = 120  # an id this old is not followed by an older one: a commit takes at most 10 s
 ENTRY_TOTALS_AT_ONCE: Final = 20_000  # entries summed by one query
 ENTRY_TOTALS_PORTIONS: Final = 20  # such queries of one turn
+ENTRY_YOUNG_PORTIONS: Final = 100  # and of one question: two minutes of 16,000 entries a second
 CLIENT_VERSIONS_MAX: Final = 50  # values of X-Client-Version that are counted by name
 CLIENT_VERSION_CHARS_MAX: Final = 64
 ANNOUNCEMENT_CHARS_MAX: Final = 2_000
@@ -153,6 +159,8 @@ MAX_TOKENS_MAX: Final = 10_000_000  # far above any model's limit, which is chec
 STOPS_MAX: Final = 4
 STOP_CHARS_MAX: Final = 256
 MESSAGE_CHARS_MAX: Final = 1_000_000
+PARTS_PER_MESSAGE_MAX: Final = 256
+TOOL_CALLS_PER_MESSAGE_MAX: Final = 256
 FIRST_LEASE_TOKENS: Final = 256
 LEASE_TOKENS_MAX: Final = 4_096  # leases double up to this, so that a fast stream commits seldom
 LEASE_TOKENS_MIN: Final = 32
@@ -231,6 +239,7 @@ REDIS_RETRY_SECONDS_MAX: Final = 2.0
 REDIS_CLOSE_SECONDS: Final = 0.5  # for what still waits to be published
 RESYNC_CHANNELS_AT_ONCE: Final = 200  # each of their readers reads the database
 RESYNC_PAUSE_SECONDS: Final = 0.05
+
 # --- live monitoring ----------------------------------------------------------------------------------------
 METRIC_SAMPLE_SECONDS: Final = 1.0
 METRIC_SAMPLES_MAX: Final = 3_600  # an hour; about 0.6 MB

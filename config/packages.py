@@ -56,15 +56,18 @@ def load_packages(path: Path = DEFAULT_PATH) -> Packages:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise PackagesError(f"{path}: {error}") from error
+    rows, points = document.get("packages", []), document.get("points", {})
+    if not isinstance(points, dict) or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise PackagesError(f"{path}: must have its packages as [[packages]] and a table [points]")
     packages: dict[str, Package] = {}
-    for number, row in enumerate(document.get("packages", []), start=1):
+    for number, row in enumerate(rows, start=1):
         package = _package(f"package {number}", row)
         if package.id in packages:
             raise PackagesError(f"{package.id}: id: stands twice")
         packages[package.id] = package
     if not packages:
         raise PackagesError(f"{path}: packages: there is none")
-    per_cent = _decimal("points: points_per_cent", document.get("points", {}).get("points_per_cent"))
+    per_cent = _decimal("points: points_per_cent", points.get("points_per_cent"))
     return Packages(MappingProxyType(packages), Fraction(per_cent))
 
 

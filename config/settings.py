@@ -32,7 +32,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The hub's settings. Amounts are micro-credits, times seconds, addresses without a trailing slash."""
+    """The hub's settings. Amounts are micro-credits, times seconds, addresses without a slash at their end."""
 
     env: str  # development | production: the sandbox provider and generated secrets exist in development only
     ports: tuple[int, ...]  # HUB_PORT: a comma list listens on several
@@ -68,7 +68,7 @@ class Settings:
     daily_reward_points: int
     google_client_id: str | None  # GOOGLE_CLIENT_ID, and so on without the prefix; none: no sign-in by Google
     google_client_secret: str | None
-    google_issuer_url: str
+    google_issuer_url: str  # to the letter, so that this one may end in a slash
     oauth_redirects: frozenset[str]  # where a sign-in by Google may end, to the letter
     smtp_url: str | None  # smtp[s]://[user:password@]host[:port]; none: mail goes into the data folder's outbox
     mail_from: str
@@ -143,7 +143,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         daily_reward_points=reader.integer("HUB_DAILY_REWARD_POINTS", 100, 1, 1_000_000),
         google_client_id=reader.text("GOOGLE_CLIENT_ID", None),
         google_client_secret=reader.text("GOOGLE_CLIENT_SECRET", None),
-        google_issuer_url=reader.url("GOOGLE_ISSUER_URL", "https://accounts.google.com") or "",
+        google_issuer_url=reader.issuer("GOOGLE_ISSUER_URL", "https://accounts.google.com"),
         oauth_redirects=reader.redirects("HUB_OAUTH_REDIRECTS", public_url),
         smtp_url=reader.smtp("HUB_SMTP_URL"),
         mail_from=reader.sender("HUB_MAIL_FROM", public_url),
@@ -191,7 +191,13 @@ class _Reader:
         return tuple(dict.fromkeys(ports))
 
     def url(self, name: str, default: str) -> str | None:
-        value = (self.text(name, default) or default).rstrip("/")
+        return self._absolute(name, (self.text(name, default) or default).rstrip("/"))
+
+    def issuer(self, name: str, default: str) -> str:
+        """To the letter, with the slash that it may end in: what the provider says of itself has to be the same."""
+        return self._absolute(name, self.text(name, default) or default)
+
+    def _absolute(self, name: str, value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             self._fail(name, "must be an absolute http or https address")

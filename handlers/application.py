@@ -1,7 +1,7 @@
 """The application: every route of every API, checked at start-up, and the server with its bounds.
 
 connection -> HubApplication -> literal paths | patterns | NotFound
-                    +-- a body announced too large -> TooLarge
+                    +-- a body that is not to be read -> BodyRefused
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,8 +17,8 @@ from handlers import health, logs, pages, stream_events, streams, websocket
 from handlers.access import unmarked
 from handlers.ai_aggregator import chat as aggregator_chat
 from handlers.ai_aggregator import models as aggregator_models
-from handlers.base import ApiHandler
-from handlers.fallbacks import NotFound, TooLarge
+from handlers.bodies import Arriving, Bodies, announced_bytes, is_large
+from handlers.fallbacks import BodyRefused, NotFound
 from handlers.routing import Route, RoutesError, check_overlaps, literal
 from handlers.shared import auth as shared_auth
 from handlers.shared import credits as shared_credits
@@ -43,6 +43,7 @@ from handlers.smart_ai_hub import (
 )
 from hub.services import Services
 
+_OF_EVERY_API_HANDLER: Final = ("apis", "limit_class", "counted")
 STATIC_FOLDER: Final = Path(__file__).parent.parent / "static"
 
 ROUTES: Final[Sequence[Route]] = (
@@ -70,6 +71,7 @@ ROUTES: Final[Sequence[Route]] = (
     *streams.ROUTES,
     *stream_events.ROUTES,
     *health.ROUTES,
+    *websocket.ROUTES,
 )
 
 
@@ -78,11 +80,12 @@ class HubApplication(Application):
 
     def __init__(self, services: Services, routes: Sequence[Route]) -> None:
         self.services = services
+        self.bodies = Bodies()
         self.draining = False  # from SIGTERM on: /readyz then sends new work elsewhere
         self._literal = literal(routes)
         patterns: list[Any] = [route.rule() for route in routes if not route.is_literal]
         super().__init__(
-            [*patterns, *websocket.routes(services)],
+            patterns,
             default_handler_class=NotFound,
             public_url=services.settings.public_url,
             trusted_proxies=services.settings.trusted_proxies,
@@ -104,22 +107,29 @@ class HubApplication(Application):
         path_args: list[bytes] | None = None,
         path_kwargs: dict[str, bytes] | None = None,
     ) -> Any:
-        """Bound the body before it is read: an announced one is refused in the dialect, a chunked one is cut off."""
+        """Look at the body before it is read: what is not to be is refused in the dialect, a chunked one is cut off."""
         most = getattr(target_class, "body_bytes_max", limits.BODY_BYTES_MAX)
-        length = request.headers.get("Content-Length", "")
-        if length.isdigit() and length.isascii() and int(length[:19]) > most:
-            kwargs = target_kwargs if issubclass(target_class, ApiHandler) else {"apis": ("smart_ai_hub",)}
-            return super().get_handler_delegate(request, TooLarge, kwargs, path_args, path_kwargs)
+        announced = announced_bytes(request, most)
+        refusal = self.bodies.refusal(request, announced, most)
+        if refusal is not None:
+            told = {name: value for name, value in (target_kwargs or {}).items() if name in _OF_EVERY_API_HANDLER}
+            told["refusal"] = refusal
+            return super().get_handler_delegate(request, BodyRefused, told, path_args, path_kwargs)
         request.connection.set_max_body_size(most)  # type: ignore[union-attr] # HTTP/1 is all there is
-        return super().get_handler_delegate(request, target_class, target_kwargs, path_args, path_kwargs)
+        delegate = super().get_handler_delegate(request, target_class, target_kwargs, path_args, path_kwargs)
+        return Arriving(self.bodies, announced, delegate) if is_large(announced) else delegate
+
+
+def every_route(static_folder: Path = STATIC_FOLDER) -> Sequence[Route]:
+    """Those of the APIs and sockets, and the pages."""
+    return (*ROUTES, *pages.routes(static_folder))
 
 
 def make_application(services: Services, static_folder: Path = STATIC_FOLDER) -> HubApplication:
     """Join the routes. Raises `RoutesError` for an overlap, a method without an access mark, or an unknown limit class."""
-    routes = (*ROUTES, *pages.routes(static_folder))
+    routes = every_route(static_folder)
     check_overlaps(routes)
-    sockets = [route[1] for route in websocket.routes(services)]
-    _check_marks([*(route.handler for route in routes), *sockets])
+    _check_marks(route.handler for route in routes)
     _check_limit_classes(services, routes)
     return HubApplication(services, routes)
 

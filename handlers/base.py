@@ -26,6 +26,7 @@ from hub import fields, json_input
 from hub.errors import Code, HubError, invalid
 from hub.identity_cache import Credential, Identity
 from hub.services import Services
+from models.database import DatabaseError
 from models.ids import new_id
 
 if TYPE_CHECKING:
@@ -72,10 +73,13 @@ class ApiHandler(RequestHandler):
         self._begin_answer()
 
     def _dialect(self, apis: Sequence[str]) -> Dialect:
+        hosts = self.services.settings.api_hosts
+        if not apis:
+            return addressing.of_unknown(self.request.path, self.request.host, hosts)
         if len(apis) == 1:
             return DIALECTS[apis[0]]
         by_cookie = self.credential is not None and self.credential.kind == "cookie"
-        return addressing.of_shared(apis, self.request.host, by_cookie, self.services.settings.api_hosts)
+        return addressing.of_shared(apis, self.request.host, by_cookie, hosts)
 
     # --- headers -------------------------------------------------------------------------------------------
 
@@ -130,43 +134,43 @@ class ApiHandler(RequestHandler):
             self.keep_header("Allow", ", ".join(methods_of(type(self))))
             await self.count()
             raise of_status(405)
-        refusal = await self._identify(access)
-        await self.count()
-        if refusal is not None:
-            raise refusal
-        if self.identity is not None:
-            access.check(self.identity)
+        failure: Exception | None = None
+        try:
+            await self.identify(access)
+            if self.identity is not None:
+                access.check(self.identity)
+        except (HubError, DatabaseError) as error:
+            failure = error
+        await self.count(refused=failure is not None)  # before anybody is told: tries of a stranger are bounded
+        if failure is not None:
+            raise failure
         if "Content-Encoding" in self.request.headers:
             raise HubError(Code.MALFORMED, "Compressed bodies are not accepted")
 
-    async def _identify(self, access: Access) -> HubError | None:
-        """Find out who is asking; a refusal is returned, so that a stranger's tries are counted before it is told."""
+    async def identify(self, access: Access) -> None:
+        """Find out who is asking. Raises `HubError` or `DatabaseError`."""
         if access.kind == "public":
-            return None
+            return
         if access.kind == "service":
             token = self.request.headers.get("X-Service-Token")
             self.credential = Credential("bearer", token) if token else credential_of(self.request)
         if self.credential is None:
-            return HubError(Code.UNAUTHENTICATED, "Authentication is required")
-        try:
-            if self.credential.kind == "cookie":
-                check_cookie_origin(self.request, self.services.settings.allowed_origins)
-            self.identity = await self.services.identities.resolve(self.credential)
-        except HubError as error:
-            return error
-        return None
+            raise HubError(Code.UNAUTHENTICATED, "Authentication is required")
+        if self.credential.kind == "cookie":
+            check_cookie_origin(self.request, self.services.settings.allowed_origins)
+        self.identity = await self.services.identities.resolve(self.credential)
 
-    async def count(self) -> None:
-        """Count against the rate limit, tell it in headers, and refuse what is too much."""
+    async def count(self, refused: bool = False) -> None:
+        """Count against the rate limit, tell it in headers, refuse what is too much. Who is refused counts everywhere."""
+        counted = self._counted or refused
         api, limit_class = self.dialect.name, self._limit_class
         if self._is_our_page():
             api, limit_class = SMART_AI_HUB.name, "general"
-        limited = await self.services.rate_limits.hit(
-            api, limit_class, self.identity, self.address, counted=self._counted
-        )
+        limited = await self.services.rate_limits.hit(api, limit_class, self.identity, self.address, counted=counted)
         for name, value in self.dialect.limit_headers(limited, limit_class).items():
             self.keep_header(name, value)
-        limited.check()
+        if counted:  # else others of the same address could keep out who is not held to a limit
+            limited.check()
 
     def _is_our_page(self) -> bool:
         """A page that may use the cookie is not held to the AI Assistant's plan, whose form its answers have."""
@@ -192,9 +196,9 @@ class ApiHandler(RequestHandler):
             raise HubError(Code.MALFORMED, "The body must be JSON, with Content-Type: application/json")
         return json_input.loads(self.request.body, self.body_bytes_max)
 
-    def load(self, schema: Schema) -> dict[str, Any]:
-        """The body by its schema. Raises `HubError` MALFORMED, TOO_LARGE or INVALID with every failure."""
-        return fields.load(schema, self.json_body())
+    def load(self, schema: Schema, *checks: fields.Check) -> dict[str, Any]:
+        """The body by its schema and further checks. Raises `HubError` MALFORMED, TOO_LARGE, INVALID with every failure."""
+        return fields.load(schema, self.json_body(), *checks)
 
     def query(self, name: str, chars_max: int = limits.NAME_CHARS_MAX) -> str | None:
         """One query parameter. Raises `HubError` INVALID when it comes twice or is longer than it may be."""
@@ -253,8 +257,8 @@ class ApiHandler(RequestHandler):
         status, code = self.dialect.codes[error.code]
         if error.retry_after_seconds is not None:
             self.set_header("Retry-After", str(max(1, math.ceil(error.retry_after_seconds))))
-        if error.code is Code.INSUFFICIENT_CREDITS:
-            self.set_header("X-Should-Retry", "false")
+        if not error.temporary:
+            self.set_header("X-Should-Retry", "false")  # OpenAI's and Anthropic's clients would repeat every 409
         if status == 401:
             self.set_header("WWW-Authenticate", "Bearer")
         self.send(self.dialect.error(error, code, self.request_id), status)

@@ -1,18 +1,19 @@
-"""What answers when no handler does: unknown paths, and bodies that are too large to be read at all."""
+"""What answers when no handler does: unknown paths, and bodies that are not to be read at all."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from tornado.http1connection import HTTP1Connection
 from tornado.web import stream_request_body
 
 from config import limits
-from handlers import addressing
 from handlers.access import public
 from handlers.base import ApiHandler
-from handlers.dialects import Dialect
+from handlers.bodies import announced_bytes
 from handlers.failures import of_status
-from hub.errors import Code, HubError
+from hub.errors import HubError
+
+_TOO_LARGE: Final = of_status(413)
 
 
 class NotFound(ApiHandler):
@@ -20,9 +21,6 @@ class NotFound(ApiHandler):
 
     def initialize(self, apis: Sequence[str] = (), limit_class: str = "general", counted: bool = False) -> None:
         super().initialize(apis, limit_class, counted)
-
-    def _dialect(self, apis: Sequence[str]) -> Dialect:
-        return addressing.of_unknown(self.request.path, self.request.host, self.services.settings.api_hosts)
 
     @public
     def get(self, *args: Any) -> None:
@@ -32,17 +30,27 @@ class NotFound(ApiHandler):
 
 
 @stream_request_body
-class TooLarge(ApiHandler):
-    """Takes the place of a handler whose bound the announced body exceeds.
+class BodyRefused(ApiHandler):
+    """Takes the place of a handler that is not to have the body, for the reason that `refusal` tells.
 
     The body is read and dropped before the answer: were the connection closed over unread data, the kernel would throw
     the answer away too. What is larger than that, too, is answered and cut off at once.
     """
 
+    def initialize(
+        self,
+        apis: Sequence[str] = (),
+        limit_class: str = "general",
+        counted: bool = True,
+        refusal: HubError = _TOO_LARGE,
+    ) -> None:
+        super().initialize(apis, limit_class, counted)
+        self._refusal = refusal
+
     async def prepare(self) -> None:
         await self.count()
-        if int(self.request.headers["Content-Length"]) > limits.BODY_DISCARDED_BYTES_MAX:
-            raise self._refusal()
+        if announced_bytes(self.request, 0) > limits.BODY_DISCARDED_BYTES_MAX:
+            raise self._refusal
         self.request.connection.set_max_body_size(limits.BODY_DISCARDED_BYTES_MAX)  # type: ignore[union-attr] # HTTP/1
 
     def data_received(self, chunk: bytes) -> None:
@@ -50,12 +58,9 @@ class TooLarge(ApiHandler):
 
     @public
     async def post(self, *args: Any, **kwargs: Any) -> None:
-        self.answer_error(self._refusal())
+        self.answer_error(self._refusal)
         await self.flush()
         if isinstance(self.request.connection, HTTP1Connection):
             self.request.connection.close()
 
     get = head = put = patch = delete = post
-
-    def _refusal(self) -> HubError:
-        return HubError(Code.TOO_LARGE, "The body is larger than this address takes")

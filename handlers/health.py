@@ -11,6 +11,7 @@ from handlers.routing import Route
 from hub.errors import Code, HubError
 from models.clock import now, timestamp
 
+# That of setup.cfg: a hub that runs from its folder has no installed metadata that could be asked. A test compares the two.
 HUB_VERSION: Final = "0.1.0"
 _SERVICES_ALONE: Final = Access("service")
 

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from handlers.base import ApiHandler
 from hub.errors import invalid
+from hub.fields import parse_moment
 from hub.operations import Kind
 
 
@@ -36,7 +37,6 @@ def _moment(handler: ApiHandler, *names: str, whole_day: bool) -> datetime | Non
         if len(text) == len("2025-01-01"):
             day = date.fromisoformat(text) + timedelta(days=1 if whole_day else 0)
             return datetime.combine(day, time(), UTC)
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        return parse_moment(text)
     except (ValueError, OverflowError):
         raise invalid(name, "must be an ISO 8601 date or date-time", text) from None

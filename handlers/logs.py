@@ -16,6 +16,7 @@ from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from config import limits
+from handlers.dialects import DIALECTS
 from hub.metrics import Metrics
 from hub.request_stats import RequestStats
 from models.clock import now, timestamp
@@ -25,6 +26,7 @@ _SECRETS: Final = re.compile(
     r"|whsec_[\w+/=-]+|\b[as]k_live_\w+|\beyJ[\w-]+\.[\w-]+\.[\w-]+"
 )
 _VERSION: Final = re.compile(rf"[A-Za-z0-9._+/ -]{{1,{limits.CLIENT_VERSION_CHARS_MAX}}}")
+_API_PATHS: Final = ("/api/", "/v1/")  # without probes, pages and whatever strangers look for
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 _Event = MutableMapping[str, Any]
@@ -72,8 +74,10 @@ class AccessLog:
     def __call__(self, handler: RequestHandler) -> None:
         request = handler.request
         seconds, status, api = request.request_time(), handler.get_status(), _api(handler)
-        self._metrics.request(api, status, seconds, api == "websocket" or _is_stream(handler))
-        self._request_stats.count(status, seconds)
+        streamed = api == "websocket" or _is_stream(handler)
+        self._metrics.request(api, status, seconds, streamed)
+        if api in DIALECTS and request.path.startswith(_API_PATHS):
+            self._request_stats.count(status, None if streamed else seconds)
         client = client_version(request.headers.get("X-Client-Version"))
         if client is not None:
             self._metrics.client(client)
@@ -106,10 +110,10 @@ def _is_stream(handler: RequestHandler) -> bool:
 
 
 def _api(handler: RequestHandler) -> str:
+    if isinstance(handler, WebSocketHandler):
+        return "websocket"
     dialect = getattr(handler, "dialect", None)
-    if dialect is not None:
-        return str(dialect.name)
-    return "websocket" if isinstance(handler, WebSocketHandler) else "page"
+    return "page" if dialect is None else str(dialect.name)
 
 
 def client_version(given: str | None) -> str | None:

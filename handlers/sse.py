@@ -10,16 +10,18 @@ generation is for `hub/chat.py` to say.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from tornado.iostream import IOStream, StreamClosedError
-from tornado.web import RequestHandler
 
 from config import limits
+from handlers.base import ApiHandler
 from handlers.write_through import write_through
 from hub.chat import Chat
-from hub.providers.base import Delta
+from hub.errors import HubError
+from hub.providers.base import Delta, Usage
 from hub.realtime.outbox import Outbox
 from hub.streams import Outcome, Stream
 
@@ -52,6 +54,7 @@ class Tail:
         self._wake_me = self._wake
         self.on_news: Callable[[], None] | None = None  # called instead of ending a wait
         self.closed = False
+        self.refused: HubError | None = None
         stream.follow(self._wake_me)
 
     def _wake(self) -> None:
@@ -65,26 +68,42 @@ class Tail:
         self.closed = True
         self._wake()
 
+    def refuse(self, error: HubError) -> None:
+        """The client may read no more, and is told why."""
+        self.refused = error
+        self._wake()
+
     async def beyond(self, cursor: int) -> None:
-        """Return when the log goes beyond `cursor`, the stream has ended, or the client has gone."""
-        stream = self._stream
-        while len(stream.deltas) <= cursor and stream.outcome is None and not self.closed:
-            self._news = asyncio.get_running_loop().create_future()
-            await self._news
+        """Return when the log goes beyond `cursor`, the stream has ended, or the client has gone. Raises `HubError`."""
+        while len(self._stream.deltas) <= cursor and not self._is_over:
+            await self._next()
+        self._check()
 
     async def end(self) -> None:
-        """Return when the stream has ended or the client has gone."""
-        while self._stream.outcome is None and not self.closed:
-            self._news = asyncio.get_running_loop().create_future()
-            await self._news
+        """Return when the stream has ended or the client has gone. Raises `HubError`."""
+        while not self._is_over:
+            await self._next()
+        self._check()
+
+    @property
+    def _is_over(self) -> bool:
+        return self._stream.outcome is not None or self.closed or self.refused is not None
+
+    async def _next(self) -> None:
+        self._news = asyncio.get_running_loop().create_future()
+        await self._news
+
+    def _check(self) -> None:
+        if self.refused is not None:
+            raise self.refused
 
     def leave(self, chat: Chat) -> None:
         self._stream.unfollow(self._wake_me)
         chat.left(self._stream)
 
 
-class StreamHandler(RequestHandler):
-    """Mixed into a handler that answers with a stream: hears of a client that hangs up."""
+class StreamHandler(ApiHandler):
+    """A handler that answers with a stream: hears of a client that hangs up."""
 
     _tail: Tail | None = None
     _hung_up = False
@@ -95,23 +114,28 @@ class StreamHandler(RequestHandler):
         if self._tail is not None:
             self._tail.hang_up()
 
-    def follow(self, stream: Stream) -> Tail:
-        """The client's place in the stream; it may have hung up while the stream was being started."""
+    @contextmanager
+    def following(self, stream: Stream) -> Iterator[Tail]:
+        """The client's place in the stream for as long as the block runs. It may have hung up while the stream was being
+        started, and is refused more of it when its credential is withdrawn.
+        """
         self._tail = tail = Tail(stream)
         tail.closed = self._hung_up
-        return tail
+        reader = self.services.readers.add(self.caller, tail.refuse)
+        try:
+            yield tail
+        finally:
+            self.services.readers.remove(reader)
+            tail.leave(self.services.chat)
 
 
-async def outcome_of(handler: StreamHandler, chat: Chat, stream: Stream) -> Outcome | None:
+async def outcome_of(handler: StreamHandler, stream: Stream) -> Outcome | None:
     """How the stream ended, however long that takes; None when the client has gone.
 
     Raises the `HubError` of a generation that failed.
     """
-    tail = handler.follow(stream)
-    try:
+    with handler.following(stream) as tail:
         await tail.end()
-    finally:
-        tail.leave(chat)
     if stream.outcome is not None and stream.outcome.error is not None:
         raise stream.outcome.error
     return None if tail.closed else stream.outcome
@@ -119,7 +143,6 @@ async def outcome_of(handler: StreamHandler, chat: Chat, stream: Stream) -> Outc
 
 async def relay(
     handler: StreamHandler,
-    chat: Chat,
     stream: Stream,
     encoder: SseEncoder,
     *,
@@ -131,21 +154,19 @@ async def relay(
     Raises the `HubError` of a generation that failed before its first delta, unless that is to be an event too: then
     the answer begins at once, whenever the first event comes.
     """
-    tail = handler.follow(stream)
-    try:
+    with handler.following(stream) as tail:
         if early_failure_is_status:
             await tail.beyond(after)
             if stream.outcome is not None and stream.outcome.error and not stream.deltas:
                 raise stream.outcome.error
         _begin(handler)
-        await _Relay(handler, stream, tail, encoder, after).run()
-    except StreamClosedError:
-        pass  # the client has gone between two writes
-    finally:
-        tail.leave(chat)
+        try:
+            await _Relay(handler, stream, tail, encoder, after).run()
+        except StreamClosedError:
+            pass  # the client has gone between two writes
 
 
-def stream_headers(handler: RequestHandler, stream: Stream, *, repeated: bool) -> None:
+def stream_headers(handler: ApiHandler, stream: Stream, *, repeated: bool) -> None:
     """What every answer made of a stream carries: how to resume it, and whether it is real."""
     handler.set_header("X-Hub-Stream-Id", stream.id)
     handler.set_header("X-Hub-Stream-Epoch", stream.epoch)
@@ -155,7 +176,7 @@ def stream_headers(handler: RequestHandler, stream: Stream, *, repeated: bool) -
         handler.set_header("Idempotency-Hit", "true")
 
 
-def _begin(handler: RequestHandler) -> None:
+def _begin(handler: ApiHandler) -> None:
     handler.set_status(200)
     handler.set_header("Content-Type", "text/event-stream; charset=utf-8")
     handler.set_header("Cache-Control", "no-cache")
@@ -207,6 +228,8 @@ class _Relay:
     def _events(self) -> bytes:
         """What comes next: deltas, as many as one write should have, then the end, then nothing."""
         stream = self._stream
+        if self._tail.refused is not None:
+            return self._refusal(self._tail.refused)
         deltas = self._deltas()
         self._cursor += len(deltas)
         events = self._encoder.deltas(deltas, self._cursor) if deltas else b""
@@ -214,6 +237,13 @@ class _Relay:
             self._end()
             events += self._encoder.end(stream.outcome)
         return events
+
+    def _refusal(self, error: HubError) -> bytes:
+        """The end of what this client may read, once."""
+        if self._over.done():
+            return b""
+        self._end()
+        return self._encoder.end(Outcome(None, Usage(0, 0), "counted", None, error=error))
 
     def _deltas(self) -> list[Delta]:
         """As many as one write should have; a single one may be longer than that."""

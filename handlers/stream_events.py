@@ -8,7 +8,6 @@ import orjson
 
 from handlers import streams
 from handlers.access import scope
-from handlers.base import ApiHandler
 from handlers.routing import Route
 from handlers.sse import StreamHandler, relay, stream_headers
 from hub.errors import Code, HubError
@@ -46,7 +45,7 @@ class PushEncoder:
         return b"id: %b:%d\ndata: %b\n\n" % (self._stream.epoch.encode(), offset, payload)
 
 
-class StreamEventsHandler(StreamHandler, ApiHandler):
+class StreamEvents(StreamHandler):
     """Follows a stream that was begun elsewhere; hanging up stops nothing that was to continue."""
 
     @scope("ai:read")
@@ -57,7 +56,7 @@ class StreamEventsHandler(StreamHandler, ApiHandler):
             after = 0  # a cursor into another log: everything from the beginning, as the first event's id shows
         stream_headers(self, stream, repeated=False)
         encoder = PushEncoder(stream)
-        await relay(self, self.services.chat, stream, encoder, after=after, early_failure_is_status=False)
+        await relay(self, stream, encoder, after=after, early_failure_is_status=False)
 
     def _cursor(self) -> tuple[str | None, int]:
         """`Last-Event-ID: <epoch>:<offset>`, else `?after=` and `?epoch=`. Raises `HubError` MALFORMED or INVALID."""
@@ -70,4 +69,4 @@ class StreamEventsHandler(StreamHandler, ApiHandler):
         return epoch, int(offset)
 
 
-ROUTES = (Route(streams.PATH + "/events", StreamEventsHandler, ("smart_ai_hub",)),)
+ROUTES = (Route(streams.PATH + "/events", StreamEvents, ("smart_ai_hub",)),)

@@ -22,18 +22,11 @@ class StreamState(ApiHandler):
         after = self.query_integer("after", 0, 0, _AFTER_MAX)
         epoch = self.query("epoch")
         stream = await self.services.chat.find(self.caller, stream_id)
-        self._prolong(stream)
+        self.services.chat.prolong(stream)
         self.set_header("X-Hub-Stream-Id", stream.id)
         self.set_header("X-Hub-Stream-Epoch", stream.epoch)
         good = epoch in (None, stream.epoch) and after <= stream.offset
         self.answer(stream_view(stream, after if good else 0))
-
-    def _prolong(self, stream: Stream) -> None:
-        """An answer that waits for its reader to come back waits anew."""
-        if stream.abandoned is not None:
-            stream.abandoned.cancel()
-            stream.abandoned = None
-            self.services.chat.left(stream)
 
 
 def stream_view(stream: Stream, after: int) -> dict[str, Any]:

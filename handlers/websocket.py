@@ -1,7 +1,8 @@
 """The WebSocket transport: the upgrade with its credential, bytes in, bytes out, and every way a socket ends.
 
     upgrade -> prepare(): credential, origin -> open() -> Connection <- on_message()
-                                                             |
+                    |                                        |
+                    +-- an error, in the dialect             |
                                                   Outbox -> SocketWire -> IOStream
 
 It hands text to a `Connection` and knows no command.
@@ -9,31 +10,30 @@ It hands text to a `Connection` and knows no command.
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
-import orjson
 import structlog
+from tornado.httputil import HTTPHeaders
 from tornado.iostream import IOStream
-from tornado.web import HTTPError
 from tornado.websocket import WebSocketHandler, WebSocketProtocol, WebSocketProtocol13
 
 from config import limits
-from handlers.access import public
-from handlers.credentials import address_of, check_upgrade_origin, credential_of
-from handlers.dialects import AI_PLAYGROUND, SMART_AI_HUB, Dialect
+from handlers.access import Access, public
+from handlers.base import ApiHandler
+from handlers.credentials import check_upgrade_origin, credential_of
+from handlers.routing import Route
 from handlers.write_through import write_through
 from hub.errors import Code, HubError
-from hub.identity_cache import Credential, Identity
 from hub.realtime import close_codes
 from hub.realtime.channels import ADMIN_CHANNELS
 from hub.realtime.connection import Connection, Entrance
-from hub.services import Services
-from models.database import DatabaseError
-from models.ids import new_id
 
 log = structlog.get_logger(__name__)
 
 _PING_LOST_BY_TORNADO: Final = "ping timed out"
+_MAIN_ENTRANCE: Final = Entrance()
+_VERSION: Final = "13"  # of the protocol, RFC 6455's
 _GOING_WRONG: Final = 1011  # RFC 6455: the server met an unexpected condition
 
 
@@ -89,60 +89,61 @@ class BoundedProtocol(WebSocketProtocol13):
             self._abort()
 
 
-class SocketHandler(WebSocketHandler):
-    """One socket. `dialect` words what refuses the upgrade itself."""
+class Socket(ApiHandler, WebSocketHandler):
+    """One socket. Until it is one it answers as every address of its API does."""
 
-    def initialize(self, services: Services, entrance: Entrance, dialect: Dialect) -> None:
-        self._services = services
-        self.address = address_of(self.request, services.settings.trusted_proxies)
+    def initialize(
+        self,
+        apis: Sequence[str],
+        limit_class: str = "general",
+        counted: bool = False,
+        entrance: Entrance = _MAIN_ENTRANCE,
+    ) -> None:
+        super().initialize(apis, limit_class, counted)
+        self.credential = credential_of(self.request, in_query=True)
         self._entrance = entrance
-        self._dialect = dialect
-        self._credential: Credential | None = None
-        self._identity: Identity | None = None
         self._connection: Connection | None = None
 
     # --- the upgrade ---
 
-    async def prepare(self) -> None:
-        """Raises nothing: a refused upgrade is answered in the dialect and goes no further."""
-        try:
-            await self._authenticate()
-        except HubError as error:
-            self._refuse(error)
-        except DatabaseError:
-            self._refuse(HubError(Code.UNAVAILABLE, "The database cannot be reached; try again"))
-
-    async def _authenticate(self) -> None:
-        """Header and query credentials must be valid; a cookie needs a page of ours, and may turn out to be old."""
-        credential = credential_of(self.request, in_query=True)
-        if credential is None:
+    async def identify(self, access: Access) -> None:
+        """A credential may also come by the first command. That of a header or query must be good; a cookie needs a page of
+        ours, and may turn out to be old.
+        """
+        if self.credential is None:
             return
-        if credential.kind == "cookie":
-            check_upgrade_origin(self.request, self._services.settings.allowed_origins)
+        if self.credential.kind == "cookie":
+            check_upgrade_origin(self.request, self.services.settings.allowed_origins)
         try:
-            identity = await self._services.identities.resolve(credential)
+            self.identity = await self.services.identities.resolve(self.credential)
         except HubError as error:
-            if credential.kind != "cookie" or error.temporary:
+            if self.credential.kind != "cookie" or error.temporary:
                 raise
-            return
-        if not self._entrance.admits(identity):
+            self.credential = None
+        if self.identity is not None and not self._entrance.admits(self.identity):
             raise HubError(Code.FORBIDDEN, "This is for administrators")
-        self._credential, self._identity = credential, identity
-
-    def _refuse(self, error: HubError) -> None:
-        status, code = self._dialect.codes[error.code]
-        self.set_status(status)
-        self.set_header("Content-Type", "application/json")
-        self.finish(orjson.dumps(self._dialect.error(error, code, new_id("req"))))
 
     def check_origin(self, origin: str) -> bool:
-        """`prepare` has refused what the cookie may not do; who brings its own credential may come from anywhere."""
-        with_cookie = self._credential is not None and self._credential.kind == "cookie"
-        return not with_cookie or origin in self._services.settings.allowed_origins
+        """`identify` has refused what the cookie may not do; who brings its own credential may come from anywhere."""
+        with_cookie = self.credential is not None and self.credential.kind == "cookie"
+        return not with_cookie or origin in self.services.settings.allowed_origins
 
     @public
     async def get(self, *args: Any, **kwargs: Any) -> None:
+        self._check_handshake()
         await super().get(*args, **kwargs)
+
+    def _check_handshake(self) -> None:
+        """What Tornado would refuse in its own words. Raises `HubError` MALFORMED."""
+        headers = self.request.headers
+        ways = {way.strip().lower() for way in headers.get("Connection", "").split(",")}
+        if headers.get("Upgrade", "").lower() != "websocket" or "upgrade" not in ways:
+            raise HubError(Code.MALFORMED, "This address takes WebSocket upgrades, and nothing else")
+        if headers.get("Sec-WebSocket-Version") != _VERSION:
+            self.keep_header("Sec-WebSocket-Version", _VERSION)
+            raise HubError(Code.MALFORMED, f"Sec-WebSocket-Version must be {_VERSION}")
+        if not headers.get("Sec-WebSocket-Key"):
+            raise HubError(Code.MALFORMED, "Sec-WebSocket-Key is required")
 
     def get_websocket_protocol(self) -> WebSocketProtocol | None:
         made = super().get_websocket_protocol()
@@ -167,6 +168,7 @@ class SocketHandler(WebSocketHandler):
 
     def open(self, *args: str, **kwargs: str) -> None:
         """Registering is the last thing done: were anything to fail behind it, no `on_close` would come."""
+        self._headers, self._kept = HTTPHeaders(), None  # they have been sent, and would be 1.5 KiB of each idle socket
         try:
             self._begin()
         except Exception:
@@ -182,9 +184,7 @@ class SocketHandler(WebSocketHandler):
         if stream.socket.family in (socket.AF_INET, socket.AF_INET6):
             stream.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, limits.SOCKET_UNSENT_BYTES)
         wire = SocketWire(self, stream)
-        self._connection = Connection(
-            self._services, wire, self.address, self._credential, self._identity, self._entrance
-        )
+        self._connection = Connection(self.services, wire, self.address, self.credential, self.identity, self._entrance)
         self._connection.open()
 
     def is_closing(self) -> bool:
@@ -210,24 +210,14 @@ class SocketHandler(WebSocketHandler):
     def data_received(self, chunk: bytes) -> None:
         """An upgrade has no body."""
 
-    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        """The path alone: a query may hold a credential."""
-        if isinstance(value, HTTPError):
-            log.info("upgrade refused", path=self.request.path, status=value.status_code)
-        else:
-            log.error("socket failed", path=self.request.path, exc_info=(typ, value, tb))
+
+def _socket(path: str, api: str, entrance: Entrance) -> Route:
+    """Not counted against a rate limit: connections and what comes on them have bounds of their own."""
+    return Route(path, Socket, (api,), counted=False, extra={"entrance": entrance})
 
 
-def routes(services: Services) -> list[Any]:
-    hub = {"services": services, "entrance": Entrance(), "dialect": SMART_AI_HUB}
-    playground = {
-        "services": services,
-        "entrance": Entrance(api="ai_playground", bare_chat=True),
-        "dialect": AI_PLAYGROUND,
-    }
-    admin = {**hub, "entrance": Entrance(channels=ADMIN_CHANNELS)}
-    return [
-        ("/ws", SocketHandler, hub),
-        ("/ws/admin", SocketHandler, admin),
-        ("/v1/ai/stream", SocketHandler, playground),
-    ]
+ROUTES = [
+    _socket("/ws", "smart_ai_hub", _MAIN_ENTRANCE),
+    _socket("/ws/admin", "smart_ai_hub", Entrance(channels=ADMIN_CHANNELS)),
+    _socket("/v1/ai/stream", "ai_playground", Entrance(api="ai_playground", bare_chat=True)),
+]

@@ -17,13 +17,14 @@ from hub.errors import Code, HubError, invalid
 from hub.identity import Identity
 from hub.ledger import Ledger
 from hub.mail_jobs import MailJobs
-from hub.operations import Composed, Delete, Insert, NewEvent, Operation, Update
+from hub.operations import Composed, Delete, Insert, Operation, Update
 from hub.passwords import Passwords, check_form
 from hub.revocations import Revocations
 from hub.throttle import Throttle
+from hub.user_events import updated
 from models import logins, revocations, users
 from models import one_time as secrets
-from models.clock import now, timestamp
+from models.clock import now
 from models.database import Database, Document, Transaction
 from models.ids import new_id
 
@@ -76,7 +77,7 @@ class Accounts:
             new_id("profile"),
             updates=[Update(users.USERS, {"_id": user}, {"$set": {**changes, "updated_at": moment}})],
             inserts=[Insert(revocations.REVOCATIONS, changed)],
-            events=[_updated(user, list(changes), moment)],
+            events=[updated(user, changes, moment)],
         )
         await self._ledger.commit(operation)
         self._revocations.announce(changed)
@@ -97,8 +98,6 @@ class Accounts:
         if not await self._passwords.verify(current, before):
             raise HubError(Code.BAD_CREDENTIALS, "The current password is not right")
         await self._throttle.password_changed(identity.user_id)
-        if new == current:
-            raise invalid("newPassword", "must differ from the current password")
         change = _NewPassword(identity.user_id, await self._passwords.hash(new), kept=identity.login_id)
 
         async def compose(transaction: Transaction) -> tuple[Operation, Document]:
@@ -153,7 +152,7 @@ class Accounts:
                 updates=[Update(users.USERS, {"_id": user}, confirmed)],
                 inserts=[Insert(revocations.REVOCATIONS, changed)],
                 deletes=await _ended_secrets(transaction, user, "verify"),
-                events=[_updated(user, ["email_verified"], moment)],
+                events=[updated(user, ["email_verified"], moment)],
             )
             return operation, changed
 
@@ -178,14 +177,14 @@ class Accounts:
             await _check_joinable(transaction, user, email_key, subject)
             changed = revocations.new_revocation(user, revocations.CHANGED, moment, None, None)
             notice, told = notifications.notice(
-                *(user, "info", "account", "Sign-in by Google"), "Your Google account can sign in to this account now."
+                *(user, "info", "security", "Sign-in by Google"), "Your Google account can sign in to this account now."
             )
             joined = {"$set": {"google_subject": subject, "updated_at": moment}}
             operation = Operation(
                 new_id("google"),
                 updates=[Update(users.USERS, {"_id": user}, joined)],
                 inserts=[Insert(revocations.REVOCATIONS, changed), notice],
-                events=[_updated(user, ["google_subject"], moment), told],
+                events=[updated(user, ["google_subject"], moment), told],
             )
             return operation, changed
 
@@ -228,7 +227,7 @@ async def _setting(transaction: Transaction, change: _NewPassword) -> tuple[Oper
     revocation = revocations.new_revocation(user, "password_changed", moment, None, None, kept=change.kept)
     ended = [login for login in await logins.ids_of(transaction, user) if login != change.kept]
     notice, told = notifications.notice(
-        *(user, "warning", "account", "Your password was changed"),
+        *(user, "warning", "security", "Your password was changed"),
         "Your other logins have been ended. If it was not you, ask for a new password at once.",
     )
     fields = {**change.also, "password": change.hash, "updated_at": moment}
@@ -244,7 +243,7 @@ async def _setting(transaction: Transaction, change: _NewPassword) -> tuple[Oper
             *(Delete(logins.LOGINS, {"_id": login}) for login in ended),
             *await _ended_secrets(transaction, user, "reset"),
         ],
-        events=[_updated(user, ["password"], moment), told],
+        events=[updated(user, ["password"], moment), told],
     )
     return operation, revocation
 
@@ -252,11 +251,6 @@ async def _setting(transaction: Transaction, change: _NewPassword) -> tuple[Oper
 async def _ended_secrets(transaction: Transaction, user: str, kind: str) -> list[Delete]:
     """The one that is used and all others of its kind: what was mailed before is worth nothing now."""
     return [Delete(secrets.ONE_TIME, {"_id": secret}) for secret in await secrets.ids_of(transaction, user, kind)]
-
-
-def _updated(user: str, changed: list[str], moment: datetime) -> NewEvent:
-    """Names alone: the administrator's feed shows events, and no addresses or numbers."""
-    return NewEvent(user, "user.updated", {"user_id": user, "changed": changed, "updated_at": timestamp(moment)})
 
 
 def _bad_token() -> NoReturn:

@@ -17,6 +17,7 @@ from hub.ledger import Ledger
 from hub.operations import Applied, Composed, Delete, Insert, Leg, NewEvent, Operation, Update
 from hub.prices import credits_number
 from hub.revocations import Revocations
+from hub.user_events import updated
 from models import counters, logins, revocations, users, wallets
 from models.clock import now
 from models.database import Database, Document, Transaction
@@ -136,7 +137,7 @@ class _Change:
             Update(counters.COUNTERS, {"_id": _LOCK}, {"$inc": {"value": 1}}),
         ]
         operation.inserts = [Insert(revocations.REVOCATIONS, self.revocation)]
-        operation.events = [NewEvent(self._user, "user.updated", {"user_id": self._user, **changed})]
+        operation.events = [updated(self._user, changed, self._moment)]
         if suspended:
             ended = await logins.ids_of(transaction, self._user)
             operation.deletes = [Delete(logins.LOGINS, {"_id": login}) for login in ended]

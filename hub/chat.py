@@ -9,8 +9,10 @@ whatever becomes of its followers.
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -22,12 +24,12 @@ from hub.generation import Admitted, Progress, generate
 from hub.idempotency import IdempotencyKey, KeyTaken
 from hub.identity import Identity
 from hub.ledger import Ledger
-from hub.login_secrets import is_login
 from hub.metrics import Metrics
 from hub.prices import charge_micro
 from hub.providers.base import Provider, Usage
 from hub.providers.registry import Providers
 from hub.realtime.broker import REVOCATIONS, Broker, Publication
+from hub.revocations import ends
 from hub.streams import Outcome, Stream, Streams, replayed
 from hub.tasks import Tasks
 from hub.tokens import count_messages_fairly
@@ -94,6 +96,7 @@ class Chat:
         self._node = node
         self._grace_seconds = grace_seconds
         self._draining = False
+        self._keys: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # those that are being looked at
 
     def open(self, broker: Broker) -> None:
         """Hear of revocations: a credential that is withdrawn generates nothing more."""
@@ -109,18 +112,32 @@ class Chat:
         UNAVAILABLE, KEY_REUSED.
         """
         received = time.monotonic()
-        key = request.idempotency
-        if key is not None and (earlier := await self._earlier(identity, key)) is not None:
-            return earlier
+        if request.idempotency is None:
+            return await self._begin(identity, request, received)
+        return await self._begin_once(identity, request, request.idempotency, received)
+
+    async def _begin(self, identity: Identity, request: ChatRequest, received: float) -> Started:
         job, provider = await self._prepare(identity, request)
         job.received = received
-        try:
-            await self._launch(job, provider)
-        except KeyTaken:
-            if key is not None and (earlier := await self._earlier(identity, key)) is not None:
-                return earlier
-            raise
+        self._check_room(identity)  # others may have started meanwhile
+        await self._launch(job, provider)
         return Started(job.stream)
+
+    async def _begin_once(
+        self, identity: Identity, request: ChatRequest, key: IdempotencyKey, received: float
+    ) -> Started:
+        """Twins in this process come in one by one, so that only one takes room; one on another node finds the key taken."""
+        async with self._keys.setdefault(key.id, asyncio.Lock()):
+            earlier = await self._earlier(identity, key)
+            if earlier is not None:
+                return earlier
+            try:
+                return await self._begin(identity, request, received)
+            except KeyTaken:
+                earlier = await self._earlier(identity, key)
+                if earlier is None:
+                    raise
+                return earlier
 
     async def _earlier(self, identity: Identity, key: IdempotencyKey) -> Started | None:
         record = await idempotency.record(self._database, key.id)
@@ -136,7 +153,8 @@ class Chat:
         said = self._said(request)
         prompt = [*history, *said]
         max_tokens = min(request.max_tokens or model.output_tokens_max, model.output_tokens_max)
-        prompt, prompt_tokens = await _fitting(model, prompt, keep=len(said), answer=request.max_tokens or 1)
+        answer = 1 if request.max_tokens is None else max_tokens
+        prompt, prompt_tokens = await _fitting(model, prompt, keep=len(said), answer=answer)
         await self._check_funds(identity, model, prompt_tokens)
         kept = request.keep_conversation or request.conversation is not None
         new_messages = [(new_id("msg"), message) for message in said] if kept else []
@@ -144,7 +162,7 @@ class Chat:
         stream = Stream(
             id=new_id("stream"),
             user=identity.user_id,
-            credential=identity.key_id or identity.login_id,
+            credential=identity.credential_id,
             model=model.id,
             conversation=(request.conversation or new_id("conv")) if kept else None,
             message=new_id("msg"),
@@ -179,7 +197,7 @@ class Chat:
 
     def _check_room(self, identity: Identity) -> None:
         if self._draining:
-            raise HubError(Code.UNAVAILABLE, "The hub is shutting down", retry_after_seconds=2)
+            raise _shutting_down()
         if len(self._streams) >= limits.STREAMS_RUNNING_MAX:
             raise HubError(Code.UNAVAILABLE, "The hub has as many streams as it can carry", retry_after_seconds=1)
         if self._streams.running_by(identity.user_id) >= limits.STREAMS_PER_USER_MAX:
@@ -204,7 +222,8 @@ class Chat:
         turns = await conversations.messages(
             self._database, request.conversation, limit=limits.CONVERSATION_CONTEXT_MESSAGES_MAX
         )
-        return [{"role": turn["role"], "content": turn["content"]} for turn in turns if turn["content"]]
+        said = [{"role": turn["role"], "content": turn["content"]} for turn in turns if turn["content"]]
+        return _from_a_question(said, 0, len(said))
 
     def _said(self, request: ChatRequest) -> list[Document]:
         if request.message is not None:
@@ -222,17 +241,16 @@ class Chat:
     async def _run(self, job: Job, provider: Provider, admitted: asyncio.Future[None]) -> None:
         stream = job.stream
         try:
-            async for step in generate(job, provider, self._ledger, self._node):
-                if isinstance(step, Progress):
-                    if not stream.deltas:
-                        self._metrics.generation_began(stream)
-                    stream.append(step.deltas, step.cost)
-                elif isinstance(step, Admitted):
-                    stream.admitted = True
-                    _answer(admitted)
-                else:
-                    self._metrics.generation_ended(job.model, stream, step)
-                    stream.finish(step)
+            async with aclosing(generate(job, provider, self._ledger, self._node)) as steps:
+                async for step in steps:
+                    if isinstance(step, Progress):
+                        self._progress(stream, step)
+                    elif isinstance(step, Admitted):
+                        stream.admitted = True
+                        _answer(admitted)
+                    else:
+                        self._metrics.generation_ended(job.model, stream, step)
+                        stream.finish(step)
         except HubError as error:
             if stream.admitted:
                 raise
@@ -240,6 +258,11 @@ class Chat:
         finally:
             _answer(admitted, HubError(Code.INTERNAL, "The generation could not start"))
             self._end(stream)
+
+    def _progress(self, stream: Stream, step: Progress) -> None:
+        if not stream.deltas:
+            self._metrics.generation_began(stream)
+        stream.append(step.deltas, step.cost)
 
     def _end(self, stream: Stream) -> None:
         if stream.outcome is not None:
@@ -271,20 +294,16 @@ class Chat:
         self._stop(stream)
 
     def _revoked(self, channel: str, publication: Publication) -> None:
-        """Stop what the credential began; where none is named all of the user's streams, save those of a login `kept`."""
-        if publication.type != "revoked":
-            return
-        data = publication.data
-        named = {data.get("login"), data.get("key")} - {None}
-        for stream in self._streams.running_of(data["user"]):
-            other_login = is_login(stream.credential) and stream.credential != data.get("kept")
-            if stream.credential in named or (not named and ("kept" not in data or other_login)):
-                self._stop(stream)
+        """A credential that is withdrawn generates nothing more."""
+        for stream in self._streams.running_of(publication.data["user"]):
+            if ends(publication, stream.credential):
+                self._stop(stream, HubError(Code.UNAUTHENTICATED, "The credential that asked for this was withdrawn"))
 
-    def _stop(self, stream: Stream) -> None:
+    def _stop(self, stream: Stream, error: HubError | None = None) -> None:
+        """End it; what was produced is settled. `error` says why, where it is not its user's wish."""
         if stream.task is None or stream.settling or stream.stopping:
             return
-        stream.stopping = True
+        stream.stopping, stream.stop_error = True, error
         if stream.admitted:
             stream.task.cancel()
 
@@ -296,6 +315,13 @@ class Chat:
             loop = asyncio.get_running_loop()
             stream.abandoned = loop.call_later(self._grace_seconds, self._stop, stream)
 
+    def prolong(self, stream: Stream) -> None:
+        """Somebody asked after it: one that waits for its reader to come back waits anew."""
+        if stream.abandoned is not None:
+            stream.abandoned.cancel()
+            stream.abandoned = None
+            self.left(stream)
+
     async def drain(self, seconds: float) -> None:
         """Start nothing more, let running answers end for so long, then settle what they have."""
         self._draining = True
@@ -303,10 +329,14 @@ class Chat:
         if running:
             await asyncio.wait(running, timeout=seconds)
         for stream in self._streams.running:
-            self._stop(stream)
+            self._stop(stream, _shutting_down())
         running = [stream.task for stream in self._streams.running if stream.task is not None]
         if running:
             await asyncio.wait(running, timeout=limits.DATABASE_DOWN_WAIT_SECONDS)
+
+
+def _shutting_down() -> HubError:
+    return HubError(Code.UNAVAILABLE, "The hub is shutting down", retry_after_seconds=2)
 
 
 def _answer(admitted: asyncio.Future[None], error: HubError | None = None) -> None:
@@ -326,9 +356,16 @@ async def _fitting(model: AiModel, prompt: list[Document], *, keep: int, answer:
     """
     tokens = await count_messages_fairly(model.vocabulary, prompt)
     while tokens + answer > model.context_tokens and len(prompt) > keep:
-        prompt = prompt[max(1, (len(prompt) - keep) // 4) :]
+        prompt = _from_a_question(prompt, max(1, (len(prompt) - keep) // 4), len(prompt) - keep)
         tokens = await count_messages_fairly(model.vocabulary, prompt)
     if tokens + answer > model.context_tokens:
         room = model.context_tokens
         raise invalid("messages", f"{tokens} tokens and an answer of {answer} exceed the model's context of {room}")
     return prompt, tokens
+
+
+def _from_a_question(turns: list[Document], start: int, end: int) -> list[Document]:
+    """The turns from `start` on, without those answers before `end` whose question is gone: some companies refuse them."""
+    while start < end and turns[start]["role"] == "assistant":
+        start += 1
+    return turns[start:]

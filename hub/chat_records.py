@@ -26,6 +26,8 @@ from models.usage import USAGE
 TITLE_CHARS = 80
 SNIPPET_CHARS = 120
 
+_INTERRUPTIONS = (Code.UNAVAILABLE, Code.UNAUTHENTICATED)
+
 
 @dataclass(slots=True)
 class Job:
@@ -148,11 +150,16 @@ def _conversation(job: Job) -> Document:
     }
 
 
-def checkpoint(job: Job, prompt_tokens: int, completion_tokens: int) -> Update:
-    """The answer so far, and what of it has been counted: exactly what the sweeper will charge if we die."""
+def checkpoint(job: Job, completion_tokens: int) -> tuple[Update, int]:
+    """The answer so far, and what of it has been counted: exactly what the sweeper will charge if we die. With its size."""
     content = _content(job.stream)
-    content["usage"] = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}
-    return Update(MESSAGES, {"_id": job.stream.message}, {"$set": content})
+    content["usage"] = {"prompt_tokens": job.prompt_tokens, "completion_tokens": completion_tokens}
+    return Update(MESSAGES, {"_id": job.stream.message}, {"$set": content}), _size_bytes(job.stream, content)
+
+
+def _size_bytes(stream: Stream, content: Document) -> int:
+    """Roughly, to bound a batch: a length for each delta, and text that has more bytes than characters."""
+    return 2_000 + 10 * len(stream.deltas) + 2 * len(content["content"])
 
 
 def _content(stream: Stream) -> Document:
@@ -195,7 +202,7 @@ class Closing:
 def closing(job: Job, ending: Ending) -> Closing:
     """The finished message, the conversation's last words, the usage row and the event."""
     stream = job.stream
-    nothing = ending.error is not None and not stream.deltas
+    nothing = not stream.deltas and (ending.error is not None or ending.finish_reason == "cancelled")
     inserts: list[Insert] = []
     updates: list[Update] = []
     if job.written_once:
@@ -215,13 +222,13 @@ def closing(job: Job, ending: Ending) -> Closing:
         inserts.append(Insert(USAGE, lambda receipt: _usage_row(job, ending, receipt)))
     kind = "chat.failed" if ending.error else "chat.completed"
     event = NewEvent(job.user, kind, lambda receipt: ended_event(job, ending, receipt))
-    return Closing(inserts, updates, deletes, [event], 2_000 + 10 * len(stream.deltas) + len(stream.text()))
+    return Closing(inserts, updates, deletes, [event], 2_000 + 10 * len(stream.deltas) + 2 * len(stream.text()))
 
 
 def status_of(ending: Ending) -> str:
-    """complete, stopped (by its user), interrupted (by our own end) or failed."""
+    """complete, stopped (by its user), interrupted (by our own end or that of its credential) or failed."""
     if ending.error is not None:
-        return "interrupted" if ending.error.code is Code.UNAVAILABLE else "failed"
+        return "interrupted" if ending.error.code in _INTERRUPTIONS else "failed"
     return "stopped" if ending.finish_reason == "cancelled" else "complete"
 
 

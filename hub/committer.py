@@ -178,8 +178,7 @@ class Committer:
         """Something in the batch cannot be written: halve it until that operation stands alone, and fail it."""
         if len(batch) == 1:
             log.error("operation failed", operation=batch[0].operation.id, error=str(error)[:500])
-            code = Code.CONFLICT if isinstance(error, Conflict | DuplicateKey) else Code.INTERNAL
-            return _fail(batch, HubError(code, "The ledger could not write this"))
+            return _fail(batch, _refused(error))
         middle = len(batch) // 2
         await self._commit(batch[:middle])
         return await self._commit(batch[middle:])
@@ -325,6 +324,15 @@ def _fail(batch: Sequence[Waiting], error: HubError) -> None:
 def _unavailable() -> HubError:
     message = "The database is away; nothing was written"
     return HubError(Code.UNAVAILABLE, message, retry_after_seconds=_RETRY_SECONDS)
+
+
+def _refused(error: Exception) -> HubError:
+    """What its caller is told of an operation that could not be written, alone and again and again."""
+    if isinstance(error, Conflict):  # others write the same at this moment: no CONFLICT, which is for good
+        message = "Others are changing the same at this moment; nothing was written"
+        return HubError(Code.UNAVAILABLE, message, retry_after_seconds=_RETRY_SECONDS)
+    code = Code.CONFLICT if isinstance(error, DuplicateKey) else Code.INTERNAL
+    return HubError(code, "The ledger could not write this")
 
 
 def _unknown() -> HubError:

@@ -1,21 +1,25 @@
 """Strict fields: JSON types mean what they say. `"5"` is no number, `true` is no integer, and what is not known is refused.
 
-`load(schema, data)` reports all failures at once, by dotted paths.
+`load(schema, data)` reports all failures at once, by dotted paths; of very many the first. Rules that stand elsewhere in the
+hub, as functions that raise `HubError` INVALID, are asked by fields (`ByRule`), by schemas (`failure`) and by `load` itself.
 """
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields
+import orjson
+from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
 from config import limits
 from hub.errors import Code, FieldError, HubError
 from hub.prices import MICRO_PER_CREDIT
+from models.clock import now
 
-_EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 _SCHEMA_MESSAGES = {"unknown": "unknown field", "type": "must be an object"}
 _MESSAGES: dict[str, Any] = {
     "required": "is required",
@@ -33,15 +37,49 @@ class Input(Schema):
     error_messages = _SCHEMA_MESSAGES
 
 
-def load(schema: Schema, data: Any) -> dict[str, Any]:
-    """Validate; raises `HubError` INVALID with a `FieldError` for each failure."""
-    try:
-        loaded: dict[str, Any] = schema.load(data)
-    except ValidationError as error:
-        failures = list(_failures(error.messages_dict, "", data))
-        first = failures[0]
-        raise HubError(Code.INVALID, f"{first.field}: {first.message}", failures) from None
+class Change(Input):
+    """What is to be changed: at least one of the fields, all of which may be absent."""
+
+    @validates_schema
+    def _changes_something(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        if not data:
+            raise ValidationError(f"must have at least one of {', '.join(self.fields)}")
+
+
+Check = Callable[[dict[str, Any]], None]
+
+
+def load(schema: Schema, data: Any, *checks: Check) -> dict[str, Any]:
+    """Validate; raises `HubError` INVALID with a `FieldError` for each failure.
+
+    `checks` know more than a schema can. They look at those fields that are right, and raise `HubError` INVALID.
+    """
+    loaded, failures = _loaded(schema, data)
+    for check in checks:
+        try:
+            check(loaded)
+        except HubError as error:
+            if error.code is not Code.INVALID:
+                raise
+            failures += error.details
+    if failures:
+        message = f"{failures[0].field}: {failures[0].message}"
+        raise HubError(Code.INVALID, message, failures[: limits.FAILURES_TOLD_MAX])
     return loaded
+
+
+def _loaded(schema: Schema, data: Any) -> tuple[dict[str, Any], list[FieldError]]:
+    """The fields that are right, and what is wrong with the others."""
+    try:
+        return schema.load(data), []
+    except ValidationError as error:
+        failures = islice(_failures(error.messages_dict, "", data), limits.FAILURES_TOLD_MAX)
+        return dict(error.valid_data or {}), list(failures)
+
+
+def failure(error: HubError) -> ValidationError:
+    """One of our errors in marshmallow's form, for rules of a whole schema."""
+    return ValidationError(error.details[0].message, error.details[0].field)
 
 
 def _failures(messages: Any, path: str, data: Any) -> Iterator[FieldError]:
@@ -52,7 +90,7 @@ def _failures(messages: Any, path: str, data: Any) -> Iterator[FieldError]:
             yield from _failures(inner, here, data if name == "_schema" else _inside(data, name))
     else:
         shown = data if isinstance(data, str | bool | int | float) else None
-        yield FieldError(path or "body", " and ".join(map(str, messages)), shown)
+        yield FieldError(path[: limits.FIELD_CHARS_MAX] or "body", " and ".join(map(str, messages)), shown)
 
 
 def _inside(data: Any, name: Any) -> Any:
@@ -69,6 +107,20 @@ class Strict(fields.Field[Any]):
 
     def fail(self, message: str) -> ValidationError:
         return ValidationError(message)
+
+
+class ByRule(Strict):
+    """A field whose rule is a function: it gives the value in its one form, or raises `HubError` INVALID."""
+
+    def __init__(self, rule: Callable[[Any], Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._rule = rule
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        try:
+            return self._rule(value)
+        except HubError as error:
+            raise self.fail(error.details[0].message) from None
 
 
 class Text(Strict):
@@ -157,23 +209,66 @@ def _is_stop(stop: Any) -> bool:
     return isinstance(stop, str) and 0 < len(stop) <= limits.STOP_CHARS_MAX
 
 
-class Email(Strict):
-    """Text that could be an e-mail address; who uses it brings it to its one form."""
+class FutureMoment(Strict):
+    """A moment yet to come, in ISO 8601; without a zone it is UTC."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        if not isinstance(value, str):
-            raise self.fail("must be a string")
-        if len(value) > limits.EMAIL_CHARS_MAX or not _EMAIL.fullmatch(value.strip()):
-            raise self.fail("must be a valid email address")
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        try:
+            moment = parse_moment(value)
+        except (TypeError, ValueError):
+            raise self.fail("must be an ISO 8601 date-time") from None
+        if moment <= now():
+            raise self.fail("must be in the future")
+        return moment
+
+
+def parse_moment(text: str) -> datetime:
+    """A moment in UTC. Raises `ValueError`."""
+    moment = datetime.fromisoformat(text)
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a moment beyond the calendar") from None
+
+
+class Stored(Strict):
+    """An object of the sender's own shape that becomes part of a document: bounded, and without keys that a database would
+    read as an operator or a path. What `json_input.loads` gave is bounded in depth.
+    """
+
+    def __init__(self, *, bytes_max: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._bytes_max = bytes_max
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.fail("must be an object")
+        if len(orjson.dumps(value)) > self._bytes_max:
+            raise self.fail(f"must have at most {self._bytes_max} bytes as JSON")
+        if any(map(_is_read_by_databases, _keys(value))):
+            raise self.fail("has a key that starts with $ or contains a dot")
         return value
+
+
+def _keys(value: Any) -> Iterator[str]:
+    """The keys of all objects in a value."""
+    if isinstance(value, dict):
+        yield from value
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _keys(inner)
+
+
+def _is_read_by_databases(key: str) -> bool:
+    return key.startswith("$") or "." in key
 
 
 class Credits(Strict):
     """An amount of credits with at most six decimals; loaded as micro-credits. Above 0 unless it says otherwise."""
 
-    def __init__(self, *, low_micro: int = 1, **kwargs: Any) -> None:
+    def __init__(self, *, low_micro: int = 1, high_micro: int = limits.AMOUNT_MICRO_CREDITS_MAX, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._low = low_micro
+        self._low, self._high = low_micro, high_micro
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if type(value) not in (int, float) or not math.isfinite(value):
@@ -181,10 +276,8 @@ class Credits(Strict):
         micro = Decimal(repr(value)) * MICRO_PER_CREDIT
         if micro != micro.to_integral_value():
             raise self.fail("must have at most six decimals")
-        if not self._low <= micro <= limits.AMOUNT_MICRO_CREDITS_MAX:
-            raise self.fail(
-                f"must be {self._least()} and at most {limits.AMOUNT_MICRO_CREDITS_MAX // MICRO_PER_CREDIT}"
-            )
+        if not self._low <= micro <= self._high:
+            raise self.fail(f"must be {self._least()} and at most {self._high // MICRO_PER_CREDIT}")
         return int(micro)
 
     def _least(self) -> str:

@@ -52,7 +52,8 @@ def generate(job: Job, provider: Provider, ledger: Ledger, node: str) -> AsyncGe
     """Yield `Admitted`, then `Progress` as it comes, then one `Outcome`.
 
     Raises `HubError` before `Admitted` only: the hold was refused. A later failure is an `Outcome` with an error. When
-    the driving task is cancelled with `job.stream.stopping` set, what was produced is settled and the outcome yielded.
+    the driving task is cancelled with `job.stream.stopping` set, what was produced is settled and the outcome yielded:
+    an error where the stream has a `stop_error`, else `cancelled`.
     """
     make = _stream if job.streamed else _complete
     return make(_Work(job, provider, ledger, node))
@@ -120,22 +121,28 @@ class _Work:
             stream.overhead_seconds = self.started - received + relayed - self.first_read
 
     def ending(self) -> Ending:
-        """How it ended: failed, stopped by its user, out of credits, or as the provider says."""
+        """How it ended, and what usage is charged: none where nothing came of it."""
+        stream = self.job.stream
+        reason, detail, error = self._why()
         usage, source = self.meter.believed()
-        reason, detail, error = self.finish_reason, None, self.error
-        if error is not None:
-            reason = None
-            if not self.job.stream.deltas:
-                usage = Usage(0, 0)
-        elif self.exhausted:
-            reason, detail = "length", "insufficient_credits"
-        elif self.job.stream.stopping:
-            reason = "cancelled"
+        if not stream.deltas and reason in (None, "cancelled"):
+            usage = Usage(0, 0)
         if self.meter.absurd():
             log.error("impossible usage", model=self.job.model.id, said=repr(self.meter.provider_usage), counted=usage)
-        first = self.job.stream.first_token_seconds
+        first = stream.first_token_seconds
         first_ms = None if first is None else int(first * 1_000)
         return Ending(reason, usage, source, detail, error, first_ms)
+
+    def _why(self) -> tuple[str | None, str | None, HubError | None]:
+        """Finish reason, detail and error: failed, out of credits, stopped before its end, or as the provider says."""
+        stream = self.job.stream
+        if self.error is not None:
+            return None, None, self.error
+        if self.exhausted:
+            return "length", "insufficient_credits", None
+        if stream.stopping and self.finish_reason is None:
+            return None if stream.stop_error else "cancelled", None, stream.stop_error
+        return self.finish_reason, None, None
 
 
 async def _stream(work: _Work) -> AsyncGenerator[Step, None]:
@@ -154,8 +161,9 @@ async def _stream(work: _Work) -> AsyncGenerator[Step, None]:
             yield Admitted()
             lease = Lease(work.job, work.meter, hold)
             with _breaking_off(work):
-                async for progress in _relay(work, lease, calling, first):
-                    yield progress
+                async with asyncio.timeout(limits.GENERATION_SECONDS_MAX):
+                    async for progress in _relay(work, lease, calling, first):
+                        yield progress
             await _give_up(calling, first)
             await lease.end()
             yield await _settle(work, hold, work.ending())
@@ -187,7 +195,6 @@ async def _relay(
     first: asyncio.Future[list[ProviderEvent] | None],
 ) -> AsyncIterator[Progress]:
     """Relay batches until the provider finishes or the credits end."""
-    deadline = work.started + limits.GENERATION_SECONDS_MAX
     batch = None if work.job.stream.stopping else await first
     while batch is not None:
         deltas = work.take(batch)
@@ -199,8 +206,6 @@ async def _relay(
                 work.exhausted = True
                 return
             lease.renew_in_time()
-        if time.monotonic() > deadline:
-            raise HubError(Code.PROVIDER_FAILED, "The answer took too long")
         batch = await _next(calling)
 
 
@@ -210,6 +215,7 @@ async def _affordable(work: _Work, lease: Lease, deltas: list[Delta]) -> list[De
         return await lease.afford(deltas)
     except BaseException:
         work.meter.drop_batch()
+        work.finish_reason = None
         raise
 
 
@@ -223,7 +229,9 @@ async def _complete(work: _Work) -> AsyncGenerator[Step, None]:
         yield Admitted()
         with _breaking_off(work):
             if not job.stream.stopping:
-                yield await _answer(work, hold)
+                async with asyncio.timeout(limits.GENERATION_SECONDS_MAX):
+                    progress = await _answer(work, hold)
+                yield progress
         yield await _settle(work, hold, work.ending())
 
 
@@ -271,6 +279,8 @@ def _breaking_off(work: _Work) -> Iterator[None]:
         work.error = provider_failure(failure)
     except HubError as failure:
         work.error = failure
+    except TimeoutError:
+        work.error = HubError(Code.PROVIDER_FAILED, "The answer took too long")
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None:

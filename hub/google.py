@@ -173,14 +173,14 @@ class Google:
         """The provider's own description, kept for an hour."""
         async with self._reading:
             if self._metadata is None or time.monotonic() - self._metadata[0] >= limits.OAUTH_METADATA_SECONDS:
-                _, answer = await self._call("GET", self._issuer + _PATH)
+                _, answer = await self._call("GET", self._issuer.removesuffix("/") + _PATH)
                 self._metadata = (time.monotonic(), self._described(answer))
             return self._metadata[1]
 
     def _described(self, answer: dict[str, Any]) -> dict[str, str]:
         """Its endpoints, where they are as safe as its own address."""
         if answer.get("issuer") != self._issuer:
-            raise _away("its description names another issuer")
+            raise _away(f"its description names another issuer: {answer.get('issuer')}")
         found = {name: answer.get(name) for name in _ENDPOINTS}
         schemes = ("https",) if self._issuer.startswith("https:") else ("https", "http")
         for name, address in found.items():

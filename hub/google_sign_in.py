@@ -8,6 +8,7 @@ it, for whoever signed up with somebody else's address must not get their compan
 """
 
 import hmac
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from models.database import Database, Document
 
 log = structlog.get_logger(__name__)
 
+_BROWSER: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _ERRORS: Final = frozenset({"access_denied", "temporarily_unavailable", "server_error"})
 
 
@@ -58,8 +60,10 @@ class GoogleSignIn:
     def configured(self) -> bool:
         return self._google.configured
 
-    async def begin(self, redirect: str | None, passed: str | None = None) -> Beginning:
+    async def begin(self, redirect: str | None, passed: str | None, browser: str) -> Beginning:
         """Start towards Google. `passed` is a text of the caller's that comes back with the end.
+
+        `browser` is the secret that the browser has from a start before, or "": two tabs share it, so that each finishes.
 
         Raises `HubError`: UNAVAILABLE, INVALID (a redirect that is not on the list).
         """
@@ -71,7 +75,8 @@ class GoogleSignIn:
         target = redirect if redirect is not None else self._own
         if target not in self._settings.oauth_redirects:
             raise invalid("redirect_uri", "is not an address that a sign-in may end at")
-        nonce, verifier, browser = (secrets.token_urlsafe(32) for _ in range(3))
+        nonce, verifier, fresh = (secrets.token_urlsafe(32) for _ in range(3))
+        browser = browser if _BROWSER.fullmatch(browser) else fresh
         data = {"target": target, "passed": passed, "nonce": nonce, "verifier": verifier, "browser": _hash(browser)}
         state, document = one_time.issue("state", limits.OAUTH_STATE_SECONDS, **data)
         address = await self._google.authorization_address(Attempt(state, nonce, verifier))

@@ -1,6 +1,7 @@
 """Idempotency keys: what makes a repeated request the same request.
 
-    once(key, work):  record done -> its reply    running -> 409    none -> work(), which writes the record with its effect
+    once(key, work):  record done -> its reply    running -> 409, or what it has come to so far
+                      none -> work(), which writes the record with its effect
 
 The record is written by the operation that it guards (see `hub/operations.py`); this module makes and checks keys, and
 finds what an earlier request with the same key came to. Generations have their own way to an earlier one: `hub/chat.py`.
@@ -20,6 +21,8 @@ from models import idempotency
 from models.clock import now
 from models.database import Database, Document
 from models.idempotency import IDEMPOTENCY
+
+SoFar = Callable[[Document], Awaitable[Document | None]]
 
 
 class KeyTaken(HubError):
@@ -52,9 +55,9 @@ class IdempotencyKey:
         document = {"_id": self.id, "hash": self.hash, "status": "running", "stream": stream, "created_at": now()}
         return Insert(IDEMPOTENCY, document, unique=("_id",), taken=_taken)
 
-    def begun(self) -> Insert:
-        """The record of work that takes several operations; `replied` or `withdrawn` ends it."""
-        document = {"_id": self.id, "hash": self.hash, "status": "running", "created_at": now()}
+    def begun(self, payment: str) -> Insert:
+        """The record of a purchase, which takes several operations; `replied` or `withdrawn` ends it."""
+        document = {"_id": self.id, "hash": self.hash, "status": "running", "payment": payment, "created_at": now()}
         return Insert(IDEMPOTENCY, document, unique=("_id",), taken=_taken)
 
     def done(self, reply: Callable[[Applied], Document]) -> Insert:
@@ -73,33 +76,44 @@ class Reply:
     repeated: bool
 
 
-async def once(database: Database, key: IdempotencyKey | None, work: Callable[[], Awaitable[Document]]) -> Reply:
+async def once(
+    database: Database,
+    key: IdempotencyKey | None,
+    work: Callable[[], Awaitable[Document]],
+    so_far: SoFar | None = None,
+) -> Reply:
     """Do `work`, unless the key's record says that it was done; without a key, just do it.
 
-    `work` writes the record, by `begun` or `done`, in the operation that does it. Raises `HubError`: KEY_REUSED,
-    IN_FLIGHT while an earlier request runs, and whatever `work` raises.
+    `work` writes the record, by `begun` or `done`, in the operation that does it. `so_far` may know what unfinished work
+    has come to, by its record. Raises `HubError`: KEY_REUSED, IN_FLIGHT while an earlier request runs, and whatever
+    `work` and `so_far` raise.
     """
     if key is None:
         return Reply(await work(), repeated=False)
-    earlier = await _earlier(database, key)
+    earlier = await _earlier(database, key, so_far)
     if earlier is not None:
         return earlier
     try:
         return Reply(await work(), repeated=False)
-    except KeyTaken:  # a twin was faster
-        earlier = await _earlier(database, key)
+    except HubError as error:
+        if error.code not in (Code.IN_FLIGHT, Code.CONFLICT):
+            raise
+        earlier = await _earlier(database, key, so_far)  # a twin was faster, and may have done what is found done
         if earlier is None:
             raise
         return earlier
 
 
-async def _earlier(database: Database, key: IdempotencyKey) -> Reply | None:
+async def _earlier(database: Database, key: IdempotencyKey, so_far: SoFar | None) -> Reply | None:
     record = await idempotency.record(database, key.id)
     if record is None:
         return None
     key.check(record)
     if record["status"] != "done":
-        raise _taken("_id")
+        reply = await so_far(record) if so_far is not None else None
+        if reply is None:
+            raise _taken("_id")
+        return Reply(reply, repeated=True)
     if record.get("reply") is None:
         raise HubError(Code.CONFLICT, "This was done before; its answer is not kept")
     return Reply(record["reply"], repeated=True)

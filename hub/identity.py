@@ -126,7 +126,7 @@ class Identities:
         if not login_secrets.matches(value, login["cookie_hash"]):
             raise _unauthenticated()
         user = _active(await self._user_of(login))
-        return _identity(user, "cookie", login_id, None)
+        return _identity(user, "cookie", login_id, login["expires_at"].timestamp())
 
     async def _standing_login(self, login_id: str) -> Document:
         """A login that has not ended; the database removes expired ones up to a minute late."""
@@ -276,10 +276,6 @@ class Identities:
     async def revoke_login(self, login_id: str, user_id: str, reason: str) -> None:
         """End one login on every node, with its sockets and generations."""
         await self.revocations.end(user_id, reason, login_id)
-
-    async def revoke_user(self, user_id: str, reason: str) -> None:
-        """End all logins of a user on every node."""
-        await self.revocations.end(user_id, reason)
 
     async def change_user(self, user_id: str, changes: dict[str, Any]) -> Document:
         """Change a user's document, and have every node read it again. Raises `HubError` NOT_FOUND, `DuplicateKey`."""

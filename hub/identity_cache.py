@@ -28,7 +28,8 @@ class Credential:
 class Identity:
     """Who is asking. `user` is the user's document without the password, empty for the service.
 
-    `permissions` bounds what an API key may do; None is everything. `expires_at` is the access token's, epoch seconds.
+    `permissions` bounds what an API key may do; None is everything. `expires_at` is the access token's, or as far
+    as a cookie's login has been put off by now; epoch seconds.
     """
 
     user_id: str
@@ -40,6 +41,11 @@ class Identity:
     permissions: frozenset[str] | None
     expires_at: float | None
     user: Mapping[str, Any]
+
+    @property
+    def credential_id(self) -> str | None:
+        """The API key or login that it comes with; the service has neither."""
+        return self.key_id or self.login_id
 
 
 def cache_key(credential: Credential) -> bytes:

@@ -2,18 +2,22 @@
 
     bytes --length, encoding--> text --depth--> parser (numbers, constants, twin keys) --> characters --> plain data
 
-It knows no field: schemas check what the data means.
+Schemas check what the data means. A wrong number is refused here for all of them, where no field can forget it: by the path
+of its field, whether a schema knows that or takes whatever comes.
 """
 
 import json
 import math
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import orjson
 
 from config import limits
-from hub.errors import Code, HubError, invalid
+from hub.errors import Code, FieldError, HubError
 
 _BOM: Final = b"\xef\xbb\xbf"
 _INT64_MIN: Final = -(2**63)
@@ -29,8 +33,9 @@ _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 def loads(data: bytes, bytes_max: int) -> Any:
     """Parse one JSON value.
 
-    Raises `HubError`: TOO_LARGE beyond `bytes_max`, MALFORMED for everything that is not plain JSON: another encoding, a
-    byte order mark, nesting beyond 32, twin keys, NaN and infinities, integers beyond 64 bits, NUL and lone surrogates.
+    Raises `HubError`: TOO_LARGE beyond `bytes_max`; MALFORMED for everything that is not plain JSON: another encoding, a
+    byte order mark, nesting beyond 32, twin keys, NUL and lone surrogates. Where numbers are wrong their fields are named:
+    MALFORMED for NaN and infinities, INVALID for what JSON allows and 64 bits cannot hold, -0 too.
     """
     if len(data) > bytes_max:
         raise HubError(Code.TOO_LARGE, f"At most {bytes_max} bytes of JSON are accepted")
@@ -39,11 +44,18 @@ def loads(data: bytes, bytes_max: int) -> Any:
     if data.count(b"[") + data.count(b"{") > limits.JSON_DEPTH_MAX:
         _check_depth(data)
     try:
-        value = _DECODER.decode(data.decode("utf-8"))
+        return _parsed(_DECODER, data)
+    except _WrongNumber:
+        raise _wrong_numbers(_parsed(_MARKING_DECODER, data)) from None
+
+
+def _parsed(decoder: json.JSONDecoder, data: bytes) -> Any:
+    try:
+        value = decoder.decode(data.decode("utf-8"))
     except UnicodeDecodeError:
         raise _malformed("it is not UTF-8") from None
-    except _Refused as error:
-        raise _malformed(str(error)) from None
+    except _TwinKey:
+        raise _malformed("a key stands twice in one object") from None
     except (ValueError, RecursionError) as error:
         raise _malformed(_reason(error)) from None
     if b"\\u" in data:  # the only way in for what UTF-8 itself cannot hold
@@ -51,22 +63,20 @@ def loads(data: bytes, bytes_max: int) -> Any:
     return value
 
 
-def refuse_stored_keys(value: Any, field: str) -> None:
-    """For data of the caller's own shape that becomes part of a document: no key that a database would read as an operator
-    or a path. `value` is what `loads` gave, so its depth is bounded. Raises `HubError` INVALID.
-    """
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            refuse_stored_keys(item, f"{field}.{index}")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if key.startswith("$") or "." in key:
-                raise invalid(field, "has a key that starts with $ or contains a dot", key[:100])
-            refuse_stored_keys(item, f"{field}.{key}")
+class _TwinKey(Exception):
+    """Two values for one field, of which readers may see either."""
 
 
-class _Refused(Exception):
-    """Our own reason to refuse, thrown out of the parser."""
+class _WrongNumber(Exception):
+    """A number that cannot be accepted is somewhere in it; a second pass finds out where."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Stands where such a number is. `code` is MALFORMED for what is no JSON at all."""
+
+    message: str
+    code: Code
 
 
 def _malformed(reason: str) -> HubError:
@@ -105,30 +115,64 @@ def _check_characters(value: Any) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        raise _Refused("a key stands twice in one object")
+        raise _TwinKey
     return made
 
 
-def _integer(text: str) -> int:
+# --- numbers ----------------------------------------------------------------------------------------------------
+
+
+def _integer(text: str) -> int | _Mark:
     if len(text) > limits.JSON_INTEGER_DIGITS_MAX + text.startswith("-") or text == "-0":
-        raise _Refused("a whole number is out of range")
+        return _OUT_OF_RANGE
     value = int(text)
-    if not _INT64_MIN <= value <= _INT64_MAX:
-        raise _Refused("a whole number is out of range")
-    return value
+    return value if _INT64_MIN <= value <= _INT64_MAX else _OUT_OF_RANGE
 
 
-def _number(text: str) -> float:
+def _number(text: str) -> float | _Mark:
     value = float(text)
-    if not math.isfinite(value):
-        raise _Refused("a number is out of range")
-    return value
+    return value if math.isfinite(value) else _OUT_OF_RANGE
 
 
-def _constant(name: str) -> Any:
-    raise _Refused(f"{name} is not JSON")
+def _constant(name: str) -> _Mark:
+    return _Mark(f"must be a number, and {name} is not JSON", Code.MALFORMED)
 
 
+def _refusing(convert: Callable[[str], Any]) -> Callable[[str], Any]:
+    def converted(text: str) -> Any:
+        value = convert(text)
+        if value.__class__ is _Mark:
+            raise _WrongNumber
+        return value
+
+    return converted
+
+
+_OUT_OF_RANGE: Final = _Mark("must be a number that 64 bits can hold", Code.INVALID)
 _DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_refusing(_integer),
+    parse_float=_refusing(_number),
+    parse_constant=_refusing(_constant),
+)
+# Parses what was refused once more, and leaves marks: good input pays nothing for the naming of fields.
+_MARKING_DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant
 )
+
+
+def _wrong_numbers(marked: Any) -> HubError:
+    """The first of them, by their fields; one that is not JSON at all decides the code."""
+    found = list(islice(_marks(marked, ""), limits.FAILURES_TOLD_MAX))
+    code = Code.MALFORMED if any(mark.code is Code.MALFORMED for _, mark in found) else Code.INVALID
+    details = [FieldError(field or "body", mark.message) for field, mark in found]
+    return HubError(code, f"{details[0].field}: {details[0].message}", details)
+
+
+def _marks(value: Any, field: str) -> Iterator[tuple[str, _Mark]]:
+    """A field's path is cut where it gets long: keys as long as a body would make the answer many times as long."""
+    if isinstance(value, _Mark):
+        yield field, value
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _marks(inner, (f"{field}.{key}" if field else str(key))[: limits.FIELD_CHARS_MAX])

@@ -131,7 +131,6 @@ class Lease:
         job = self._job
         self._wanted = self._hold.amount + want
         self._checkpoint_at = time.monotonic() + limits.CHECKPOINT_SECONDS
-        update = checkpoint(job, job.prompt_tokens, relayed_tokens)
-        size = 1_000 + 20 * len(job.stream.deltas)
-        self._renewal = renewal = asyncio.ensure_future(self._hold.extend(want, [update], size))
+        update, size_bytes = checkpoint(job, relayed_tokens)
+        self._renewal = renewal = asyncio.ensure_future(self._hold.extend(want, [update], size_bytes))
         return renewal

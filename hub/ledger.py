@@ -142,6 +142,7 @@ class Ledger:
         self._tasks = Tasks()  # until `start`
         self._committer = Committer(database, self._committed)
         self._states: OrderedDict[str, WalletState] = OrderedDict()
+        self.unsettled: set[str] = set()  # holds whose settlement failed: the sweeper's, although we live
         self._on_commit = on_commit
 
     def open(self) -> None:
@@ -175,7 +176,7 @@ class Ledger:
     ) -> AsyncIterator[Hold]:
         """Reserve credits for as long as the block runs; left without a settlement they are released.
 
-        `undo` is what must be taken back with a hold that may stand although nobody was told so.
+        `undo` is what must be taken back with a hold that is released, or that may stand although nobody was told so.
         """
         hold = Hold(self, place)
         try:
@@ -188,16 +189,16 @@ class Ledger:
             yield hold
         finally:
             if not hold.settling:
-                await hold.settle(0, "released", {})
+                await self._take_back(hold, undo)
 
     async def _take_back(self, hold: Hold, undo: Undo) -> None:
-        """Release a hold whose placing was cut off; where it does not stand there is nothing to do."""
+        """Release a hold that came to nothing, or whose placing was cut off; where it does not stand nothing is to do."""
         await hold.settle(0, "released", {}, updates=undo.updates, deletes=undo.deletes)
 
     async def settle(self, operation: Operation, user: str) -> Receipt:
         """Commit an operation that ends a hold, repeating it until its outcome is known.
 
-        Raises `HubError` when that takes longer than a hold lives; then the sweeper settles it.
+        Raises `HubError` when that takes longer than a hold lives, or it cannot be written; then the sweeper settles it.
         """
         pause = 0.1
         deadline = asyncio.get_running_loop().time() + limits.HOLD_SECONDS
@@ -208,6 +209,7 @@ class Ledger:
                 return await self._earlier_receipt(operation.id, user)
             except HubError as error:
                 if error.code not in _RETRIED or asyncio.get_running_loop().time() > deadline:
+                    self._leave_to_sweeper(operation.id)
                     raise
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _RETRY_SECONDS_MAX)
@@ -215,6 +217,11 @@ class Ledger:
             if applied.receipt is None:
                 raise HubError(Code.INTERNAL, "A settlement left no receipt")
             return applied.receipt
+
+    def _leave_to_sweeper(self, hold_id: str) -> None:
+        """Beyond the bound it comes to it all the same, once the hold expires."""
+        if len(self.unsettled) < limits.UNSETTLED_HOLDS_MAX:
+            self.unsettled.add(hold_id)
 
     async def _earlier_receipt(self, hold_id: str, user: str) -> Receipt:
         """What an earlier attempt, whose answer was lost, or the sweeper came to."""

@@ -5,6 +5,9 @@
 
 A hanging mail server delays nobody: who asks waits for the job alone, which is the same work whether an address is known or
 not. A process that dies leaves its jobs to the next; a letter may then come twice, and each of its links works.
+
+These are the mails that an account's safety needs. They go whatever its user's notification settings say: whoever took it
+over could otherwise silence the word of a changed password.
 """
 
 import asyncio

@@ -6,12 +6,12 @@ Pure: it counts and compares; `hub/generation.py` acts on what it says.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import orjson
-
 from config.catalogue import AiModel
 from hub.prices import charge_micro, price_pico, to_micro
-from hub.providers.base import Delta, Usage
+from hub.providers.base import Delta, Json, Usage
 from hub.tokens import count_text, is_exact
+
+_WRITTEN = ("refusal", "reasoning", "reasoning_content")  # fields of a delta that hold text, by different companies
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Meter:
         """Add a batch of deltas."""
         vocabulary = self.model.vocabulary
         self._counts = [
-            count_text(vocabulary, delta.content if delta.extra is None else delta.content + _extra_text(delta))
+            count_text(vocabulary, delta.content if delta.extra is None else delta.content + _written(delta.extra))
             for delta in deltas
         ]
         self.completion_tokens += sum(self._counts)
@@ -40,9 +40,10 @@ class Meter:
         return self.completion_tokens - sum(self._counts)
 
     def drop_batch(self) -> None:
-        """The batch counted last was not relayed after all."""
+        """The batch counted last was not relayed after all, and the provider's usage would be of that too."""
         self.completion_tokens = self.tokens_before_batch
         self._counts = []
+        self.provider_usage = None
 
     @property
     def cost(self) -> int:
@@ -52,7 +53,10 @@ class Meter:
         return to_micro(price_pico(self.model, self.prompt_tokens, self.completion_tokens))
 
     def cut(self, deltas: Sequence[Delta], micro: int) -> list[Delta]:
-        """Of the batch just counted: the deltas up to and with the one whose cost reaches `micro`; the rest is uncounted."""
+        """Of the batch just counted: the deltas up to and with the one whose cost reaches `micro`; the rest is uncounted,
+        and the provider's usage, which is of the whole, counts no more.
+        """
+        self.provider_usage = None
         tokens = self.tokens_before_batch
         for number, count in enumerate(self._counts, start=1):
             tokens += count
@@ -83,6 +87,14 @@ class Meter:
         return 0 <= usage.completion_tokens <= self.max_tokens and 0 <= usage.prompt_tokens <= self.model.context_tokens
 
 
-def _extra_text(delta: Delta) -> str:
-    """Tool calls and the like are paid for too; their JSON is a little longer than what the model wrote."""
-    return orjson.dumps(delta.extra).decode()
+def _written(extra: Json) -> str:
+    """What the model wrote beside the content: its tool calls, a refusal, its reasoning. What else a provider adds (ids,
+    names, its own marks) is passed on, and is no text to be paid for.
+    """
+    calls = extra.get("tool_calls")
+    functions = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    texts = [extra.get(name) for name in _WRITTEN]
+    for function in (*functions, extra.get("function_call")):
+        if isinstance(function, dict):
+            texts += [function.get("name"), function.get("arguments")]
+    return "".join([text for text in texts if isinstance(text, str)])

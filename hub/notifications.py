@@ -25,16 +25,6 @@ class Notifications:
         self._database = database
         self._ledger = ledger
 
-    async def notify(self, user: str, kind: str, category: str, title: str, message: str) -> Document:
-        """Tell a user something; the event is `notification.created` with the notification as its data.
-
-        What is given back is the notification as it would be shown: the user's settings may keep it from being so.
-        """
-        insert, event = notice(user, kind, category, title, message)
-        await self._ledger.commit(Operation(id=new_id("op"), inserts=[insert], events=[event]))
-        assert isinstance(insert.document, dict)
-        return insert.document
-
     async def page(self, user: str, limit: int, before: str | None) -> tuple[list[Document], int]:
         """Newest first, and how many are unread in all."""
         found = await notifications.latest(self._database, user, limit=limit, before=before)

@@ -152,8 +152,8 @@ class Delete:
 class Operation:
     """One unit of work for the committer. `id` names its entries; use the hold's id when it settles one.
 
-    `new_wallets` are made with the operation (sign-up). `once` says that the id comes from outside (a payment, a day's
-    reward) and has to be looked up among the entries before it is applied.
+    `new_wallets` are made with the operation (sign-up). `once` says that the id comes from outside (a payment) and has
+    to be looked up among the entries before it is applied.
     """
 
     id: str

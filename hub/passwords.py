@@ -32,7 +32,7 @@ def check_form(password: object, field: str = "password") -> str:
 
     Raises `HubError` INVALID, which never carries the password.
     """
-    text = _bounded(password, field)
+    text = check_size(password, field)
     if len(text) < limits.PASSWORD_CHARS_MIN:
         raise invalid(field, f"must have at least {limits.PASSWORD_CHARS_MIN} characters")
     return text
@@ -45,8 +45,11 @@ def check_composition(password: str, field: str = "password") -> None:
         raise invalid(field, "must include an uppercase letter, a lowercase letter and a number")
 
 
-def _bounded(password: object, field: str) -> str:
-    """Text of at most 1,024 bytes; its length is looked at first, so that ten megabytes cost nothing."""
+def check_size(password: object, field: str = "password") -> str:
+    """Text of at most 1,024 bytes; its length is looked at first, so that ten megabytes cost nothing.
+
+    Raises `HubError` INVALID.
+    """
     if not isinstance(password, str):
         raise invalid(field, "must be a string")
     too_long = invalid(field, f"must have at most {limits.PASSWORD_BYTES_MAX} bytes")
@@ -86,7 +89,7 @@ class Passwords:
 
         Raises `HubError` INVALID (longer than any password may be) or UNAVAILABLE.
         """
-        peppered = self._peppered(_bounded(password, "password"))
+        peppered = self._peppered(check_size(password))
         against = self._nobody if hashed is None else hashed.encode()
         same = await self._run(lambda: bcrypt.checkpw(peppered, against))
         self.checks += 1

@@ -4,12 +4,12 @@ Each is one operation of the ledger. What depends on a rate or on a user's rule 
 writes it, so that it goes by the rate that is active in the very snapshot that is committed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from hub import reward_days
 from hub.errors import Code, HubError, invalid
 from hub.exchange_rates import points_for, standing_rate
 from hub.idempotency import IdempotencyKey
@@ -37,9 +37,10 @@ class Deduction:
 class Points:
     """One per process. `reward` is what a day gives. All methods raise `HubError` where the ledger does."""
 
-    def __init__(self, database: Database, ledger: Ledger, reward: int) -> None:
+    def __init__(self, database: Database, ledger: Ledger, reward: int, clock: Callable[[], datetime] = now) -> None:
         self._database = database
         self._ledger = ledger
+        self._clock = clock
         self.reward = reward
 
     # --- exchange ------------------------------------------------------------------------------------------
@@ -75,29 +76,53 @@ class Points:
 
     # --- the daily reward ----------------------------------------------------------------------------------
 
-    async def claim_reward(self, user: Mapping[str, Any], key: IdempotencyKey | None = None) -> Document:
-        """The reward of the user's present day, by their own clock, once: `{points, balance}`. Raises CONFLICT after."""
-        day = _local(user, now())
-        leg = Leg(user["_id"], "point", "reward", self.reward, "Daily reward", {"date": day.date().isoformat()})
+    async def claim_reward(self, user: str, key: IdempotencyKey | None = None) -> Document:
+        """The reward of the user's present day, by their own clock, once: `{points, balance}`.
 
-        def reply(applied: Applied) -> Document:
-            return {"points": self.reward, "balance": applied.wallets[user["_id"]].points}
-
-        record = [key.done(reply)] if key else []
-        operation = Operation(_reward_id(user, day), legs=[leg], inserts=record, once=True)
-        try:
-            return reply(await self._ledger.commit(operation))
-        except HubError as error:
-            if error.code is Code.CONFLICT:
-                raise HubError(Code.CONFLICT, "Today's reward has been claimed already") from None
-            raise
+        Raises `HubError`: CONFLICT until the day of the last claim is over, NOT_FOUND.
+        """
+        claim = _Claim(user, self.reward, self._clock(), key)
+        return claim.reply(await self._ledger.commit(Composed(claim.id, claim.compose)))
 
     async def reward_status(self, user: Mapping[str, Any]) -> tuple[bool, datetime]:
-        """Whether it can be claimed now, and when the user's next day begins."""
-        day = _local(user, now())
-        claimed = await wallets.entry_by_operation(self._database, _reward_id(user, day))
-        tomorrow = datetime.combine(day.date() + timedelta(days=1), time(), day.tzinfo)
-        return claimed is None, tomorrow.astimezone(UTC)
+        """Whether it can be claimed now, and from when on the next one can: after it, or the first where it cannot."""
+        moment, zone = self._clock(), reward_days.zone_of(user["timezone"])
+        ids = reward_days.operation_ids(user["_id"], moment)
+        claims = await wallets.entries_by_operation(self._database, ids)
+        due = reward_days.next_claim([claim["metadata"] for claim in claims], zone, moment)
+        if due > moment:
+            return False, due
+        return True, reward_days.end_of(moment.astimezone(zone).date(), zone)
+
+
+class _Claim:
+    """One claim of a day's reward. The transaction may compose it several times; the last run is the one that stands.
+
+    Two nodes that claim at once both write the wallet: one of them is composed again, and finds the other's entry.
+    """
+
+    def __init__(self, user: str, reward: int, moment: datetime, key: IdempotencyKey | None) -> None:
+        self.id = new_id("claim")
+        self._user = user
+        self._reward = reward
+        self._moment = moment
+        self._key = key
+
+    async def compose(self, transaction: Transaction) -> Operation:
+        user = await users.within(transaction, self._user)
+        if user is None:
+            raise HubError(Code.NOT_FOUND, "No such user")
+        zone = reward_days.zone_of(user["timezone"])
+        claims = await wallets.entries_within(transaction, reward_days.operation_ids(self._user, self._moment))
+        if reward_days.next_claim([claim["metadata"] for claim in claims], zone, self._moment) > self._moment:
+            raise HubError(Code.CONFLICT, "Today's reward has been claimed already")
+        day = self._moment.astimezone(zone).date()
+        leg = Leg(self._user, "point", "reward", self._reward, "Daily reward", reward_days.claimed(day, zone))
+        record = [self._key.done(self.reply)] if self._key else []
+        return Operation(reward_days.operation_id(self._user, day), legs=[leg], inserts=record)
+
+    def reply(self, applied: Applied) -> Document:
+        return {"points": self._reward, "balance": applied.wallets[self._user].points}
 
 
 class _Exchange:
@@ -161,9 +186,10 @@ class _Taking:
 
 
 def _exchange_legs(user: str, micro: int, rate: Document, metadata: Document) -> list[Leg]:
-    """Both sides under one operation, the credits first."""
+    """Both sides under one operation, the credits first. `rate_micro` is the rate as it was: the rate may be changed."""
     points = points_for(micro, rate)
-    metadata = {**metadata, "rate": rate["_id"], "spent_micro": micro, "points": points}
+    by = {"rate": rate["_id"], "rate_micro": rate["rate"]}
+    metadata = {**metadata, **by, "spent_micro": micro, "points": points}
     text = f"Exchanged {credits_number(micro):,} credits for {points:,} points"
     return [
         Leg(user, "credit", "exchange", -micro, text, metadata),
@@ -175,15 +201,3 @@ def _top_up_micro(user: Mapping[str, Any]) -> int:
     """How many micro-credits a user lets us exchange when points are short."""
     rule = user.get("auto_topup") or {}
     return int(rule["credits_micro"]) if rule.get("enabled") else 0
-
-
-def _local(user: Mapping[str, Any], moment: datetime) -> datetime:
-    """The moment by the user's own clock; a zone that is not known any more counts as UTC."""
-    try:
-        return moment.astimezone(ZoneInfo(user.get("timezone") or "UTC"))
-    except (KeyError, ValueError, OSError):  # unknown, not a name of a zone, or the name of a folder of them
-        return moment
-
-
-def _reward_id(user: Mapping[str, Any], day: datetime) -> str:
-    return f"reward:{user['_id']}:{day.date().isoformat()}"

@@ -1,9 +1,8 @@
 """What an answer costs: integers of 10^-12 credit ("pico") until the one rounding, up to a micro-credit.
 
-It knows no wallet and writes nothing; the views at the foot turn micro-credits into what documents show.
+It knows no wallet and writes nothing; the view at the foot turns micro-credits into what documents show.
 """
 
-from decimal import Decimal
 from typing import Final
 
 from config.catalogue import AiModel
@@ -41,11 +40,3 @@ def credits_number(micro: int) -> int | float:
     """
     whole, rest = divmod(micro, MICRO_PER_CREDIT)
     return micro / MICRO_PER_CREDIT if rest else whole
-
-
-def usd_string(micro: int, credit_usd: Decimal) -> str:
-    """US dollars with cents, rounded down so that no view promises more than there is."""
-    numerator, denominator = credit_usd.as_integer_ratio()
-    cents = micro * numerator // (denominator * MICRO_PER_CREDIT // 100)
-    sign = "-" if cents < 0 else ""
-    return f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}"

@@ -1,24 +1,48 @@
-"""Strict fields of a user's profile: names, telephone numbers, time zones, languages."""
+"""Strict fields of who somebody is: addresses, passwords, names, telephone numbers, time zones, languages."""
 
 import zoneinfo
 from typing import Any, Final
 
-from hub import identity_input
-from hub.errors import HubError
-from hub.fields import Strict, Text
+from hub import identity_input, passwords
+from hub.fields import ByRule, Strict, Text
 
 _ZONES: Final = frozenset(zoneinfo.available_timezones())  # a look at many files: made once, at start-up
 _LANGUAGE: Final = r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?"
 
 
-class PersonName(Strict):
+class Email(ByRule):
+    """An e-mail address."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(identity_input.email, **kwargs)
+
+
+class Username(ByRule):
+    """Letters and digits."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(identity_input.username, **kwargs)
+
+
+class Password(ByRule):
+    """What is to be compared with a password."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(passwords.check_size, **kwargs)
+
+
+class NewPassword(ByRule):
+    """What is to become a password."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(passwords.check_form, **kwargs)
+
+
+class PersonName(ByRule):
     """A first or last name in any script; may be empty."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        try:
-            return identity_input.name(value, "name")
-        except HubError as error:
-            raise self.fail(error.details[0].message) from None
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(lambda value: identity_input.name(value, "name"), **kwargs)
 
 
 class Phone(Text):

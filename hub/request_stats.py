@@ -1,4 +1,4 @@
-"""How many requests this node answers, how fast and how well: counted in memory, written every ten seconds.
+"""How many requests this node's APIs answer, how fast and how well: counted in memory, written every ten seconds.
 
     access log --count()--> the minute's figures --flush()--> one row a node and minute
 
@@ -26,18 +26,21 @@ class RequestStats:
     def __init__(self, database: Database, node: str) -> None:
         self._database = database
         self._node = node
-        self._minutes: OrderedDict[datetime, list[float]] = OrderedDict()  # requests, failures, milliseconds
+        self._minutes: OrderedDict[datetime, list[float]] = OrderedDict()  # requests, failures, timed, milliseconds
         self._written: dict[datetime, float] = {}  # the requests that the row of a minute has
 
-    def count(self, status: int, seconds: float) -> None:
+    def count(self, status: int, seconds: float | None) -> None:
+        """Count an answer; `seconds` is None for a stream, which takes as long as its answer is."""
         minute = now().replace(second=0, microsecond=0)
         figures = self._minutes.get(minute)
         if figures is None:
-            figures = self._minutes[minute] = [0, 0, 0.0]
+            figures = self._minutes[minute] = [0, 0, 0, 0.0]
             self._bound()
         figures[0] += 1
         figures[1] += status >= 500
-        figures[2] += seconds * 1_000
+        if seconds is not None:
+            figures[2] += 1
+            figures[3] += seconds * 1_000
 
     def _bound(self) -> None:
         """While the database is away the minutes gather here; the oldest go first."""
@@ -71,13 +74,19 @@ class RequestStats:
         await self.flush()
         midnight = now().replace(hour=0, minute=0, second=0, microsecond=0)
         sums = await request_stats.sums(self._database, midnight)
-        requests = sums["requests"]
+        requests, timed = sums["requests"], sums["timed"]
         return {
             "requests": requests,
-            "average_milliseconds": round(sums["milliseconds"] / requests, 2) if requests else 0,
+            "average_milliseconds": round(sums["milliseconds"] / timed, 2) if timed else 0,
             "error_rate": round(sums["failures"] / requests, 6) if requests else 0,
         }
 
 
 def _row(figures: list[float]) -> dict[str, Any]:
-    return {"requests": int(figures[0]), "failures": int(figures[1]), "milliseconds": round(figures[2], 3)}
+    requests, failures, timed, milliseconds = figures
+    return {
+        "requests": int(requests),
+        "failures": int(failures),
+        "timed": int(timed),
+        "milliseconds": round(milliseconds, 3),
+    }

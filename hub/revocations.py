@@ -19,12 +19,28 @@ import structlog
 
 from config import limits
 from hub.identity_cache import IdentityCache
+from hub.login_secrets import is_login
 from hub.realtime.broker import REVOCATIONS, Broker, Publication
 from models import logins, revocations
 from models.clock import now
 from models.database import Database, DatabaseError, Document, OutcomeUnknown
 
 log = structlog.get_logger(__name__)
+
+
+def ends(publication: Publication, credential: str | None) -> bool:
+    """Whether a signal to their user ends what stands on this login or API key; None stands for no particular one.
+
+    Where it names none it ends all of the user's, and where it keeps a login, the user's other logins.
+    """
+    data = publication.data
+    if publication.type != "revoked":
+        return False
+    named = {data.get("login"), data.get("key")} - {None}
+    if named:
+        return credential in named
+    kept = data.get("kept")
+    return kept is None or (is_login(credential) and credential != kept)
 
 
 class Revocations:
@@ -42,15 +58,10 @@ class Revocations:
     def close(self) -> None:
         self._broker.unsubscribe(REVOCATIONS, self._heard)
 
-    async def end(self, user: str, reason: str, login: str | None = None) -> None:
-        """End one login of a user, or with None all of them. Raises `DatabaseError`; then nothing has ended."""
+    async def end(self, user: str, reason: str, login: str) -> None:
+        """End one login of a user. Raises `DatabaseError`; then nothing has ended."""
         revocation = revocations.new_revocation(user, reason, now(), login, None)
         await self._tell(revocation, logins.end(self._database, revocation))
-
-    async def end_key(self, user: str, reason: str, key: str) -> None:
-        """Say that an API key has ended, after it was marked so."""
-        revocation = revocations.new_revocation(user, reason, now(), None, key)
-        await self._tell(revocation, revocations.add(self._database, revocation))
 
     async def changed(self, user: str) -> None:
         """Say that a user's document (role, tier, name) is another one now; the logins stay."""

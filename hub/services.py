@@ -38,6 +38,7 @@ from hub.points import Points
 from hub.providers.registry import Providers
 from hub.rate_administration import RateAdministration
 from hub.rate_limits import RateLimits
+from hub.readers import Readers
 from hub.realtime.broker import Broker, MemoryBroker
 from hub.realtime.redis_broker import RedisBroker
 from hub.realtime.registry import Connections
@@ -81,6 +82,7 @@ class Services:
     providers: Providers
     streams: Streams
     chat: Chat
+    readers: Readers
     notifications: Notifications
     purchases: Purchases
     points: Points
@@ -175,6 +177,7 @@ class _Opening:
             providers=providers,
             streams=streams,
             chat=chat,
+            readers=self._readers(),
             notifications=Notifications(database, ledger),
             purchases=self._purchases(database, ledger),
             points=Points(database, ledger, self._settings.daily_reward_points),
@@ -251,6 +254,12 @@ class _Opening:
         chat.open(self._broker)
         self._closes("chat", lambda: chat.close(self._broker))
         return providers, streams, chat
+
+    def _readers(self) -> Readers:
+        readers = Readers(self._broker)
+        readers.open()
+        self._closes("readers", readers.close)
+        return readers
 
     def _request_stats(self, database: Database, node: Node) -> RequestStats:
         request_stats = RequestStats(database, node.id)

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from config import limits
+from hub.errors import Code, HubError
 from models import entry_totals, users, wallets
 from models.clock import now
 from models.database import Database, DatabaseError, Document
@@ -45,13 +46,20 @@ class Statistics:
         return await entry_totals.read(self._database)
 
     async def sums(self) -> dict[str, dict[str, int]]:
-        """`{"credit purchase": {plus, minus, count, topups, cents}, ...}` of all entries."""
+        """`{"credit purchase": {plus, minus, count, topups, cents}, ...}` of all entries.
+
+        Raises `HubError` UNAVAILABLE while the totals are further behind than can be added at once.
+        """
         totals = await self.advance()
-        young = (
-            limits.ENTRY_TOTALS_AT_ONCE * limits.ENTRY_TOTALS_PORTIONS
-        )  # two busy minutes have hundreds of thousands
-        rows = await wallets.entry_totals(self._database, totals["until"], None, young)
-        return _added(totals["sums"], rows)
+        sums: dict[str, dict[str, int]] = totals["sums"]
+        until: str = totals["until"]
+        for _ in range(limits.ENTRY_YOUNG_PORTIONS):
+            rows = await wallets.entry_totals(self._database, until, None, limits.ENTRY_TOTALS_AT_ONCE)
+            if not rows:
+                return sums
+            sums, until = _added(sums, rows), max(row["last"] for row in rows)
+        message = "The entries are still being summed"
+        raise HubError(Code.UNAVAILABLE, message, retry_after_seconds=limits.ENTRY_TOTALS_SECONDS)
 
     async def users(self) -> dict[str, int]:
         month = now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)

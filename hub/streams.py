@@ -22,6 +22,9 @@ from hub.operations import Receipt
 from hub.providers.base import Delta, Usage
 from models.ids import new_epoch
 
+_STREAM_BYTES = 2_000  # of a finished stream without any delta: its own fields, outcome, usage and receipt
+_DELTA_BYTES = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -62,7 +65,8 @@ class Stream:
     task: asyncio.Task[None] | None = None
     admitted: bool = False  # its hold stands
     settling: bool = False  # its last delta has come; it can no longer be stopped
-    stopping: bool = False  # its user, or the hub's end, has asked it to end
+    stopping: bool = False  # it was asked to end
+    stop_error: HubError | None = None  # why, where it was not its user who asked
     _wakes: list[Callable[[], None]] = field(default_factory=list)
     abandoned: asyncio.TimerHandle | None = None
 
@@ -158,7 +162,8 @@ class Streams:
     def retire(self, stream: Stream) -> None:
         """Move an ended stream among the finished and drop what is too old or too much."""
         self.discard(stream)
-        stream.size_bytes = sum(_size_bytes(delta) for delta in stream.deltas)
+        stream.task = None  # it would keep the whole generation
+        stream.size_bytes = _STREAM_BYTES + sum(_size_bytes(delta) for delta in stream.deltas)
         self._finished[stream.id] = (time.monotonic(), stream)
         self._finished_bytes += stream.size_bytes
         oldest = time.monotonic() - limits.STREAM_REPLAY_SECONDS
@@ -181,7 +186,7 @@ class Streams:
 def _size_bytes(delta: Delta) -> int:
     """Roughly what a delta costs in memory."""
     extra = len(orjson.dumps(delta.extra)) if delta.extra is not None else 0
-    return 200 + len(delta.content) + 2 * extra
+    return _DELTA_BYTES + len(delta.content) + 2 * extra
 
 
 def replayed(message: dict[str, Any], outcome: Outcome) -> Stream:

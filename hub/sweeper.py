@@ -1,4 +1,5 @@
-"""The sweeper settles what dead processes left: each hold at exactly its last checkpoint.
+"""The sweeper settles what dead processes left, and what a living one failed to settle: each hold at exactly its last
+checkpoint.
 
     dead node -> killSessions (its transaction unlocks the wallets) -> its holds settled -> its document removed
 
@@ -24,6 +25,7 @@ from hub.operations import Operation, SettleHold, Update
 from hub.prices import charge_micro
 from hub.providers.base import Usage
 from hub.streams import Outcome, replayed
+from hub.tokens import is_exact
 from models import conversations, nodes, wallets
 from models.clock import now
 from models.conversations import MESSAGES
@@ -59,18 +61,20 @@ class Sweeper:
         """One round; how many holds were settled."""
         dead = await self.unlock()
         gone = [document["_id"] for document in dead] + await self._unregistered()
+        unsettled = list(self._ledger.unsettled)
         settled, stuck = 0, False
-        while not stuck and (holds := await self._abandoned(gone)):
+        while not stuck and (holds := await self._abandoned(gone, unsettled)):
             results = await asyncio.gather(*(self._settle(hold) for hold in holds))
             settled += sum(results)
             stuck = not all(results)
         if not stuck:
+            self._ledger.unsettled.difference_update(unsettled)
             for document in dead:
                 await forget(self._database, document, self._data_dir)
         return settled
 
-    async def _abandoned(self, nodes: list[str]) -> list[Document]:
-        return await wallets.abandoned_holds(self._database, nodes, now(), limits.SWEEP_HOLDS_MAX)
+    async def _abandoned(self, nodes: list[str], unsettled: list[str]) -> list[Document]:
+        return await wallets.abandoned_holds(self._database, nodes, unsettled, now(), limits.SWEEP_HOLDS_MAX)
 
     async def _unregistered(self) -> list[str]:
         """Owners of holds that have no document any more: somebody removed it before all was settled."""
@@ -98,7 +102,8 @@ class Sweeper:
             return _released(hold, message)
         job = _job(message, model)
         usage = _delivered(message)
-        records = closing(job, Ending(None, usage, "counted", error=_STOPPED))
+        source = "counted" if is_exact(model.vocabulary) else "estimated"
+        records = closing(job, Ending(None, usage, source, error=_STOPPED))
         charge = charge_micro(model, usage.prompt_tokens, usage.completion_tokens)
         metadata = {"model": model.id, "stream": job.stream.id, "api": job.api, "interrupted": True}
         return Operation(

@@ -47,7 +47,10 @@ def count_text(vocabulary: str | None, text: str) -> int:
 
 
 def count_messages(vocabulary: str | None, messages: Sequence[Mapping[str, Any]]) -> int:
-    """Tokens of a prompt in OpenAI's form, with the framing of its messages. Pictures are a flat `TOKENS_PER_IMAGE`."""
+    """Tokens of a prompt in OpenAI's form, with the framing of its messages. Pictures are a flat `TOKENS_PER_IMAGE`.
+
+    The messages are such as `hub/messages_field.py` lets through.
+    """
     texts = sum(_count_piece(vocabulary, piece) for piece in _message_pieces(messages))
     return texts + _framing(messages)
 
@@ -100,8 +103,15 @@ def _texts(message: Mapping[str, Any]) -> Iterable[str]:
         yield content
     elif isinstance(content, list):
         yield from (part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
+    for called in _called(message):
+        yield from (value for value in called.values() if isinstance(value, str))
+
+
+def _called(message: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """The functions and tools that a message calls, with their arguments, in OpenAI's present form and its old one."""
     for call in message.get("tool_calls") or ():
-        yield from (value for value in (call.get("function") or {}).values() if isinstance(value, str))
+        yield from (call.get(kind) or {} for kind in ("function", "custom"))
+    yield message.get("function_call") or {}
 
 
 def _framing(messages: Sequence[Mapping[str, Any]]) -> int:

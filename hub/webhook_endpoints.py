@@ -39,11 +39,17 @@ class WebhookEndpoints:
         self._database = database
         self._ledger = ledger
 
+    def check(self, given: Mapping[str, Any]) -> None:
+        """Raises `HubError` INVALID for a `url` that is not ours to call."""
+        if "url" in given:
+            allowed = self._settings.outbound_allow
+            outbound.check_url(given["url"], allowed, localhost_too=not self._settings.production)
+
     async def create(
         self, actor: Actor, owner: str | None, api: str, url: str, events: list[str], secret: str | None, active: bool
     ) -> Document:
         """Raises `HubError`: INVALID for an address that is not ours to call, CONFLICT where there are too many."""
-        self._check_url(url)
+        self.check({"url": url})
         secret = secret or _STANDARD + base64.b64encode(secrets.token_bytes(24)).decode()
         made = endpoints.new_endpoint(new_id("wh"), owner, api, url, events, secret, active, now())
 
@@ -60,8 +66,7 @@ class WebhookEndpoints:
         self, actor: Actor, owner: str | None, api: str, endpoint_id: str, changes: Mapping[str, Any]
     ) -> Document:
         """Set `url`, `events`, `secret` or `active`. Raises `HubError` NOT_FOUND or INVALID."""
-        if "url" in changes:
-            self._check_url(changes["url"])
+        self.check(changes)
         operation_id, moment, after = new_id("webhook"), now(), Document()
 
         async def compose(transaction: Transaction) -> Operation:
@@ -95,9 +100,6 @@ class WebhookEndpoints:
 
     async def _within(self, transaction: Transaction, owner: str | None, api: str, endpoint_id: str) -> Document:
         return _there(await endpoints.within(transaction, owner, api, endpoint_id))
-
-    def _check_url(self, url: str) -> None:
-        outbound.check_url(url, self._settings.outbound_allow, localhost_too=not self._settings.production)
 
 
 def signing_secret(secret: str) -> str | None:

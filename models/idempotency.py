@@ -1,4 +1,4 @@
-"""Idempotency records: `{_id: user:key, hash, status: running | done, stream, reply, created_at}`, kept 7 days.
+"""Idempotency records: `{_id: user:key, hash, status: running | done, stream?, payment?, reply?, created_at}`, kept 7 days.
 
 Written in the transaction of what they guard, so that a record and its effect exist together or not at all.
 """

@@ -65,18 +65,14 @@ async def ids_of(transaction: Transaction, user: str) -> list[str]:
 
 
 async def end(database: Database, revocation: Document) -> None:
-    """Delete the logins that a revocation names, one or all of its user, and write it: both or neither.
+    """Delete the login that a revocation names, if it is its user's, and write it: both or neither.
 
     Both in one transaction, because a node that hears of the revocation before the login is gone would trust it again.
     """
-    which = {"user": {"$eq": revocation["user"]}}
-    if "login" in revocation:
-        which["_id"] = {"$eq": revocation["login"]}
+    which = {"user": {"$eq": revocation["user"]}, "_id": {"$eq": revocation["login"]}}
 
     async def body(transaction: Transaction) -> None:
-        found = await transaction.find(LOGINS, which, {"_id": 1})
-        if found:
-            await transaction.delete(LOGINS, [{"_id": login["_id"]} for login in found])
+        await transaction.delete(LOGINS, [which])
         await transaction.insert(REVOCATIONS, [revocation])
 
     async with database.new_session() as mongo_session:

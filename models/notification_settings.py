@@ -2,7 +2,7 @@
 
 `{_id: user, media: {email, push, inApp}, categories: {account: {email, push, inApp}, ...}, updated_at}`. Only what
 a user has set is there; everything else is wanted. A medium reaches a user for a category where both its switch and the
-category's are on.
+category's are on. Mails of `hub/mail_jobs.py` are none of these: an account's safety needs them, and no setting stops them.
 """
 
 from collections.abc import Mapping

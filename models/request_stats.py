@@ -1,8 +1,8 @@
-"""Request figures: how many requests each node answered in each minute, kept for 35 days.
+"""Request figures: how many requests each node's APIs answered in each minute, kept for 35 days.
 
-`{_id: node:minute, minute, requests, failures, milliseconds}`: `failures` are answers with a status of 500 or more,
-`milliseconds` is the sum of all answers' times. A node writes its own rows alone, each time with the totals of the minute,
-so that a write may be repeated.
+`{_id: node:minute, minute, requests, failures, timed, milliseconds}`: `failures` are answers with a status of 500 or more,
+`timed` those whose times `milliseconds` is the sum of. A node writes its own rows alone, each time with the totals of the
+minute, so that a write may be repeated.
 """
 
 from datetime import datetime
@@ -11,6 +11,7 @@ from config import limits
 from models.database import CollectionShape, Database, Document, Index
 
 REQUEST_STATS = "request_stats"
+_FIGURES = ("requests", "failures", "timed", "milliseconds")
 SHAPES = (
     CollectionShape(
         REQUEST_STATS,
@@ -27,8 +28,8 @@ async def put(database: Database, node: str, minute: datetime, figures: Document
 
 async def sums(database: Database, since: datetime) -> Document:
     """The figures of all nodes together."""
-    total = {name: {"$sum": f"${name}"} for name in ("requests", "failures", "milliseconds")}
+    total = {name: {"$sum": f"${name}"} for name in _FIGURES}
     rows = await database[REQUEST_STATS].aggregate(
         [{"$match": {"minute": {"$gte": since}}}, {"$group": {"_id": None, **total}}]
     )
-    return rows[0] if rows else {"requests": 0, "failures": 0, "milliseconds": 0}
+    return rows[0] if rows else dict.fromkeys(_FIGURES, 0)

@@ -1,5 +1,5 @@
 """Usage rows: one per settled completion, for statistics: `{_id: stream, user, model, provider, api, prompt_tokens,
-completion_tokens, charged, price, usage_source, duration_ms, first_token_ms, finish_reason, created_at}`."""
+completion_tokens, charged, usage_source, duration_ms, first_token_ms, status, created_at}`, `charged` in micro-credits."""
 
 from models.database import CollectionShape, Index
 

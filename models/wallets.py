@@ -6,11 +6,11 @@ micro-credits, points whole; `seq` and `head` number and chain its entries, `ver
 
 An entry is append-only: `{_id: txn_..., wallet, seq, unit, kind, amount, balance_after, operation, leg, description,
 metadata, created_at, previous_hash, hash}`. A hold is `{_id: hold_..., wallet, amount, node, stream, message,
-prompt_tokens, created_at, expires_at}` and exists exactly while it holds something.
+model, prompt_tokens, created_at, expires_at}` and exists exactly while it holds something.
 """
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ ENTRIES = "entries"
 HOLDS = "holds"
 
 GENESIS = "0" * 64  # the `head` of a wallet without entries
+_EXACT_BELOW = 2**53  # whole numbers that every JSON parser reads as they are
 _NOT_NEGATIVE = {"bsonType": ["long", "int"], "minimum": 0}
 
 SHAPES = (
@@ -71,10 +72,25 @@ def new_wallet(user: str, epoch: str, moment: datetime) -> Document:
 
 
 def hashed_form(entry: Document) -> Document:
-    """What `hash` is of: the entry without it, `previous_hash` included, its time in milliseconds."""
+    """What `hash` is of: the entry without it, `previous_hash` included, its time in milliseconds.
+
+    Its `metadata` may be of a service's own making, with numbers that not everybody writes alike: those stand as text.
+    """
     plain = {key: value for key, value in entry.items() if key != "hash"}
     plain["created_at"] = milliseconds(entry["created_at"])
+    plain["metadata"] = _unambiguous(entry["metadata"])
     return plain
+
+
+def _unambiguous(value: Any) -> Any:
+    """0.00003 is `3e-05` in Python and `0.00003` in JavaScript, which also has no whole numbers above 2^53."""
+    if isinstance(value, dict):
+        return {name: _unambiguous(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_unambiguous(inner) for inner in value]
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) >= _EXACT_BELOW):
+        return repr(value)
+    return value
 
 
 def entry_hash(entry: Document) -> str:
@@ -141,6 +157,17 @@ async def entry_by_operation(database: Database, operation: str) -> Document | N
     return await database[ENTRIES].find_one({"operation": {"$eq": operation}, "leg": 0})
 
 
+async def entries_by_operation(database: Database, operations: Sequence[str]) -> list[Document]:
+    """The first entry of each of these operations that has any."""
+    query = {"operation": {"$in": list(operations)}, "leg": 0}
+    return await database[ENTRIES].find(query, limit=len(operations))
+
+
+async def entries_within(transaction: Transaction, operations: Sequence[str]) -> list[Document]:
+    """The same as an operation of the ledger finds them."""
+    return await transaction.find(ENTRIES, {"operation": {"$in": list(operations)}, "leg": 0})
+
+
 async def entries(
     database: Database, user: str, unit: str, *, skip: int, limit: int, filters: Document | None = None
 ) -> tuple[list[Document], int]:
@@ -160,9 +187,12 @@ async def holds_open(database: Database) -> int:
     return await database[HOLDS].count({})
 
 
-async def abandoned_holds(database: Database, dead_nodes: list[str], moment: datetime, limit: int) -> list[Document]:
-    """Holds whose owner is dead or that ran out of time, whoever owns them."""
-    query: Any = {"$or": [{"node": {"$in": dead_nodes}}, {"expires_at": {"$lt": moment}}]}
+async def abandoned_holds(
+    database: Database, dead_nodes: list[str], unsettled: list[str], moment: datetime, limit: int
+) -> list[Document]:
+    """Holds whose owner is dead or could not settle them, and those that ran out of time, whoever owns them."""
+    of_whom = ({"node": {"$in": dead_nodes}}, {"_id": {"$in": unsettled}})
+    query: Any = {"$or": [*of_whom, {"expires_at": {"$lt": moment}}]}
     return await database[HOLDS].find(query, limit=limit)
 
 

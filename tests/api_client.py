@@ -66,7 +66,7 @@ class Answer:
 
 
 class ApiClient:
-    """Speaks to one hub in one dialect. `counted`: rate-limit headers are expected."""
+    """Speaks to one hub in one dialect."""
 
     def __init__(
         self, port: int, dialect: str = "smart_ai_hub", *, token: str | None = None, cookie: str | None = None
@@ -102,6 +102,17 @@ class ApiClient:
         check(response, dialect or self._dialect, plain)
         return Answer(response)
 
+    async def events(self, path: str, body: Any, *, headers: dict[str, str] | None = None) -> list[Any]:
+        """The data of a streamed answer's events, once `[DONE]` has ended it."""
+        response = await self.raw("POST", path, body, headers)
+        assert response.code == 200, (response.code, response.body[:500])
+        assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        assert response.headers["X-Hub-Stream-Id"] and response.headers["X-Hub-Stream-Epoch"]
+        _check_common_headers(response, self._dialect)
+        *blocks, last, end = response.body.decode().split("\n\n")
+        assert (last, end) == ("data: [DONE]", "")
+        return [json.loads(block.removeprefix("data: ")) for block in blocks if not block.startswith(":")]
+
     async def raw(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> HTTPResponse:
@@ -134,10 +145,15 @@ def check(response: HTTPResponse, dialect: str, plain: bool = False) -> None:
 
 
 def _check_headers(response: HTTPResponse, dialect: str) -> None:
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Cache-Control"] == "no-store"
+    _check_common_headers(response, dialect)
+
+
+def _check_common_headers(response: HTTPResponse, dialect: str) -> None:
+    """Those of every answer, streamed ones too."""
     headers = response.headers
-    assert headers["Content-Type"] == "application/json"
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Cache-Control"] == "no-store"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert "Server" not in headers
     assert re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", headers["X-Request-ID"])
@@ -145,11 +161,13 @@ def _check_headers(response: HTTPResponse, dialect: str) -> None:
         assert int(headers["Retry-After"]) >= 1
     if response.code == 402:
         assert headers["X-Should-Retry"] == "false"
-    if "X-RateLimit-Limit" in headers:
-        _check_limit_headers(response, dialect)
+    if response.code == 401:
+        assert headers["WWW-Authenticate"] == "Bearer"
+    _check_limit_headers(response, dialect)
 
 
 def _check_limit_headers(response: HTTPResponse, dialect: str) -> None:
+    """They stand on every answer but that to a preflight, which no program sees."""
     headers = response.headers
     assert 0 <= int(headers["X-RateLimit-Remaining"]) <= int(headers["X-RateLimit-Limit"])
     if dialect == "ai_playground":

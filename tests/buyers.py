@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,12 @@ from models.payments import PAYMENTS
 from tests.api_client import Answer, ApiClient
 from tests.site import Site
 
-# Amounts that are no JSON of ours at all, and those that are of the wrong kind.
-UNPARSEABLE = ("NaN", "Infinity", "1e400", str(2**63), str(10**300), "\uff11")
-WRONG = ("-1", "0", "true", '"5"', "null", '"\uff11"', "[5]", "{}", "0.0000001")
+# Amounts that are no JSON, each with whether it is at least the value of a field, and those that are JSON and no amounts.
+NO_JSON = (("NaN", True), ("Infinity", True), ("-Infinity", True), ("\uff11", False))
+WRONG = (
+    *("-1", "0", "true", '"5"', "null", '"\uff11"', "[5]", "{}", "0.0000001"),
+    *("1e400", "-1e400", str(2**63), str(10**300), "-0"),
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,22 @@ async def buyer(site: Site) -> Buyer:
     """With the ten welcome credits."""
     registered = await site.register()
     return Buyer(site, registered["data"]["user"]["id"], site.client(token=registered["access_token"]))
+
+
+async def refuses_amounts(
+    client: ApiClient, method: str, path: str, body: str, field: str, amounts: Iterable[str] = WRONG, **headers: str
+) -> None:
+    """Each of `amounts` in the place of the body's `%s`, and what is no JSON, is refused by the field's name."""
+    for amount, is_value in NO_JSON:
+        answer = await client.request(method, path, (body % amount).encode(), status=400, headers=headers)
+        assert (answer.code, _fields(answer)) == ("VALIDATION_ERROR", [field] if is_value else []), amount
+    for amount in amounts:
+        answer = await client.request(method, path, (body % amount).encode(), status=422, headers=headers)
+        assert (answer.code, _fields(answer)) == ("VALIDATION_ERROR", [field]), amount
+
+
+def _fields(answer: Answer) -> list[str]:
+    return [detail["field"] for detail in answer.body["error"]["details"]]
 
 
 async def statuses(*calls: Any) -> Counter[int]:

@@ -5,6 +5,7 @@ from typing import Any
 from hub.chat import ChatRequest
 from hub.identity import Credential, Identity, LoginResult, Registration
 from hub.ledger import Ledger
+from hub.notifications import notice
 from hub.operations import Leg, Operation
 from hub.services import Services
 from models.ids import new_id
@@ -44,6 +45,14 @@ async def grant_points(ledger: Ledger, user: str, points: int) -> None:
     """Give points."""
     leg = Leg(user, "point", "adjustment", points, "test")
     await ledger.commit(Operation(id=new_id("grant"), legs=[leg]))
+
+
+async def tell(services: Services, user: str, title: str, text: str, category: str = "system") -> str:
+    """Notify a user; the id of the notification."""
+    insert, event = notice(user, "info", category, title, text)
+    await services.ledger.commit(Operation(id=new_id("op"), inserts=[insert], events=[event]))
+    assert isinstance(insert.document, dict)
+    return str(insert.document["_id"])
 
 
 def ask(content: str = "Tell me something", **fields: Any) -> ChatRequest:

@@ -6,8 +6,7 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_sche
 
 from config import limits
 from handlers.access import scope
-from handlers.ai_aggregator.openai_views import ChunkEncoder, completion_view
-from handlers.base import ApiHandler
+from handlers.ai_aggregator.openai_views import ChunkEncoder, completion_view, failure_of
 from handlers.chat_headers import key_of, on_disconnect
 from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of, relay, stream_headers
@@ -48,17 +47,16 @@ class CompletionInput(Schema):
     stream = Flag(load_default=False, allow_none=True)
     stream_options = fields.Nested(StreamOptions, allow_none=True)
 
-    @validates_schema(pass_original=True)
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _no_foreign_fields(self, data: Any, original: Any, **kwargs: Any) -> None:
-        refused = _REFUSED & set(original)
-        if refused:
+        if isinstance(original, dict) and (refused := original.keys() & _REFUSED):
             raise ValidationError({name: ["unknown field"] for name in sorted(refused)})
 
 
 _INPUT: Final = CompletionInput()
 
 
-class ChatCompletionsHandler(StreamHandler, ApiHandler):
+class ChatCompletions(StreamHandler):
     """Completions for programs; billed to the caller's wallet."""
 
     body_bytes_max = limits.COMPLETION_BODY_BYTES_MAX
@@ -85,9 +83,11 @@ class ChatCompletionsHandler(StreamHandler, ApiHandler):
             options = data.get("stream_options") or {}
             include_usage = bool(options.get("include_usage"))
             encoder = ChunkEncoder(stream, include_usage=include_usage, request_id=self.request_id)
-            await relay(self, self.services.chat, stream, encoder)
-        elif (outcome := await outcome_of(self, self.services.chat, stream)) is not None:
+            await relay(self, stream, encoder)
+        elif (outcome := await outcome_of(self, stream)) is not None:
+            if (error := failure_of(outcome)) is not None:
+                raise error
             self.send(completion_view(stream, outcome))
 
 
-ROUTES = (Route("/v1/chat/completions", ChatCompletionsHandler, ("ai_aggregator",)),)
+ROUTES = (Route("/v1/chat/completions", ChatCompletions, ("ai_aggregator",)),)

@@ -1,7 +1,8 @@
 """A stream in OpenAI's form: `chat.completion`, and `chat.completion.chunk` as server-sent events.
 
 The official SDKs are exacting: no `id:` lines, no empty `data:`, `choices` always present, `usage` only where asked for
-(then null in every chunk and once, with empty `choices`, before `[DONE]`), and a failure is one event with `error`.
+(then null in every chunk and once, with empty `choices`, before `[DONE]`), and a failure is one event with `error`. What
+OpenAI has no field for stands in `hub`: the `receipt`, and the `detail` of an answer that is shorter than it might be.
 """
 
 from typing import Any
@@ -10,7 +11,8 @@ import orjson
 
 from handlers.dialects import AI_AGGREGATOR
 from handlers.sse import DONE
-from hub.errors import HubError
+from hub.chat_records import receipt_view
+from hub.errors import Code, HubError
 from hub.providers.base import Delta, Usage
 from hub.streams import Outcome, Stream
 
@@ -29,9 +31,18 @@ def usage_view(usage: Usage) -> Json:
     }
 
 
-def finish_reason(outcome: Outcome) -> str | None:
-    """In OpenAI's words; an answer that its user stopped has stopped."""
-    return "stop" if outcome.finish_reason == "cancelled" else outcome.finish_reason
+def failure_of(outcome: Outcome) -> HubError | None:
+    """What a client has to be told as an error: a failure, and an answer that somebody stopped. OpenAI has no word for
+    the latter, and a finish reason of `stop` would call half an answer a whole one.
+    """
+    if outcome.finish_reason == "cancelled":
+        return HubError(Code.CONFLICT, "This answer was stopped before its end")
+    return outcome.error
+
+
+def hub_view(outcome: Outcome) -> Json:
+    """Ours, beside OpenAI's fields."""
+    return {"detail": outcome.detail, "receipt": receipt_view(outcome.receipt, outcome.usage_source)}
 
 
 def completion_view(stream: Stream, outcome: Outcome) -> Json:
@@ -47,9 +58,10 @@ def completion_view(stream: Stream, outcome: Outcome) -> Json:
         "object": "chat.completion",
         "created": stream.created,
         "model": stream.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason(outcome)}],
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": outcome.finish_reason}],
         "usage": usage_view(outcome.usage),
         "system_fingerprint": None,
+        "hub": hub_view(outcome),
     }
 
 
@@ -71,12 +83,12 @@ class ChunkEncoder:
         self._before = self._head + b',"choices":[{"index":0,"delta":{"content":'
         self._after = b'},"logprobs":null,"finish_reason":null}]' + self._tail
 
-    def _chunk(self, delta: Json, reason: str | None) -> bytes:
-        choices = [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}]
+    def _chunk(self, delta: Json) -> bytes:
+        choices = [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}]
         return self._head + b',"choices":' + orjson.dumps(choices) + self._tail
 
     def begin(self) -> bytes:
-        return self._chunk({"role": "assistant", "content": "", "refusal": None}, None)
+        return self._chunk({"role": "assistant", "content": "", "refusal": None})
 
     def deltas(self, deltas: list[Delta], offset: int) -> bytes:
         before, after, dumps = self._before, self._after, orjson.dumps
@@ -89,16 +101,21 @@ class ChunkEncoder:
 
     def _rich(self, delta: Delta, extra: Json) -> bytes:
         content = {"content": delta.content} if delta.content else {}
-        return self._chunk({**content, **extra}, None)
+        return self._chunk({**content, **extra})
 
     def end(self, outcome: Outcome) -> bytes:
-        if outcome.error is not None:
-            return self._error(outcome.error) + DONE
-        events = self._chunk({}, finish_reason(outcome))
+        if (error := failure_of(outcome)) is not None:
+            return self._error(error) + DONE
+        events = self._last(outcome)
         if self._include_usage:
             usage = orjson.dumps(usage_view(outcome.usage))
             events += self._head + b',"choices":[],"usage":' + usage + b"}\n\n"
         return events + DONE
+
+    def _last(self, outcome: Outcome) -> bytes:
+        choices = [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": outcome.finish_reason}]
+        hub = b',"hub":' + orjson.dumps(hub_view(outcome))
+        return self._head + b',"choices":' + orjson.dumps(choices) + hub + self._tail
 
     def _error(self, error: HubError) -> bytes:
         body = AI_AGGREGATOR.error(error, AI_AGGREGATOR.codes[error.code][1], self._request_id)

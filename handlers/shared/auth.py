@@ -3,30 +3,45 @@
 The address decides the form, then the cookie; who signs in has neither, so that answer is the union of all three.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from config import limits
+from marshmallow import validates_schema
+
 from handlers import user_views
 from handlers.access import public, user
 from handlers.base import ApiHandler
 from handlers.cookies import clear_cookie, set_cookie
 from handlers.credentials import credential_of
 from handlers.routing import Route
-from hub.fields import Email, Input, Text
+from hub.errors import HubError
+from hub.fields import Input, failure
 from hub.identity import LoginResult, Registration
+from hub.passwords import check_composition
+from hub.profile_fields import Email, NewPassword, Password, PersonName, Username
 from models.clock import now, timestamp
 
 
 class LoginInput(Input):
     email = Email(required=True)
-    password = Text(high=limits.PASSWORD_BYTES_MAX, required=True)
+    password = Password(required=True)
 
 
-class RegisterInput(LoginInput):
-    firstName = Text(high=limits.NAME_CHARS_MAX, load_default="")
-    lastName = Text(high=limits.NAME_CHARS_MAX, load_default="")
-    username = Text(high=limits.NAME_CHARS_MAX, load_default=None, allow_none=False)  # else null would be taken
+class RegisterInput(Input):
+    email = Email(required=True)
+    password = NewPassword(required=True)
+    firstName = PersonName(load_default="")
+    lastName = PersonName(load_default="")
+    username = Username(load_default=None, allow_none=False)  # else null would be taken
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _composition(self, data: Mapping[str, Any], original: Any, **kwargs: Any) -> None:
+        """Who chooses a username, a wrong one too, is held to the AI Playground's rule."""
+        if "password" in data and "username" in original:
+            try:
+                check_composition(data["password"])
+            except HubError as error:
+                raise failure(error) from None
 
 
 _LOGIN, _REGISTER = LoginInput(), RegisterInput()

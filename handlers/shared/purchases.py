@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from config import limits
-from config.packages import Packages
+from config.packages import Package
 from handlers.access import scope
 from handlers.base import ApiHandler
 from handlers.idempotent import replied
@@ -37,20 +37,27 @@ class CreditPurchase(ApiHandler):
     @scope("credits:write")
     async def post(self) -> None:
         body = self.json_body()
-        given = fields.load(_HUB_PURCHASE, body)
-        purchase = _purchase(self.caller.user_id, given, self.services.packages)
-        reply = await replied(self, body, lambda key: self.services.purchases.buy(purchase, key))
+        given = fields.load(_HUB_PURCHASE, body, self._check_package)
+        package = self.services.packages.by_id[given["packageId"]]
+        purchase = _purchase(self.caller.user_id, package, given["paymentMethodId"])
+        purchases = self.services.purchases
+        reply = await replied(self, body, lambda key: purchases.buy(purchase, key), so_far=purchases.so_far)
         self.answer(purchase_view(reply))
 
+    def _check_package(self, given: Json) -> None:
+        """Raises `HubError` INVALID."""
+        packages = self.services.packages.by_id
+        if "packageId" not in given:
+            return
+        package = packages.get(given["packageId"])
+        if package is None:
+            raise invalid("packageId", f"must be one of {', '.join(packages)}")
+        if given.get("amount", package.micro) != package.micro:
+            raise invalid("amount", f"must be {credits_number(package.micro)}, as many credits as the package has")
 
-def _purchase(user: str, given: Json, packages: Packages) -> Purchase:
-    package = packages.by_id.get(given["packageId"])
-    if package is None:
-        raise invalid("packageId", f"must be one of {', '.join(packages.by_id)}")
-    if given["amount"] != package.micro:
-        raise invalid("amount", f"must be {credits_number(package.micro)}, as many credits as the package has")
-    title = f"{package.name} package"
-    return Purchase(user, "credit", package.micro, package.cents, given["paymentMethodId"], title, package.id)
+
+def _purchase(user: str, package: Package, method: str) -> Purchase:
+    return Purchase(user, "credit", package.micro, package.cents, method, f"{package.name} package", package.id)
 
 
 def purchase_view(reply: Json) -> Json:

@@ -1,28 +1,39 @@
 """Exchange rates: `/api/admin/exchange-rates`."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+
+from marshmallow import ValidationError, validates_schema
 
 from config import limits
 from handlers.access import admin
+from handlers.actor import actor_of
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
-from handlers.smart_ai_hub.admin_users import actor_of
 from hub import fields, rate_administration
-from hub.errors import invalid
 from hub.exchange_rates import RATE_UNIT
 from models import exchange_rates
+
+
+def _rate(**options: Any) -> fields.Credits:
+    return fields.Credits(high_micro=limits.EXCHANGE_RATE_MAX * RATE_UNIT, **options)
 
 
 class NewRateInput(fields.Input):
     fromType = fields.Choice(exchange_rates.TYPES, required=True)
     toType = fields.Choice(exchange_rates.TYPES, required=True)
-    rate = fields.Credits(required=True)
+    rate = _rate(required=True)
     isActive = fields.Flag(load_default=True)
 
+    @validates_schema(skip_on_field_errors=False)
+    def _two_types(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        if "toType" in data and data["toType"] == data.get("fromType"):
+            raise ValidationError("must be another than fromType", "toType")
 
-class RateInput(fields.Input):
-    rate = fields.Credits()
+
+class RateInput(fields.Change):
+    rate = _rate()
     isActive = fields.Flag()
 
 
@@ -41,11 +52,8 @@ class ExchangeRates(ApiHandler):
     @admin
     async def post(self) -> None:
         given = self.load(_NEW)
-        if given["fromType"] == given["toType"]:
-            raise invalid("toType", "must be another than fromType", given["toType"])
-        rate = _bounded(given["rate"])
         made = await self.services.rate_administration.create(
-            actor_of(self), given["fromType"], given["toType"], rate, given["isActive"]
+            actor_of(self), given["fromType"], given["toType"], given["rate"], given["isActive"]
         )
         self.answer(rate_administration.view(made), status=201)
 
@@ -54,23 +62,15 @@ class ExchangeRate(ApiHandler):
     @admin
     async def put(self, rate_id: str) -> None:
         given = self.load(_RATE)
-        if not given:
-            raise invalid("body", "must have at least one of rate, isActive")
-        rate = _bounded(given["rate"]) if "rate" in given else None
-        changed = await self.services.rate_administration.update(actor_of(self), rate_id, rate, given.get("isActive"))
+        changed = await self.services.rate_administration.update(
+            actor_of(self), rate_id, given.get("rate"), given.get("isActive")
+        )
         self.answer(rate_administration.view(changed))
 
     @admin
     async def delete(self, rate_id: str) -> None:
         await self.services.rate_administration.delete(actor_of(self), rate_id)
         self.answer(message="Exchange rate deleted successfully")
-
-
-def _bounded(rate: int) -> int:
-    """Raises `HubError` INVALID."""
-    if rate > limits.EXCHANGE_RATE_MAX * RATE_UNIT:
-        raise invalid("rate", f"must be at most {limits.EXCHANGE_RATE_MAX}")
-    return rate
 
 
 ROUTES = [

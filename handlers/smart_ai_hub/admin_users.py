@@ -3,17 +3,19 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from marshmallow import ValidationError, validates_schema
+
 from config import limits
 from handlers import user_views
 from handlers.access import admin
+from handlers.actor import actor_of
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.idempotent import replied
 from handlers.routing import Route
 from hub import fields, user_search
 from hub.administration import ADJUSTMENTS, Adjustment
-from hub.audit_trail import Actor
-from hub.errors import Code, HubError, invalid
+from hub.errors import Code, HubError
 from hub.idempotency import IdempotencyKey
 from hub.operations import Applied
 from hub.prices import credits_number
@@ -24,7 +26,7 @@ Json = dict[str, Any]
 Document = Mapping[str, Any]
 
 
-class ChangeInput(fields.Input):
+class ChangeInput(fields.Change):
     role = fields.Choice(user_search.ROLES)
     status = fields.Choice(user_search.STATUSES)
     credits = fields.Credits(low_micro=0)
@@ -35,13 +37,16 @@ class AdjustInput(fields.Input):
     reason = fields.Text(low=1, high=limits.REASON_CHARS_MAX, required=True)
     type = fields.Choice(ADJUSTMENTS, load_default="adjustment")
 
+    @validates_schema(skip_on_field_errors=False)
+    def _direction(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        """A gift takes nothing; of a type that is wrong itself nothing follows."""
+        amount = data.get("amount", 1)
+        if amount == 0 or (amount < 0 and data.get("type", "adjustment") != "adjustment"):
+            raise ValidationError("must be above 0, or below it with the type adjustment", "amount")
+
 
 _CHANGE: Final = ChangeInput()
 _ADJUST: Final = AdjustInput()
-
-
-def actor_of(handler: ApiHandler) -> Actor:
-    return Actor(handler.caller.user_id, handler.address, handler.request_id)
 
 
 class Users(ApiHandler):
@@ -67,8 +72,6 @@ class User(ApiHandler):
     @admin
     async def put(self, user_id: str) -> None:
         given = self.load(_CHANGE)
-        if not given:
-            raise invalid("body", "must have at least one of role, status, credits")
         credits = given.pop("credits", None)
         await self.services.administration.change_user(actor_of(self), user_id, given, credits)
         self.answer(await _details(self, user_id))
@@ -81,8 +84,6 @@ class CreditAdjustments(ApiHandler):
     async def post(self, user_id: str) -> None:
         body = self.json_body()
         given = fields.load(_ADJUST, body)
-        if given["amount"] == 0 or (given["amount"] < 0 and given["type"] != "adjustment"):
-            raise invalid("amount", "must be above 0, or below it with the type adjustment")
         adjustment = Adjustment(given["amount"], given["type"], given["reason"])
 
         def view(applied: Applied) -> Json:

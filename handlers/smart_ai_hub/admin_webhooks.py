@@ -4,12 +4,11 @@ from typing import Any, Final
 
 from config import limits
 from handlers.access import admin
+from handlers.actor import actor_of
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
-from handlers.smart_ai_hub.admin_users import actor_of
 from hub import fields
-from hub.errors import invalid
 from hub.webhook_endpoints import EVENTS, signing_secret
 from models import webhook_endpoints
 from models.clock import timestamp
@@ -43,7 +42,7 @@ class NewWebhookInput(fields.Input):
     active = fields.Flag(load_default=True)
 
 
-class WebhookInput(fields.Input):
+class WebhookInput(fields.Change):
     url = fields.Text(low=1, high=limits.WEBHOOK_URL_CHARS_MAX)
     events = EventNames()
     secret = _secret()
@@ -63,7 +62,7 @@ class Webhooks(ApiHandler):
 
     @admin
     async def post(self) -> None:
-        given = self.load(_NEW)
+        given = self.load(_NEW, self.services.webhook_endpoints.check)
         made = await self.services.webhook_endpoints.create(
             actor_of(self), None, _API, given["url"], given["events"], given.get("secret"), given["active"]
         )
@@ -77,9 +76,7 @@ class Webhook(ApiHandler):
 
     @admin
     async def put(self, endpoint_id: str) -> None:
-        given = self.load(_CHANGE)
-        if not given:
-            raise invalid("body", "must have at least one of url, events, secret, active")
+        given = self.load(_CHANGE, self.services.webhook_endpoints.check)
         changed = await self.services.webhook_endpoints.change(actor_of(self), None, _API, endpoint_id, given)
         told = _told_once(given["secret"]) if "secret" in given else {}
         self.answer({**_view(changed), **told})

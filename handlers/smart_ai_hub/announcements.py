@@ -1,16 +1,14 @@
 """Announcements: `/api/announcements` for everybody, `/api/admin/announcements` for those who make them."""
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from config import limits
 from handlers.access import admin, user
+from handlers.actor import actor_of
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
-from handlers.smart_ai_hub.admin_users import actor_of
 from hub import announcements, fields
-from hub.errors import invalid
 from models import announcements as stored
 from models.clock import timestamp
 from models.database import Document
@@ -20,7 +18,7 @@ class AnnouncementInput(fields.Input):
     title = fields.Text(low=1, high=limits.NAME_CHARS_MAX, required=True)
     message = fields.Text(low=1, high=limits.ANNOUNCEMENT_CHARS_MAX, required=True)
     level = fields.Choice(stored.LEVELS, load_default="info")
-    expiresAt = fields.Text(low=1, high=limits.NAME_CHARS_MAX)
+    expiresAt = fields.FutureMoment(load_default=None, allow_none=False)  # else null would be taken
 
 
 _INPUT: Final = AnnouncementInput()
@@ -44,9 +42,8 @@ class AdminAnnouncements(ApiHandler):
     @admin
     async def post(self) -> None:
         given = self.load(_INPUT)
-        expires_at = _moment(given["expiresAt"]) if "expiresAt" in given else None
         made = await self.services.announcements.announce(
-            actor_of(self), given["title"], given["message"], given["level"], expires_at
+            actor_of(self), given["title"], given["message"], given["level"], given["expiresAt"]
         )
         self.answer(_admin_view(made), status=201)
 
@@ -57,14 +54,6 @@ class AdminAnnouncement(ApiHandler):
         """It is shown no longer, and stays in the list of all."""
         await self.services.announcements.end(actor_of(self), announcement_id)
         self.answer(message="Announcement ended")
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise invalid("expiresAt", "must be an ISO 8601 date-time", text) from None
 
 
 def _admin_view(announcement: Document) -> dict[str, Any]:

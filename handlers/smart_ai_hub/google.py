@@ -40,7 +40,7 @@ class GoogleHandler(ApiHandler):
         return self.get_cookie(self._cookie) or ""
 
     def keep_browser(self, secret: str) -> None:
-        """`Lax`, because Google's page is what sends the browser back."""
+        """`Lax`, because Google's page is what sends the browser back. It ends by itself: another tab may need it still."""
         self.set_cookie(
             self._cookie,
             secret,
@@ -51,15 +51,13 @@ class GoogleHandler(ApiHandler):
             secure=is_secure(self),
         )
 
-    def forget_browser(self) -> None:
-        self.clear_cookie(self._cookie, path="/", httponly=True, samesite="Lax", secure=is_secure(self))
-
 
 class Begin(GoogleHandler):
     @public
     async def get(self) -> None:
         redirect = self.query("redirect_uri", limits.OAUTH_VALUE_CHARS_MAX)
-        beginning = await self.services.google.begin(redirect, self.query("state", _PASSED_CHARS_MAX))
+        passed = self.query("state", _PASSED_CHARS_MAX)
+        beginning = await self.services.google.begin(redirect, passed, self.browser)
         self.keep_browser(beginning.browser)
         self.redirect(beginning.address)
 
@@ -77,7 +75,6 @@ class Exchange(GoogleHandler):
     async def post(self) -> None:
         given = self.load(_EXCHANGE)
         result = await self.services.google.exchange(given["code"], self.browser)
-        self.forget_browser()
         union_logged_in(self, result, 200, "Login successful")
 
 

@@ -11,7 +11,6 @@ import orjson
 
 from config import limits
 from handlers.access import scope
-from handlers.base import ApiHandler
 from handlers.chat_headers import key_of, on_disconnect
 from handlers.dialects import SMART_AI_HUB
 from handlers.routing import Route
@@ -38,7 +37,7 @@ class CompletionInput(Input):
 _INPUT: Final = CompletionInput()
 
 
-class McpChatHandler(StreamHandler, ApiHandler):
+class McpChat(StreamHandler):
     """Completions in the hub's own form; `cost` is what was charged, in credits."""
 
     body_bytes_max = limits.COMPLETION_BODY_BYTES_MAX
@@ -61,8 +60,8 @@ class McpChatHandler(StreamHandler, ApiHandler):
         stream = started.stream
         stream_headers(self, stream, repeated=started.repeated)
         if data["stream"]:
-            await relay(self, self.services.chat, stream, EventEncoder(stream, self.request_id))
-        elif (outcome := await outcome_of(self, self.services.chat, stream)) is not None:
+            await relay(self, stream, EventEncoder(stream, self.request_id))
+        elif (outcome := await outcome_of(self, stream)) is not None:
             self.answer(completion_view(stream, outcome))
 
 
@@ -123,4 +122,4 @@ def _event(data: Json) -> bytes:
     return b"data: " + orjson.dumps(data) + b"\n\n"
 
 
-ROUTES = (Route("/api/mcp/chat/completions", McpChatHandler, ("smart_ai_hub",), "mcp"),)
+ROUTES = (Route("/api/mcp/chat/completions", McpChat, ("smart_ai_hub",), "mcp"),)

@@ -3,14 +3,12 @@
 import re
 from typing import Any, Final
 
-import orjson
-
 from config import limits
 from handlers.access import service
 from handlers.base import ApiHandler
 from handlers.idempotent import replied
 from handlers.routing import Route
-from hub import fields, json_input
+from hub import fields
 from hub.errors import invalid
 from hub.points import Deduction
 
@@ -18,35 +16,23 @@ Json = dict[str, Any]
 _USER_ID: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
-class Metadata(fields.Strict):
-    """An object of the service's own shape, kept with the entry: bounded, and without keys that a database would read."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Json:
-        if not isinstance(value, dict):
-            raise self.fail("must be an object")
-        if len(orjson.dumps(value)) > limits.POINT_METADATA_BYTES_MAX:
-            raise self.fail(f"must have at most {limits.POINT_METADATA_BYTES_MAX} bytes as JSON")
-        return value
-
-
 class DeductInput(fields.Input):
     amount = fields.Points(required=True)
     description = fields.Text(low=1, high=limits.DESCRIPTION_CHARS_MAX, required=True)
-    metadata = Metadata(load_default=dict)
+    metadata = fields.Stored(bytes_max=limits.POINT_METADATA_BYTES_MAX, load_default=dict)
 
 
 _DEDUCT: Final = DeductInput()
 
 
 class DeductPoints(ApiHandler):
-    """Not counted against a rate limit: the service acts for all users."""
+    """Not counted against a rate limit: the service acts for all users. Who is no service is counted by address."""
 
     @service
     async def post(self) -> None:
         body = self.json_body()
-        user = self._user()
-        given = fields.load(_DEDUCT, body)
-        json_input.refuse_stored_keys(given["metadata"], "metadata")
+        user = self.request.headers.get("X-User-ID", "")
+        given = fields.load(_DEDUCT, body, lambda _: _check_user(user))
         deduction = Deduction(user, given["amount"], given["description"], given["metadata"])
         reply = await replied(
             self, body, lambda key: self.services.points.deduct(deduction, key), owner=f"service:{user}"
@@ -60,11 +46,11 @@ class DeductPoints(ApiHandler):
             }
         )
 
-    def _user(self) -> str:
-        user = self.request.headers.get("X-User-ID", "")
-        if not _USER_ID.fullmatch(user):
-            raise invalid("X-User-ID", "must be the id of the user whose points are taken")
-        return user
+
+def _check_user(user: str) -> None:
+    """Raises `HubError` INVALID."""
+    if not _USER_ID.fullmatch(user):
+        raise invalid("X-User-ID", "must be the id of the user whose points are taken")
 
 
 ROUTES = [Route("/api/v1/mcp/points/deduct", DeductPoints, ("smart_ai_hub",), "mcp", counted=False)]

@@ -6,7 +6,8 @@ from config import limits
 from handlers.access import public, user
 from handlers.base import ApiHandler
 from handlers.routing import Route
-from hub.fields import Email, Input, Text
+from hub.fields import Input, Text
+from hub.profile_fields import Email, NewPassword
 
 
 class ForgotInput(Input):
@@ -15,7 +16,7 @@ class ForgotInput(Input):
 
 class ResetInput(Input):
     token = Text(low=1, high=limits.ONE_TIME_CHARS_MAX, required=True)
-    newPassword = Text(high=limits.PASSWORD_BYTES_MAX, required=True)
+    newPassword = NewPassword(required=True)
 
 
 class VerifyInput(Input):

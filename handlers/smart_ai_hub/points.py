@@ -108,7 +108,7 @@ class PointPurchase(ApiHandler):
     @scope("credits:write")
     async def post(self) -> None:
         body = self.json_body()
-        purchase = self._purchase(fields.load(_PURCHASE, body))
+        purchase = self._purchase(fields.load(_PURCHASE, body, self._check_price))
         reply = await replied(self, body, lambda key: self.services.purchases.buy(purchase, key))
         self.answer(
             {
@@ -119,14 +119,19 @@ class PointPurchase(ApiHandler):
             }
         )
 
+    def _check_price(self, given: Json) -> None:
+        """Raises `HubError` INVALID."""
+        points, paid = given.get("pointsAmount"), given.get("paymentDetails", {}).get("amount")
+        if points is None or paid is None:
+            return
+        cents = self.services.packages.points_cents(points)
+        if paid != cents:
+            raise invalid("paymentDetails.amount", f"must be {cents / 100:g} dollars, the price of {points} points")
+
     def _purchase(self, given: Json) -> Purchase:
         points, details = given["pointsAmount"], given["paymentDetails"]
-        cents = self.services.packages.points_cents(points)
-        if details["amount"] != cents:
-            raise invalid("paymentDetails.amount", f"must be {cents / 100:g} dollars, the price of {points} points")
-        intent = details["stripePaymentIntentId"]
-        field = "paymentDetails.stripePaymentIntentId"
-        return Purchase(self.caller.user_id, "point", points, cents, intent, "Points", field=field)
+        intent, field = details["stripePaymentIntentId"], "paymentDetails.stripePaymentIntentId"
+        return Purchase(self.caller.user_id, "point", points, details["amount"], intent, "Points", field=field)
 
 
 class DailyRewardClaim(ApiHandler):
@@ -134,7 +139,7 @@ class DailyRewardClaim(ApiHandler):
 
     @scope("credits:write")
     async def post(self) -> None:
-        user = self.caller.user
+        user = self.caller.user_id
         reply = await replied(self, None, lambda key: self.services.points.claim_reward(user, key))
         points = reply["points"]
         message = f"Successfully claimed {points} points as your daily reward!"

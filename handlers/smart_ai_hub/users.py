@@ -1,16 +1,16 @@
 """/api/users/me and /api/users/me/password: the caller's own profile and password."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from marshmallow import fields
+from marshmallow import ValidationError, fields, validates_schema
 
-from config import limits
 from handlers import user_views
 from handlers.access import scope, user
 from handlers.base import ApiHandler
 from handlers.routing import Route
-from hub.fields import Credits, Flag, Input, Text
-from hub.profile_fields import Language, PersonName, Phone, Timezone
+from hub.fields import Credits, Flag, Input
+from hub.profile_fields import Language, NewPassword, Password, PersonName, Phone, Timezone
 
 
 class AutoTopupInput(Input):
@@ -30,8 +30,13 @@ class ProfileInput(Input):
 
 
 class PasswordInput(Input):
-    currentPassword = Text(high=limits.PASSWORD_BYTES_MAX, required=True)
-    newPassword = Text(high=limits.PASSWORD_BYTES_MAX, required=True)
+    currentPassword = Password(required=True)
+    newPassword = NewPassword(required=True)
+
+    @validates_schema
+    def _another(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        if data["newPassword"] == data["currentPassword"]:
+            raise ValidationError("must differ from the current password", "newPassword")
 
 
 _PROFILE, _PASSWORD = ProfileInput(), PasswordInput()
@@ -62,7 +67,7 @@ class CurrentUser(ApiHandler):
         self.answer(user_views.hub_profile(changed))
 
 
-class Password(ApiHandler):
+class OwnPassword(ApiHandler):
     @scope("account:write")
     async def put(self) -> None:
         given = self.load(_PASSWORD)
@@ -84,5 +89,5 @@ def _topup(given: dict[str, Any] | None, current: Any) -> dict[str, Any] | None:
 
 ROUTES = [
     Route("/api/users/me", CurrentUser, ("smart_ai_hub",)),
-    Route("/api/users/me/password", Password, ("smart_ai_hub",), "auth"),
+    Route("/api/users/me/password", OwnPassword, ("smart_ai_hub",)),
 ]

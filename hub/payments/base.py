@@ -9,7 +9,7 @@ tells what became of it.
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-ChargeStatus = Literal["unconfirmed", "requires_action", "pending", "succeeded", "failed"]
+ChargeStatus = Literal["unconfirmed", "requires_action", "pending", "succeeded", "returned", "failed"]
 CURRENCY = "usd"
 
 
@@ -34,7 +34,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A payment as the company has it. `cents` is None where it takes any amount; `user` is whom it says it is for."""
+    """A payment as the company has it.
+
+    `returned` is one that was paid, and refunded or disputed since, be it in part. `cents` is what was received, `user` whom
+    the payment says it is for ("" where it does not say); None where any will do.
+    """
 
     payment: str
     status: ChargeStatus
@@ -62,8 +66,8 @@ class PaymentProvider(Protocol):
     async def cancel(self, payment: str) -> Charge:
         """Make sure that it will not be charged any more, unless it was."""
 
-    def notified(self, body: bytes, signature: str | None) -> Charge | None:
-        """What a webhook of the company tells, once its signature is right; None for what is none of ours.
+    def notified(self, body: bytes, signature: str | None) -> str | None:
+        """The payment that a webhook of the company has news of, once its signature is right; None for other news.
 
         Raises `HubError` MALFORMED for a bad or old signature, UNAVAILABLE where no secret is set.
         """

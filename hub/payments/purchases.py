@@ -1,14 +1,15 @@
 """Purchases: from what a user wants to pay for to the credits or points in the wallet, once.
 
     buy: row pending -> prepare -> its id noted -> confirm (charged) -> credited        each arrow may be the last one
-    sweep, webhook: a pending row with an id -> what does the company say? -> credited, failed, or still pending
+    sweep, webhook, repeat: a pending row with an id -> what does the company say? -> credited, failed, or still pending
 
 Nothing is charged before its id stands in the row, so a crash at any moment leaves either no charge or one that the sweep
-finds. It never believes a client about money: the company is asked.
+finds. It believes neither a client about money, nor a webhook, whose news may be old: the company is asked.
 """
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 
@@ -20,7 +21,7 @@ from hub.ledger import Ledger
 from hub.operations import Composed, Insert, Operation
 from hub.payments import records
 from hub.payments.base import CURRENCY, Charge, Order, PaymentProvider, PaymentRefused, PaymentUnavailable
-from hub.payments.records import Purchase
+from hub.payments.records import METHOD_FIELD, Purchase
 from hub.payments.sandbox import SandboxPayments
 from hub.payments.stripe import StripePayments
 from models import payments
@@ -32,6 +33,7 @@ from models.payments import PAYMENTS
 log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS = 1.0
+_LOST: Final = ("failed", "returned")
 
 
 def open_provider(settings: Settings) -> PaymentProvider | None:
@@ -73,7 +75,7 @@ class Purchases:
         if purchase.method.startswith("pi_"):
             return await self._count_in(provider, purchase, key)
         row = records.new_row(purchase, provider.name, key)
-        inserts = [Insert(PAYMENTS, row), *([key.begun()] if key else [])]
+        inserts = [Insert(PAYMENTS, row), *([key.begun(row["_id"])] if key else [])]
         await self._ledger.commit(Operation(new_id("op"), inserts=inserts))
         payment = await self._prepare(provider, row, purchase)
         try:
@@ -81,7 +83,18 @@ class Purchases:
         except (PaymentUnavailable, PaymentRefused) as error:
             log.warning("payment unanswered", payment=row["_id"], error=str(error)[:200])
             raise _unknown() from error
-        return await self._conclude(row, charge, purchase)
+        return await self._conclude(row, charge, purchase.field)
+
+    async def so_far(self, record: Document) -> Document | None:
+        """What the purchase of an idempotency record has come to; None while its first request is at work.
+
+        Raises `HubError` as `buy` does.
+        """
+        provider, row = self._ready(), await payments.by_id(self._database, record["payment"])
+        if row is None or row["status"] != "pending" or row["provider"] != provider.name or "payment" not in row:
+            return None
+        charge = await _looked_up(provider, row["payment"])
+        return None if charge.status == "unconfirmed" else await self._conclude(row, charge, METHOD_FIELD)
 
     def _ready(self) -> PaymentProvider:
         if self._provider is None:
@@ -106,27 +119,23 @@ class Purchases:
             raise _unknown()  # so slow that the sweep has taken it for abandoned
         return payment
 
-    async def _conclude(self, row: Document, charge: Charge, purchase: Purchase) -> Document:
+    async def _conclude(self, row: Document, charge: Charge, field: str) -> Document:
         if charge.status == "succeeded":
             try:
                 return await self._credit(row["_id"])
             except (HubError, DatabaseError) as error:  # it is paid: "nothing was written" would have it paid twice
                 log.warning("paid and not credited yet", payment=row["_id"], error=str(error)[:200])
                 raise _unknown() from error
-        if charge.status == "failed":
+        if charge.status in _LOST:
             reason = charge.reason or "the payment was refused"
             await self._fail(row["_id"], reason)
-            raise invalid(purchase.field, reason)
+            raise invalid(field, reason)
         waiting = records.unpaid_reply(row, charge.status)
         return {**waiting, "client_secret": charge.client_secret}
 
     async def _count_in(self, provider: PaymentProvider, purchase: Purchase, key: IdempotencyKey | None) -> Document:
         """Credit a payment that was made before, if the company says that it was, and for this."""
-        try:
-            charge = await provider.look_up(purchase.method)
-        except PaymentUnavailable as error:
-            message = "The payments company does not answer; ask again"
-            raise HubError(Code.UNAVAILABLE, message, retry_after_seconds=_RETRY_SECONDS) from error
+        charge = await _looked_up(provider, purchase.method)
         _check(charge, purchase)
         row = records.new_row(purchase, provider.name, key)
         row |= {"payment": charge.payment, "status": "succeeded"}
@@ -172,19 +181,23 @@ class Purchases:
             log.debug("payment settled before")
 
     async def notified(self, body: bytes, signature: str | None) -> bool:
-        """A webhook of the company; whether it was news about a payment of ours. Raises `HubError` MALFORMED."""
-        charge = self._ready().notified(body, signature)
-        row = await payments.by_payment(self._database, charge.payment) if charge else None
-        if charge is None or row is None:
+        """A webhook of the company; whether it had news of a payment of ours. Raises `HubError`: MALFORMED, UNAVAILABLE."""
+        provider = self._ready()
+        payment = provider.notified(body, signature)
+        row = await payments.by_payment(self._database, payment) if payment else None
+        if row is None:
             return False
-        await self._follow(row, charge)
+        await self._follow(row, await _looked_up(provider, row["payment"]))
         return True
 
     async def _follow(self, row: Document, charge: Charge) -> None:
         if charge.status == "succeeded":
             await self._credit(row["_id"])
-        elif charge.status == "failed":
+        elif charge.status in _LOST:
             await self._fail(row["_id"], charge.reason or "the payment was not completed")
+        if charge.status == "returned" and row["status"] == "succeeded":
+            # what it bought may be spent by now: a person decides
+            log.warning("a credited payment was refunded or is disputed", payment=row["_id"], user=row["user"])
 
     # --- what was left in the middle -----------------------------------------------------------------------
 
@@ -229,8 +242,16 @@ class Purchases:
             await self._follow(row, charge)
 
 
+async def _looked_up(provider: PaymentProvider, payment: str) -> Charge:
+    try:
+        return await provider.look_up(payment)
+    except PaymentUnavailable as error:
+        message = "The payments company does not answer; ask again"
+        raise HubError(Code.UNAVAILABLE, message, retry_after_seconds=_RETRY_SECONDS) from error
+
+
 def _check(charge: Charge, purchase: Purchase) -> None:
-    """Raises `HubError` INVALID for a payment that is not paid, not for this price, or somebody else's."""
+    """Raises `HubError` INVALID for a payment that is not paid, not for this price, or not said to be this user's."""
     if charge.status != "succeeded":
         raise invalid(purchase.field, "this payment has not succeeded")
     if charge.currency != CURRENCY or charge.cents not in (None, purchase.cents):

@@ -6,7 +6,7 @@ operation is the row's id, so that a payment is credited once whoever reports it
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from config import limits
 from hub.idempotency import IdempotencyKey, replied, withdrawn
@@ -17,6 +17,8 @@ from models.clock import now
 from models.database import Document
 from models.ids import new_id
 from models.payments import PAYMENTS
+
+METHOD_FIELD: Final = "paymentMethodId"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Purchase:
     method: str
     title: str
     package: str | None = None
-    field: str = "paymentMethodId"
+    field: str = METHOD_FIELD
 
 
 def new_row(purchase: Purchase, provider: str, key: IdempotencyKey | None) -> Document:

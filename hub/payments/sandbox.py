@@ -35,7 +35,7 @@ class SandboxPayments:
     async def cancel(self, payment: str) -> Charge:
         return await self.confirm(payment)
 
-    def notified(self, body: bytes, signature: str | None) -> Charge | None:
+    def notified(self, body: bytes, signature: str | None) -> str | None:
         raise HubError(Code.UNAVAILABLE, "The sandbox has no webhooks", retry_after_seconds=60)
 
     async def close(self) -> None:

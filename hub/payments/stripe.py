@@ -1,7 +1,7 @@
-"""Stripe, by its own library's asynchronous client: payment intents, and the webhook that tells of them.
+"""Stripe, by its own library's asynchronous client: payment intents, and the webhook that has news of them.
 
 Pure translation between Stripe's objects and the contract; it knows no wallet. An intent is created unconfirmed and then
-confirmed, each with an idempotency key of its own.
+confirmed, each with an idempotency key of its own. One that was refunded stays `succeeded` for Stripe: its charge tells.
 """
 
 import time
@@ -28,7 +28,15 @@ _STATUS: Final[dict[str, ChargeStatus]] = {
     "requires_payment_method": "failed",
     "canceled": "failed",
 }
-_EVENTS: Final = frozenset({"payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled"})
+_EVENTS: Final = frozenset(
+    {
+        "payment_intent.succeeded",
+        "payment_intent.payment_failed",
+        "payment_intent.canceled",
+        "charge.refunded",
+        "charge.dispute.created",
+    }
+)
 
 
 class StripePayments:
@@ -70,8 +78,9 @@ class StripePayments:
             return found
 
     async def look_up(self, payment: str) -> Charge:
+        params: Any = {"expand": ["latest_charge"]}
         try:
-            return _charge(await _asked(self._client.v1.payment_intents.retrieve_async(payment)))
+            return _charge(await _asked(self._client.v1.payment_intents.retrieve_async(payment, params)))
         except PaymentRefused as error:
             return Charge(payment, "failed", reason=str(error))
 
@@ -81,7 +90,7 @@ class StripePayments:
         except PaymentRefused:
             return await self.look_up(payment)  # it went on meanwhile
 
-    def notified(self, body: bytes, signature: str | None) -> Charge | None:
+    def notified(self, body: bytes, signature: str | None) -> str | None:
         if self._webhook_secret is None:
             message = "STRIPE_WEBHOOK_SECRET is not set, so that nothing can be believed"
             raise HubError(Code.UNAVAILABLE, message, retry_after_seconds=60)
@@ -92,7 +101,7 @@ class StripePayments:
             _check_not_ahead(signature or "")
         except (ValueError, stripe.SignatureVerificationError) as error:
             raise HubError(Code.MALFORMED, "The webhook's signature does not verify, or is too old") from error
-        return _charge(event.data.object) if event.type in _EVENTS else None
+        return _payment_of(event.data.object) if event.type in _EVENTS else None
 
     async def close(self) -> None:
         await self._session.close()
@@ -112,15 +121,29 @@ async def _asked(call: Awaitable[T]) -> T:
 
 def _charge(intent: stripe.StripeObject) -> Charge:
     shown = intent.to_dict()
+    status = _STATUS.get(shown["status"], "pending")
+    returned = status == "succeeded" and _is_returned(shown.get("latest_charge"))
     return Charge(
         payment=str(shown["id"]),
-        status=_STATUS.get(shown["status"], "pending"),
-        cents=int(shown["amount"]),
+        status="returned" if returned else status,
+        cents=int(shown.get("amount_received") or 0),
         currency=str(shown["currency"]).lower(),
-        user=(shown.get("metadata") or {}).get("user_id"),
-        reason=(shown.get("last_payment_error") or {}).get("message"),
+        user=(shown.get("metadata") or {}).get("user_id", ""),
+        reason="it was refunded or is disputed" if returned else (shown.get("last_payment_error") or {}).get("message"),
         client_secret=shown.get("client_secret"),
     )
+
+
+def _is_returned(charge: Any) -> bool:
+    """Only `look_up` has the charge itself; just confirmed it is not returned yet."""
+    return isinstance(charge, dict) and bool(charge.get("amount_refunded") or charge.get("disputed"))
+
+
+def _payment_of(shown: stripe.StripeObject) -> str | None:
+    """The intent that an event is about: refunds and disputes name theirs, if they have any."""
+    about = shown.to_dict()
+    payment = about.get("id") if about.get("object") == "payment_intent" else about.get("payment_intent")
+    return payment if isinstance(payment, str) else None
 
 
 def _check_not_ahead(signature: str) -> None:

@@ -26,6 +26,7 @@ from hub.providers.words import credentials_refused, provider_words
 
 # Fields that the hub decides, whatever the caller sent: with `n` above 1 the bill would be for answers nobody reads.
 _OURS: Final = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"})
+_HEAD: Final = frozenset({"role", "name", "content"})  # of a message or delta; MiniMax names the speaker in each
 # OpenAI's reasoning models refuse `max_tokens`, other servers know nothing else. The name decides, because it decides
 # there too, and an operator who adds such a model to the catalogue could forget a mark.
 _COMPLETION_TOKENS_NAMES: Final = re.compile(r"(.*/)?(o[1-9]|gpt-([5-9]|\d\d))(?![\da-z])")
@@ -172,10 +173,8 @@ def _text(content: object) -> str:
 
 
 def _extra(message: Json) -> Json | None:
-    """All but role and content: tool_calls, refusal, reasoning. Nulls and empty lists say nothing."""
-    fields = {
-        key: value for key, value in message.items() if key not in ("role", "content") and value not in (None, [])
-    }
+    """All but whose it is and the content: tool_calls, refusal, reasoning. Nulls and what is empty say nothing."""
+    fields = {key: value for key, value in message.items() if key not in _HEAD and value not in (None, [], "")}
     return fields or None
 
 

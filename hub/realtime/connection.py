@@ -143,7 +143,7 @@ class Connection:
         elif self.identity.user_id != identity.user_id:
             raise HubError(Code.FORBIDDEN, "This connection belongs to another user")
         self._credential, self.identity = credential, identity
-        self._until(identity.expires_at)
+        self._until(identity)
 
     def _check_entrance(self, identity: Identity) -> None:
         if not self.entrance.admits(identity):
@@ -173,33 +173,26 @@ class Connection:
         return self.identity
 
     def reauthorise(self) -> None:
-        """The user's document changed: what was allowed may be no more."""
+        """The user's document changed, or a cookie's login may have ended: what was allowed may be no more."""
         self.services.tasks.start(self._reauthorise(), f"{self.id} reauthorise")
 
     async def _reauthorise(self) -> None:
         try:
-            await self.check()
+            self._until(await self.check())
         except CredentialLost as lost:
             self.close(lost.close_code)
         except (HubError, DatabaseError):
             self.close(close_codes.STATE_LOST)  # it could not be asked; a new connection will be
 
-    def holds(self, login: str | None, key: str | None, kept: str | None = None) -> bool:
-        """Whether a revocation of this login or key (or, without either, of the user) means this connection.
-
-        One that keeps a login means the user's other logins.
-        """
-        identity = self.identity
-        if kept is not None:
-            return identity is not None and identity.login_id not in (None, kept)
-        if identity is None or (login is None and key is None):
-            return identity is not None
-        return (login is not None and login == identity.login_id) or (key is not None and key == identity.key_id)
-
-    def _until(self, expires_at: float | None) -> None:
+    def _until(self, identity: Identity) -> None:
+        """End with the token. A cookie's login may have been put off meanwhile, so that it is asked for again."""
         self._stop_timer()
-        if expires_at is not None:
-            seconds = max(0.0, expires_at - time.time())
+        if identity.expires_at is None or self.is_closed:
+            return
+        seconds = max(0.0, identity.expires_at - time.time())
+        if identity.kind == "cookie":
+            self._timer = self._loop.call_later(seconds, self.reauthorise)
+        else:
             self._timer = self._loop.call_later(seconds, self.close, close_codes.TOKEN_EXPIRED)
 
     def _not_in_time(self) -> None:

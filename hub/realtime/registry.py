@@ -15,6 +15,7 @@ from config import limits
 from hub.errors import Code, HubError
 from hub.realtime import close_codes
 from hub.realtime.broker import ANNOUNCEMENTS, RESYNC, REVOCATIONS, Broker, Publication
+from hub.revocations import ends
 
 if TYPE_CHECKING:
     from hub.realtime.connection import Connection
@@ -95,11 +96,10 @@ class Connections:
             del self._pending[connection.address]
 
     def _revoked(self, channel: str, publication: Publication) -> None:
-        data = publication.data
-        for connection in self.of_user(data["user"]):
+        for connection in self.of_user(publication.data["user"]):
             if publication.type == "changed":
                 connection.reauthorise()
-            elif connection.holds(data.get("login"), data.get("key"), data.get("kept")):
+            elif connection.identity is not None and ends(publication, connection.identity.credential_id):
                 connection.close(close_codes.CREDENTIAL_REVOKED)
 
     def _announced(self, channel: str, publication: Publication) -> None:

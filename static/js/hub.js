@@ -44,10 +44,11 @@ export function hear(frame) {
   pushes.get(frame.type)?.(frame);
 }
 
-/** Asked with POST, because a browser says where a page comes from only then; 405 is the answer to who may come in. */
+/** The question of a preflight, put by hand: may pages from here use the cookie? */
 async function isRefused() {
   try {
-    return (await fetch("/ws", { method: "POST", credentials: "same-origin" })).status === 403;
+    const answer = await fetch("/ws", { method: "OPTIONS" });
+    return answer.ok && answer.headers.get("Access-Control-Allow-Credentials") !== "true";
   } catch {
     return false; // nobody is there
   }

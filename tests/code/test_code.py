@@ -5,6 +5,7 @@ a rule that finds nothing there would find nothing anywhere.
 """
 
 import ast
+import configparser
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
+
+from handlers.health import HUB_VERSION
 
 ROOT = Path(__file__).parents[2]
 DRIVER_PLACES = ("models/database.py", "models/heartbeat.py")
@@ -258,6 +261,12 @@ def test_every_layer_is_looked_at() -> None:
     seen = {source.layer for source in _sources()}
     assert seen >= {layer for layer in LAYERS if list((ROOT / layer).glob("**/*.py"))}
     assert "hub" in seen
+
+
+def test_the_version_that_is_answered_is_the_packages() -> None:
+    package = configparser.ConfigParser()
+    package.read(ROOT / "setup.cfg")
+    assert package["metadata"]["version"] == HUB_VERSION
 
 
 def test_the_lock_file_names_no_download_address() -> None:

@@ -4,8 +4,12 @@ from typing import Any
 
 from hub.audit_trail import Actor
 from hub.letters import SUBJECTS
+from tests.api_client import ApiClient
+from tests.contract.rows import Row
 from tests.outbox import letter_to, token_in
 from tests.site import Site
+
+_PLAIN = {("ai_aggregator", "/v1/chat/completions")}  # OpenAI's own form: no envelope
 
 
 def unlike(example: Any, actual: Any, path: str = "answer") -> list[str]:
@@ -26,6 +30,18 @@ def unlike(example: Any, actual: Any, path: str = "answer") -> list[str]:
 
 def _json_type(value: Any) -> type:
     return float if isinstance(value, int | float) and not isinstance(value, bool) else type(value)
+
+
+async def asked(client: ApiClient, row: Row, path: str, body: Any, headers: dict[str, str]) -> list[str]:
+    """Where a row's example is not answered as the document says."""
+    if not row.streamed:
+        plain = (row.api, row.bare_path) in _PLAIN
+        answer = await client.request(row.method, path, body, status=row.status, headers=headers, plain=plain)
+        return unlike(row.answer, answer.body)
+    *deltas, last = await client.events(path, body, headers=headers)
+    faults = [fault for delta in deltas for fault in unlike(row.answer, delta)]
+    ended = last["choices"][0]["finishReason"] and last["usage"] and last["cost"]
+    return faults if deltas and ended else [*faults, f"the stream has {len(deltas)} deltas and ends with {last}"]
 
 
 def filled(body: Any, facts: dict[str, str]) -> Any:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from handlers.pages import LINKS
 from tests.site import PASSWORD
 
 _ID: Final = "([A-Za-z0-9_]{1,64})"
@@ -14,12 +15,15 @@ _STREAM: Final = f"/api/streams/{_ID}"
 
 @dataclass(frozen=True)
 class Case:
-    """`status`: what who is admitted gets. `thing`: what the path's id is of; `owned`, of its owner alone."""
+    """`status`: what who is admitted gets. `thing`: what the path's id is of; `owned`, of its owner alone. `shut_out`: whom
+    a socket turns away at its upgrade, where the mark is public because a credential may come later.
+    """
 
     status: int = 200
     body: Any = None
     thing: str | None = None
     owned: bool = False
+    shut_out: tuple[str, ...] = ()
 
 
 # An empty body that is found wanting shows that the method was reached, and changes nothing.
@@ -39,6 +43,8 @@ _POINTS: Final = {
 _CHAT: Final = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}
 _MCP_CHAT: Final = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}], "maxTokens": 5}
 _PASSWORDS: Final = {"currentPassword": PASSWORD, "newPassword": "newSecurePassword123"}
+
+_SOCKET: Final = Case(101)  # the service has no token of a user, and is a stranger here
 
 CASES: Final[dict[tuple[str, str], Case]] = {
     ("POST", "/api/auth/register"): _REACHED,
@@ -84,6 +90,11 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("POST", "/v1/chat/completions"): Case(200, _CHAT),
     ("GET", _STREAM): Case(thing="stream", owned=True),
     ("GET", f"{_STREAM}/events"): Case(thing="stream", owned=True),
+    ("GET", "/ws"): _SOCKET,
+    ("GET", "/v1/ai/stream"): _SOCKET,
+    ("GET", "/ws/admin"): Case(101, shut_out=("another user", "owner")),
+    **{(method, path): Case() for method in ("GET", "HEAD") for path in ("/", "/admin", *LINKS)},
+    **{(method, "/static/(.*)"): Case(thing="file") for method in ("GET", "HEAD")},
     ("GET", "/api/announcements"): Case(),
     ("GET", "/api/admin/users"): Case(),
     ("GET", _USER): Case(thing="user"),

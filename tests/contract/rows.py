@@ -19,7 +19,7 @@ HOSTS = {
 @dataclass(frozen=True)
 class Row:
     """`credential`: what the document authenticates with. `{token}` and `{refresh_token}` in a body are filled in, and the
-    ids of a path are those of things that exist.
+    ids of a path are those of things that exist. `streamed`: the answer is that of each server-sent event with a delta.
     """
 
     api: str
@@ -30,6 +30,11 @@ class Row:
     status: int = 200
     credential: Literal["none", "token", "cookie", "admin", "service"] = "token"
     by: str = "the document"
+    streamed: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.bare_path}{' streamed' if self.streamed else ''}"
 
     @property
     def bare_path(self) -> str:
@@ -156,6 +161,17 @@ SMART_AI_HUB = [
             "temperature": 0.7,
             "stream": False,
         },
+    ),
+    Row(
+        *("smart_ai_hub", "POST", "/api/mcp/chat/completions"),
+        {
+            "id": "chatcmpl-123",
+            "model": "gpt-4",
+            "choices": [{"index": 0, "delta": {"content": "Once"}, "finishReason": None}],
+        },
+        {"model": "gpt-4", "messages": [{"role": "user", "content": "Tell me a story"}], "stream": True},
+        by="13.18",
+        streamed=True,
     ),
 ]
 
@@ -499,5 +515,8 @@ BESIDE_THE_DOCUMENTS = {
     ("smart_ai_hub", "/api/announcements"): "what is announced, for a page that is opened later",
     ("smart_ai_hub", "/api/admin/announcements"): "named by the design, 13.2",
     ("smart_ai_hub", "/api/admin/announcements/([A-Za-z0-9_]{1,64})"): "the end of an announcement",
+    ("smart_ai_hub", "/ws"): "the WebSocket protocol, described in docs/asyncapi.yaml",
+    ("smart_ai_hub", "/ws/admin"): "the same with the administrator's channels",
+    ("ai_playground", "/v1/ai/stream"): "the same at the address that the document announces",
     ("ai_aggregator", "/v1/models/(.+)"): "one model, as OpenAI's clients ask for it",
 }

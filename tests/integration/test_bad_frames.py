@@ -140,6 +140,18 @@ async def test_what_is_not_plain_json(face: Face) -> None:
     assert await bad_input.counts(face.services.database) == before
 
 
+@pytest.mark.gen_test(timeout=30)
+async def test_numbers_that_are_none_are_named(face: Face) -> None:
+    example = {"id": 7, "type": "chat.resume", **EXAMPLES["chat.resume"]}
+    for number in bad_input.NUMBERS:
+        socket = await Client.open(face.port, headers={"Authorization": f"Bearer {face.token}"})
+        await socket.request("connect")
+        socket.send_text(bad_input.with_text(example, "after", number).decode())
+        assert refuses(await socket.receive(), "after"), number
+        assert (await socket.request("ping"))["server_time"]
+        socket.abort()
+
+
 NO_COMMANDS: Final[list[Any]] = [
     [],
     "text",

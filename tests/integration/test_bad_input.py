@@ -14,6 +14,29 @@ from tests.http_streams import Face, Response, ask, send
 
 PASSWORD = "Correct-Horse-9"
 MESSAGES = [{"role": "user", "content": "Hello"}]
+CALLED = {"name": "weather", "arguments": '{"city":"Paris"}'}
+# Every kind of turn that OpenAI's form knows, with every field that is looked into.
+TURNS = [
+    {
+        "role": "user",
+        "name": "ann",
+        "content": [
+            {"type": "text", "text": "How is the weather here?"},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
+        ],
+    },
+    {
+        "role": "assistant",
+        "content": "I shall look.",
+        "refusal": "",
+        "tool_calls": [
+            {"id": "call_1", "type": "function", "function": CALLED},
+            {"id": "call_2", "type": "custom", "custom": {"name": "look", "input": "Paris"}},
+        ],
+    },
+    {"role": "tool", "tool_call_id": "call_1", "content": "Sunny"},
+    {"role": "assistant", "content": [{"type": "refusal", "refusal": "No"}], "function_call": CALLED},
+]
 
 
 @dataclass(frozen=True)
@@ -29,8 +52,13 @@ class Body:
     accepted: tuple[tuple[str, Any], ...] = ()
 
 
-# OpenAI's null means "not given"; a stop may be one text or several; a content may be null only beside tool calls.
-_NULLABLE = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "n", "stop", "stream", "stream_options")
+# OpenAI's null means "not given"; a stop or a content may be one text or several; a content may be null beside tool calls.
+_NULLABLE = (
+    *("max_tokens", "max_completion_tokens", "temperature", "top_p", "n", "stop", "stream", "stream_options"),
+    *("messages.0.name", "messages.0.content.1.image_url.detail"),
+    *(f"messages.1.{name}" for name in ("content", "refusal", "tool_calls", "tool_calls.0.type", "tool_calls.1.type")),
+    *("messages.2.tool_call_id", "messages.3.content", "messages.3.function_call"),
+)
 BODIES: Final[dict[str, Body]] = {
     "register": Body(
         "/api/auth/register",
@@ -44,7 +72,7 @@ BODIES: Final[dict[str, Body]] = {
         "/v1/chat/completions",
         {
             "model": "gpt-4",
-            "messages": MESSAGES,
+            "messages": TURNS,
             "max_tokens": 5,
             "max_completion_tokens": 5,
             "temperature": 0.5,
@@ -58,7 +86,10 @@ BODIES: Final[dict[str, Body]] = {
         400,
         limits.COMPLETION_BODY_BYTES_MAX,
         frozenset({"temperature", "top_p"}),
-        (*((name, None) for name in _NULLABLE), ("stop", "x")),
+        (
+            *((name, None) for name in _NULLABLE),
+            *((name, "x") for name in ("stop", "messages.0.content", "messages.3.content")),
+        ),
     ),
     "mcp": Body(
         "/api/mcp/chat/completions",
@@ -102,6 +133,22 @@ async def test_what_is_not_plain_json(face: Face) -> None:
     assert await bad_input.counts(face.services.database) == before
 
 
+@pytest.mark.gen_test(timeout=30)
+async def test_numbers_that_are_none_are_named(face: Face) -> None:
+    """In fields that the schema knows, and in those that it would let through."""
+    before = await bad_input.counts(face.services.database)
+    wrong: list[Any] = []
+    for body in BODIES.values():
+        for number, is_json in bad_input.NUMBERS.items():
+            for field, text in ((body.required[0], number), ("surplus", f'{{"a":[0,{number}]}}')):
+                response, answer = await post(face, body.path, bad_input.with_text(body.example, field, text))
+                named = {field if text == number else "surplus.a.1"}
+                if (response.status, fields_of(answer)) != (body.refused if is_json else 400, named):
+                    wrong.append((body.path, number[:20], response.status, answer))
+    assert wrong == []
+    assert await bad_input.counts(face.services.database) == before
+
+
 @pytest.mark.gen_test(timeout=60)
 async def test_a_wrong_type_in_any_field(face: Face) -> None:
     before = await bad_input.counts(face.services.database)
@@ -112,7 +159,7 @@ async def test_a_wrong_type_in_any_field(face: Face) -> None:
                 continue
             response, answer = await post(face, body.path, changed)
             if response.status != body.refused or not names(answer, field):
-                wrong.append((name, field, value, response.status, answer["error"]))
+                wrong.append((name, field, value, response.status, answer.get("error")))
     assert wrong == []
     assert await bad_input.counts(face.services.database) == before
 
@@ -212,6 +259,16 @@ VALUES: Final[list[tuple[str, dict[str, Any], int, str | None]]] = [
     *(("register", {"password": value}, 422, "password") for value in ("", "short", "x" * 1_025)),
     *(("register", {"username": value}, 422, "username") for value in ("", "a b", "$gt", "x" * 101)),
     ("register", {"firstName": "\u0301" * 100_000}, 422, "firstName"),
+    *(
+        ("v1", {"messages": [{"role": "assistant", "content": "x", "tool_calls": calls}]}, 400, field)
+        for calls, field in (
+            (["a"], "messages.0.tool_calls.0"),
+            (5, "messages.0.tool_calls"),
+            ([{"function": "x"}], "messages.0.tool_calls.0.function"),
+            ([{"id": "1", "function": {"name": "x", "arguments": {}}}], "messages.0.tool_calls.0.function.arguments"),
+            ([{"id": "1", "function": CALLED}] * 257, "messages.0.tool_calls"),
+        )
+    ),
 ]
 
 
@@ -237,6 +294,7 @@ async def test_the_examples_are_good(face: Face) -> None:
     for name in ("v1", "mcp"):
         assert (await post(face, BODIES[name].path, BODIES[name].example))[0].status == 200
     for field, value in BODIES["v1"].accepted:
-        assert (await post(face, BODIES["v1"].path, {**BODIES["v1"].example, field: value}))[0].status == 200, field
+        changed = bad_input.changed(BODIES["v1"].example, field, value)
+        assert (await post(face, BODIES["v1"].path, changed))[0].status == 200, field
     twin = {**BODIES["register"].example, "email": "\uff41@EXAMPLE.org", "username": "another"}
     assert (await post(face, "/api/auth/register", twin))[0].status == 409

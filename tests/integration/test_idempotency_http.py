@@ -212,6 +212,40 @@ async def test_a_socket_that_asks_again_follows_the_same_stream(face: Face) -> N
     assert len(face.provider.requests) == 1
 
 
+@pytest.mark.gen_test(timeout=30)
+async def test_fifty_commands_at_once_of_each_key_are_one_answer_and_one_debit(face: Face, other_port: int) -> None:
+    """On ten sockets of two nodes. Who is not answered is told to ask again: it is under way, or there are too many."""
+    face.provider.default = Scenario(chunks=20, interval_seconds=0.005)
+    keys = [f"key {number}" for number in range(4)]
+    sockets = [await Client.open(port) for port in (face.port, other_port) for _ in range(5)]
+    for socket in sockets:
+        await socket.request("connect", token=face.token)
+    command = {"model": "gpt-4", "messages": [{"role": "user", "content": "x"}]}
+    sent = [
+        (key, socket, socket.send("chat.start", **command, idempotency_key=key))
+        for _ in range(5)
+        for key in keys
+        for socket in sockets
+    ]
+    streams: dict[str, set[str]] = {key: set() for key in keys}
+    followers: dict[str, Client] = {}
+    for key, socket, command_id in sent:
+        reply = await socket.reply(command_id)
+        if "error" in reply:
+            assert reply["error"]["code"] in ("RESOURCE_CONFLICT", "RATE_LIMIT_EXCEEDED"), reply
+            assert reply["error"]["temporary"] and reply["error"]["retry_after_seconds"] >= 1
+        else:
+            streams[key].add(reply["stream_id"])
+            followers[reply["stream_id"]] = socket
+    assert [len(found) for found in streams.values()] == [1] * 4 and len(followers) == 4
+    for stream, socket in followers.items():
+        await socket.push("chat.completed", stream_id=stream)
+    await face.at_rest()
+    assert len(face.provider.requests) == 4
+    entries = await face.services.database["entries"].find({"wallet": face.user.user_id, "kind": "usage"}, limit=300)
+    assert sorted(entry["metadata"]["stream"] for entry in entries) == sorted(followers)
+
+
 @pytest.mark.parametrize(
     ("times", "fault"),
     [

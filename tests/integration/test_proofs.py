@@ -2,17 +2,25 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.buyers import Buyer, buyer, keyed
+from tests.buyers import Buyer, buyer, check_books, keyed
+from tests.factories import grant_points
 from tests.site import Site, serve, site
 
 __all__ = ["serve", "site"]
 
 GENESIS = "0" * 64
 HISTORIES = ("/api/credits/history", "/api/v1/points/history")
+# What JSON writers do not agree on: 3e-05 or 0.00003, 1e+16 or 10000000000000000, 1.0 or 1, and names beyond U+FFFF.
+METADATA: dict[str, Any] = {
+    "b": {"z": [0.00003, 1e16, 1.0, -0.0, 1e-7, 5e-324], "a": None, "\uffff": True, "\U0001f600": 7},
+    "exact": 2**53 - 1,
+    "beyond": [2**53, -(2**62), 2**63 - 1],
+}
 CHAT = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}], "maxTokens": 20}
 
 
@@ -39,9 +47,7 @@ async def _spend(user: Buyer) -> None:
     await user.client.post("/api/v1/points/exchange-from-credits", {"creditAmount": 2.5})
     await user.client.post("/api/v1/points/claim-daily-reward")
     await user.client.post("/api/mcp/chat/completions", CHAT)
-    answer = await user.deduct(
-        7, description="Grüße \u2028 \x7f </b> \U0001f600", metadata={"b": {"z": 1.5, "a": None}}
-    )
+    answer = await user.deduct(7, description="Grüße \u2028 \x7f </b> \U0001f600", metadata=METADATA)
     assert answer.code == 200
     admin = user.site.client(token=await user.site.admin_token())
     grant = {"amount": 5, "reason": "A gift", "type": "bonus"}
@@ -65,6 +71,28 @@ async def test_the_owner_recomputes_the_chain(site: Site) -> None:
         assert (item["id"], item["type"], item["seq"]) == (proof["_id"], proof["kind"], proof["seq"])
         head = item["hash"]
     assert (balances["credit"], balances["point"]) == await user.balance()
+
+
+@pytest.mark.gen_test
+async def test_no_number_in_a_proof_can_be_written_in_two_ways(site: Site) -> None:
+    user = await buyer(site)
+    await grant_points(site.services.ledger, user.id, 10)
+    await user.deduct(7, metadata=METADATA)
+    (item, _) = (await user.client.get("/api/v1/points/history?proof=true")).data
+    assert item["metadata"] == METADATA
+    numbers = list(_numbers(item["proof"]))
+    assert {type(number) for number in numbers} == {int} and max(map(abs, numbers)) < 2**53
+    assert item["proof"]["metadata"]["b"]["z"] == ["3e-05", "1e+16", "1.0", "-0.0", "1e-07", "5e-324"]
+    assert item["proof"]["metadata"]["beyond"] == [str(number) for number in METADATA["beyond"]]
+    await check_books(site)
+
+
+def _numbers(value: Any) -> Iterator[int | float]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(inner)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
 
 
 @pytest.mark.gen_test

@@ -17,7 +17,7 @@ from hub.realtime.broker import ANNOUNCEMENTS, RESYNC, REVOCATIONS, Publication,
 from hub.realtime.redis_broker import RedisBroker
 from hub.services import Services
 from hub.tasks import Tasks
-from tests.factories import grant, sign_up
+from tests.factories import grant, sign_up, tell
 from tests.integration.realtime.site import until
 from tests.redis_server import RedisServer
 from tests.ws_client import Client
@@ -276,7 +276,7 @@ def test_a_socket_hears_what_another_hub_did(
         await grant(one.ledger, user, 2_500_000)
         pushed = await asyncio.wait_for(client.push("balance"), 1)
         assert pushed["credits"] == reply["balance"]["credits"] + 2.5
-        await one.notifications.notify(user, "info", "system", "hello", "text")
+        await tell(one, user, "hello", "text")
         event = await asyncio.wait_for(client.event("notification.created"), 1)
         assert event["event"]["data"]["title"] == "hello"
         identity = await one.identities.resolve(Credential("bearer", login.access_token))
@@ -300,13 +300,13 @@ def test_a_socket_reads_what_the_broker_lost(
         client = await Client.open(port)
         reply = await client.request("connect", token=login.access_token)
         for title in ("first", "second"):
-            await deaf.notifications.notify(user, "info", "system", title, "text")
+            await tell(deaf, user, title, "text")
         await grant(deaf.ledger, user, 1_000_000)
         hub.broker.publish(user_channel(user), Publication("signal", RESYNC, {}))
         titles = [(await client.event("notification.created"))["event"]["data"]["title"] for _ in range(2)]
         assert titles == ["first", "second"]
         assert (await client.push("balance"))["credits"] == reply["balance"]["credits"] + 1
-        await hub.notifications.notify(user, "info", "system", "third", "text")
+        await tell(hub, user, "third", "text")
         assert (await client.event("notification.created"))["event"]["data"]["title"] == "third"
         await client.close()
 

@@ -186,13 +186,78 @@ async def test_who_signs_out_gets_nothing_more(face: Face) -> None:
     async with asyncio.timeout(1):
         events = await begun.events()
     assert events[-1].data == DONE
+    assert events[-2].data["error"]["code"] == "UNAUTHORIZED"
     await face.at_rest()
+    assert (await face.message(begun.headers["x-hub-stream-id"]))["status"] == "interrupted"
     assert 10 <= len((await face.message(begun.headers["x-hub-stream-id"]))["lengths"]) < 200
     for response in (
         await face.complete(stream=True),
         await face.get(f"/api/streams/{begun.headers['x-hub-stream-id']}/events"),
     ):
         assert response.status == 401
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_who_signs_out_reads_no_answer_of_another_login(face: Face) -> None:
+    face.provider.default = Scenario(chunks=400, interval_seconds=0.01)
+    begun = await face.complete(headers=GO_ON, stream=True)
+    stream = begun.headers["x-hub-stream-id"]
+    other = await face.services.identities.sign_in(face.user.user_id)
+    reading = await ask(face.port, "GET", f"/api/streams/{stream}/events", token=other.access_token)
+    assert await reading.event() is not None
+    await ask(face.port, "POST", "/api/auth/logout", token=other.access_token)
+    async with asyncio.timeout(1):
+        *_, last = await reading.events()
+    assert last.data["error"]["code"] == "AUTHENTICATION_FAILED"
+    assert last.data["receipt"] is None
+
+    assert len(await take(begun, 100)) == 100  # the login that began it goes on
+    await face.services.chat.stop(face.user, stream)
+    await face.at_rest()
+    assert len(face.services.readers) == 0
+
+
+@pytest.mark.gen_test(timeout=20)
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_an_answer_that_was_stopped_is_no_finished_one(face: Face, streamed: bool) -> None:
+    """Its user stops it by another transport; OpenAI's form has no word for that but an error."""
+    face.provider.default = Scenario(chunks=400, interval_seconds=0.01)
+    begun = await face.begin(stream=streamed)
+    async with asyncio.timeout(5):
+        while not face.provider.requests:
+            await asyncio.sleep(0.01)
+    (stream,) = face.services.streams.running
+    if not streamed:
+        await face.services.chat.stop(face.user, stream.id)
+        answer = await begun.response()
+        assert (answer.status, answer.headers["x-should-retry"]) == (409, "false")
+        assert (await answer.json())["error"]["code"] == "CONFLICT"
+        return
+    answer = await begun.response()
+    await take(answer, 5)
+    await face.services.chat.stop(face.user, stream.id)
+    *events, failure, done = await answer.events()
+    assert done.data == DONE
+    assert failure.data["error"]["code"] == "CONFLICT"
+    assert all(event.data["choices"][0]["finish_reason"] is None for event in events)
+    await face.at_rest()
+
+
+@pytest.mark.gen_test(timeout=20)
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_openais_form_tells_what_was_paid_and_why_the_answer_is_short(face: Face, streamed: bool) -> None:
+    wallet = await face.services.ledger.wallet(face.user.user_id)
+    await grant(face.services.ledger, face.user.user_id, 3_000 - wallet.credits)
+    face.provider.default = Scenario(chunks=2_000)
+    if streamed:
+        *_, last, _ = await (await face.complete(stream=True)).events()
+        told = last.data
+    else:
+        told = await (await face.complete(model="claude-3")).json()
+    assert told["choices"][0]["finish_reason"] == "length"
+    assert told["hub"]["detail"] == "insufficient_credits"
+    assert told["hub"]["receipt"]["charged"] + told["hub"]["receipt"]["balance_after"] == 0.003
+    await face.at_rest()
 
 
 @pytest.mark.gen_test(timeout=20)

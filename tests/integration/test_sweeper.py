@@ -87,7 +87,7 @@ async def _abandon(ledger: Ledger, node: str, *, delivered: int, micro: int = 10
     if delivered:
         stream.deltas += [Delta("Hello "), Delta("there")]
         extension = ExtendHold(hold.hold, user, 0)
-        await ledger.commit(Operation(new_id("extend"), holds=[extension], updates=[checkpoint(job, 10, delivered)]))
+        await ledger.commit(Operation(new_id("extend"), holds=[extension], updates=[checkpoint(job, delivered)[0]]))
     return Left(user, hold.hold, stream.id, key.id)
 
 

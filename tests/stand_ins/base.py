@@ -24,8 +24,8 @@ class Scenario:
     """How one request is answered.
 
     Kinds: normal, slow, error, error_first, error_chunk, half_json, usage_missing, usage_absurd, usage_negative, empty,
-    hang_first, hang_mid, reset, reset_mid. `chunks` words are sent, `interval_seconds` apart; faults in the middle come
-    after half of them.
+    hang_first, hang_mid, reset, reset_mid, comments (nothing but these, without end). `chunks` words are sent,
+    `interval_seconds` apart; faults in the middle come after half of them.
     """
 
     kind: str = "normal"
@@ -160,6 +160,9 @@ class StandIn(ABC):
         await response.prepare(request)
         if scenario.kind == "empty":
             return response
+        while scenario.kind == "comments":
+            await response.write(b": still at work\n\n")
+            await asyncio.sleep(scenario.interval_seconds)
         await asyncio.sleep(scenario.first_token_seconds)
         opening, word, ending = self.frames(scenario, body)
         await response.write(opening)

@@ -3,9 +3,11 @@
     hub --> StripeLine (counts; may withhold the answer to a charge that was made) --> LocalStripe
 
 localstripe has payment intents and their webhooks; it does not honour idempotency keys, so that a second charge would show.
+What it leaves out of an intent (`amount_received`) the line adds.
 """
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
@@ -65,6 +67,11 @@ class LocalStripe:
         given = {"amount": 1_000, "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true", **params}
         return await self.ask("POST", "/v1/payment_intents", given)
 
+    async def card_that_asks(self) -> str:
+        """A payment method whose owner has to agree to each payment."""
+        card = {"type": "card", "card[number]": "4000002500003155", "card[exp_month]": "12", "card[exp_year]": "30"}
+        return str((await self.ask("POST", "/v1/payment_methods", {**card, "card[cvc]": "123"}))["id"])
+
     async def charges(self) -> list[dict[str, Any]]:
         """All that was charged, by anybody."""
         found = await self.ask("GET", "/v1/charges?limit=100")
@@ -95,13 +102,17 @@ class LocalStripe:
 
 
 class StripeLine:
-    """Passes requests on. After `cut(word)` the answers to paths that have the word in them never come back."""
+    """Passes requests on. After `cut(word)` the answers to paths that have the word in them never come back.
+
+    `told` has what an intent's answers say otherwise than localstripe: fields of the intent, by its id.
+    """
 
     def __init__(self, stripe: LocalStripe) -> None:
         self._stripe = stripe
         self._word: str | None = None
         self.withheld = 0
         self.asked: list[tuple[str, str]] = []
+        self.told: dict[str, dict[str, Any]] = {}
         self.was_cut = asyncio.Event()
         self.url = ""
 
@@ -130,9 +141,16 @@ class StripeLine:
         body = await request.read()
         url = self._stripe.url + request.path_qs
         async with self._session.request(request.method, url, data=body, headers=sent) as answer:
-            content = await answer.read()
+            content = self._completed(await answer.read())
         if self._word is not None and self._word in f"{request.method} {request.path}":
             self.withheld += 1
             self.was_cut.set()
             await asyncio.Event().wait()  # until the client gives up
         return web.Response(status=answer.status, body=content, content_type=answer.content_type)
+
+    def _completed(self, content: bytes) -> bytes:
+        shown = json.loads(content)
+        if shown.get("object") != "payment_intent":
+            return content
+        received = shown["amount"] if shown["status"] == "succeeded" else 0
+        return json.dumps({**shown, "amount_received": received, **self.told.get(shown["id"], {})}).encode()

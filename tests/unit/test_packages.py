@@ -42,6 +42,9 @@ def test_prices_are_exact_and_rounded_up(tmp_path: Path) -> None:
         ("[points]", _GOOD.partition("[points]")[0] + "[points]", "twice"),
         ("[[packages]]", "[[nothing]]", "there is none"),
         ("[[packages]]", "[[packages", "packages.toml"),
+        ("[[packages]]", "[packages]", "as .*packages"),
+        (_GOOD, "packages = [1]", "as .*packages"),
+        (_GOOD, "points = 10", "table .points"),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path: Path, good: str, bad: str, named: str) -> None:

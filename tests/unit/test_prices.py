@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from config.catalogue import AiModel, load_catalogue
-from hub.prices import charge_micro, credits_number, price_pico, to_micro, tokens_affordable, usd_string
+from hub.prices import charge_micro, credits_number, price_pico, to_micro, tokens_affordable
 
 GPT_4 = load_catalogue()["gpt-4"]
 
@@ -67,18 +67,3 @@ def test_credits_survive_json() -> None:
     for _ in range(20_000):
         micro = dice.randint(0, 10**15)
         assert Decimal(json.dumps(credits_number(micro))) * 10**6 == micro
-
-
-@pytest.mark.parametrize(
-    ("micro", "credit_usd", "text"),
-    [
-        (100_000_000, "1.0", "100.00"),
-        (1_999_999, "1.0", "1.99"),
-        (150_000, "0.33", "0.04"),
-        (0, "1", "0.00"),
-        (10**18, "0.000001", "1000000.00"),
-        (3, "123456.789", "0.37"),
-    ],
-)
-def test_usd_is_rounded_down(micro: int, credit_usd: str, text: str) -> None:
-    assert usd_string(micro, Decimal(credit_usd)) == text

@@ -43,6 +43,10 @@ def test_parts_pictures_and_tool_calls_count() -> None:
     call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Paris"}'}}
     called = [{"role": "assistant", "content": None, "tool_calls": [call]}]
     assert tokens.count_messages("cl100k_base", called) > 3 + 1 + 3 + 5
+    old = [{"role": "assistant", "content": None, "function_call": call["function"]}]
+    assert tokens.count_messages("cl100k_base", old) == tokens.count_messages("cl100k_base", called)
+    custom = {"id": "call_1", "type": "custom", "custom": {"name": "weather", "input": "in Paris, for a week"}}
+    assert tokens.count_messages("cl100k_base", [{**called[0], "tool_calls": [custom]}]) > 3 + 1 + 3 + 5
 
 
 @pytest.mark.parametrize("letter", ["a", " ", "\n", "!", "漢", "😀", "\ud800", "\u0301"])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from models import audit_log, wallets
-from tests.buyers import UNPARSEABLE, WRONG
+from tests.buyers import WRONG, refuses_amounts
 from tests.integration.admin.people import administrator, person
 from tests.site import Site
 
@@ -40,10 +40,5 @@ async def test_what_is_no_amount_is_refused(
     rate = (await admin.client.get("/api/admin/exchange-rates")).data[0]["id"]
     path = path.format(user=user.id, rate=rate)
     before = await _state(site, user.id)
-    for amount in UNPARSEABLE:
-        refused = await admin.client.request(method, path, (body % amount).encode(), status=400)
-        assert refused.code == "VALIDATION_ERROR", amount
-    for amount in wrong:
-        refused = await admin.client.request(method, path, (body % amount).encode(), status=422)
-        assert [detail["field"] for detail in refused.body["error"]["details"]] == [field], amount
+    await refuses_amounts(admin.client, method, path, body, field, wrong)
     assert await _state(site, user.id) == before

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hub.errors import Code, HubError
 from hub.metrics import Metrics
 from hub.operations import Leg, Operation
 from hub.request_stats import RequestStats
@@ -56,6 +57,31 @@ async def test_the_metrics_count_what_happened(site: Site) -> None:
 
 
 @pytest.mark.gen_test
+async def test_the_metrics_count_what_apis_answered_and_time_what_is_no_stream(site: Site) -> None:
+    admin, stats = await administrator(site), site.services.request_stats
+    before = await stats.today()
+    for path in (
+        "/",
+        "/static/js/admin-feed.js",
+        "/static/nothing",
+        "/readyz",
+        "/metrics",
+        "/wp-login.php",
+        "/auth/reset",
+    ):
+        await admin.client.raw("GET", path)
+    assert await stats.today() == before
+    body = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}], "stream": True}
+    streamed = await admin.client.raw("POST", "/v1/chat/completions", body)
+    assert streamed.code == 200 and b"[DONE]" in streamed.body
+    after = await stats.today()
+    assert after["requests"] == before["requests"] + 1
+    assert after["average_milliseconds"] == before["average_milliseconds"]
+    await admin.client.raw("GET", "/api/no/such/path")
+    assert (await stats.today())["requests"] == before["requests"] + 2
+
+
+@pytest.mark.gen_test
 async def test_point_statistics_count_what_happened(site: Site) -> None:
     admin, one, other = await administrator(site), await person(site), await person(site)
     await _entry(site, one.id, "point", "purchase", 2_000)
@@ -94,16 +120,32 @@ async def test_running_totals_count_every_entry_once(site: Site, monkeypatch: py
 
 
 @pytest.mark.gen_test
+async def test_young_entries_are_all_counted_or_none(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many came since the totals were written; a figure that would be too small is not given at all."""
+    wallet = await make_wallet(site.services.ledger)
+    for number in range(1, 26):
+        await _entry(site, wallet, "point", "reward", number)
+    monkeypatch.setattr("config.limits.ENTRY_TOTALS_AT_ONCE", 4)
+    monkeypatch.setattr("config.limits.ENTRY_TOTALS_PORTIONS", 2)
+    statistics = Statistics(site.services.database)
+    assert (await statistics.sums())["point reward"]["count"] == 25
+    monkeypatch.setattr("config.limits.ENTRY_YOUNG_PORTIONS", 3)
+    with pytest.raises(HubError) as caught:
+        await statistics.sums()
+    assert caught.value.code is Code.UNAVAILABLE and caught.value.retry_after_seconds
+
+
+@pytest.mark.gen_test
 async def test_a_restart_does_not_forget_the_day(database: Database) -> None:
     first, second = RequestStats(database, "node_1"), RequestStats(database, "node_2")
-    for status, seconds in ((200, 0.1), (404, 0.2), (500, 0.3), (503, 0.4)):
+    for status, seconds in ((200, 0.1), (404, 0.2), (500, 0.3), (503, 0.4), (200, None)):
         first.count(status, seconds)
     await first.flush()
     await first.flush()
     second.count(200, 1.0)
     today = await second.today()
-    assert today == {"requests": 5, "average_milliseconds": 400, "error_rate": 0.4}
-    assert (await RequestStats(database, "node_3").today())["requests"] == 5
+    assert today == {"requests": 6, "average_milliseconds": 400, "error_rate": 0.333333}
+    assert (await RequestStats(database, "node_3").today())["requests"] == 6
 
 
 @pytest.mark.gen_test

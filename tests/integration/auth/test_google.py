@@ -235,6 +235,39 @@ async def test_of_two_tabs_at_once_both_become_the_same_new_user(browser: Browse
 
 
 @pytest.mark.gen_test
+async def test_of_two_tabs_of_one_browser_both_come_to_their_end(browser: Browser) -> None:
+    first, second = [await at_provider(await browser.begin(ELSEWHERE, state=tab)) for tab in ("one", "two")]
+    ends = [query_of(await browser.callback(**back)) for back in (first, second)]
+    assert [end["state"] for end in ends] == ["one", "two"] and all("code" in end for end in ends)
+    late = await at_provider(await browser.begin())
+    await browser.exchange(query_of(await browser.sign_in())["code"])
+    await browser.exchange(query_of(await browser.callback(**late))["code"])
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("planted", ["", "x", "x" * 44, "x" * 42 + "%"])
+async def test_a_browser_keeps_no_secret_that_is_none_of_ours(browser: Browser, planted: str) -> None:
+    browser.cookie = f"oauth_state={planted}"
+    await browser.begin(ELSEWHERE)
+    assert browser.cookie != f"oauth_state={planted}" and len(browser.cookie.partition("=")[2]) == 43
+
+
+@pytest.mark.gen_test
+async def test_an_issuer_may_end_in_a_slash(slash_site: Site, provider: LyingProvider) -> None:
+    issuer = f"{provider.url}/"
+    provider.issuer_told, provider.claims = issuer, {**provider.claims, "iss": issuer}
+    browser = Browser(slash_site)
+    assert (await browser.exchange(query_of(await browser.sign_in())["code"])).data["user"]["email"] == EMAIL
+    provider.claims["iss"] = provider.url
+    assert query_of(await browser.sign_in()) == {"error": "not_confirmed"}
+
+
+@pytest.fixture
+def slash_site(serve: Serve, provider: LyingProvider) -> Site:
+    return serve(**GOOGLE, GOOGLE_ISSUER_URL=f"{provider.url}/")
+
+
+@pytest.mark.gen_test
 async def test_who_came_by_google_may_set_a_password_and_has_none_before(browser: Browser) -> None:
     await browser.exchange(query_of(await browser.sign_in())["code"])
     for guess in ("", "None", PASSWORD):

@@ -52,12 +52,26 @@ async def test_what_stands_with_a_reset(site: Site) -> None:
     found = await database["users"].find_one({"_id": user})
     assert found is not None and found["email_verified"], "who has the mail has the address"
     notice = await database["notifications"].find_one({"user": user, "title": "Your password was changed"})
-    assert notice is not None and notice["category"] == "account"
+    assert notice is not None and notice["category"] == "security"
     events = await database["events"].find({"channel": f"user:{user}"}, limit=20, sort=[("offset", 1)])
     assert [event["type"] for event in events][-2:] == ["user.updated", "notification.created"]
     assert EMAIL not in json.dumps(events, default=str)
     await letter_to(site.services.settings.data_dir, EMAIL, SUBJECTS["password_changed"])
     assert await database["one_time"].count({"user": user, "kind": "reset"}) == 0
+
+
+@pytest.mark.gen_test
+async def test_word_of_a_new_password_is_mailed_whatever_is_set(site: Site) -> None:
+    """Whoever took an account over cannot silence it; in the application the settings hold."""
+    registered = await site.register()
+    mine = site.client(token=registered["access_token"])
+    nothing = {"emailNotifications": False, "pushNotifications": False, "inAppNotifications": False}
+    off = {**nothing, "categories": {"security": {"email": False, "push": False, "inApp": False}}}
+    await mine.request("PUT", "/api/notifications/settings", off, status=200)
+    change = {"currentPassword": PASSWORD, "newPassword": NEW}
+    await mine.request("PUT", "/api/users/me/password", change, status=200)
+    await letter_to(site.services.settings.data_dir, EMAIL, SUBJECTS["password_changed"])
+    assert await site.services.database["notifications"].count({"title": "Your password was changed"}) == 0
 
 
 @pytest.mark.gen_test

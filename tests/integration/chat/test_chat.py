@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from config import limits
 from hub.chat_records import outcome_of
 from hub.errors import Code, HubError
+from hub.idempotency import IdempotencyKey
 from hub.prices import charge_micro
 from hub.streams import replayed
 from models import conversations
@@ -169,6 +171,27 @@ async def test_an_unstreamed_answer_is_lowered_to_what_the_wallet_can_pay(scene:
 
 
 @pytest.mark.gen_test
+async def test_a_wish_for_more_than_the_model_gives_is_lowered_before_it_is_fitted(scene: Scene) -> None:
+    """8,000 tokens of answer do not fit beside a prompt of 600; the 4,096 that the model gives do."""
+    stream = (await scene.services.chat.start(scene.user, ask("word " * 600, max_tokens=8_000))).stream
+    assert (await scene.finished(stream)).finish_reason == "stop"
+    assert scene.provider.requests[0].body["max_tokens"] == 4_096
+
+
+@pytest.mark.gen_test
+async def test_what_is_left_of_a_long_conversation_begins_with_a_question(scene: Scene) -> None:
+    first = ask(messages=None, message="word " * 5_000, keep_conversation=True)
+    stream = (await scene.services.chat.start(scene.user, first)).stream
+    await scene.finished(stream)
+    for text in ("and", "word " * 5_000):
+        again = ask(messages=None, message=text, conversation=stream.conversation)
+        await scene.finished((await scene.services.chat.start(scene.user, again)).stream)
+    sent = scene.provider.requests[-1].body["messages"]
+    assert [message["role"] for message in sent] == ["user", "assistant", "user"]
+    assert sent[0]["content"] == "and"
+
+
+@pytest.mark.gen_test
 async def test_streams_of_others_do_not_exist(scene: Scene) -> None:
     stream = (await scene.services.chat.start(scene.user, ask())).stream
     stranger = await make_user(scene.services)
@@ -198,3 +221,16 @@ async def test_a_conversation_keeps_its_order_and_is_sent_on(scene: Scene) -> No
     assert [message["content"] for message in sent] == ["one", first.text(), "two"]
     assert kept is not None
     assert kept["message_count"] == 4
+
+
+@pytest.mark.gen_test
+async def test_twins_take_the_room_of_one(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STREAMS_PER_USER_MAX", 2)
+    scene.provider.default = Scenario(chunks=20, interval_seconds=0.005)
+    key = IdempotencyKey.of(scene.user.user_id, "key", "POST", "/", {})
+    begun = await asyncio.gather(*(scene.services.chat.start(scene.user, ask(idempotency=key)) for _ in range(50)))
+    assert len({started.stream.id for started in begun}) == 1
+    assert sorted(started.repeated for started in begun) == [False] + [True] * 49
+    await scene.finished(begun[0].stream)
+    assert len(scene.provider.requests) == 1
+    await scene.assert_sound()

@@ -12,6 +12,7 @@ from hub.access_tokens import AccessTokens
 from hub.errors import Code, HubError
 from hub.identity import Credential, Identities, LoginResult, Registration
 from hub.ledger import Ledger
+from hub.login_secrets import login_of
 from hub.passwords import Passwords
 from hub.realtime.broker import MemoryBroker, Publication
 from hub.tasks import Tasks
@@ -76,6 +77,13 @@ def bearer(result: LoginResult) -> Credential:
 def cookie(result: LoginResult) -> Credential:
     assert result.cookie is not None
     return Credential("cookie", result.cookie)
+
+
+async def put_out(hub: Hub, result: LoginResult, reason: str = "suspended") -> None:
+    """End a login from outside."""
+    login = login_of(result.refresh_token)
+    assert login is not None
+    await hub.identities.revoke_login(login, result.user["_id"], reason)
 
 
 async def code_of(awaitable: Any) -> Code | None:

@@ -30,7 +30,8 @@ async def test_an_identity_is_whole(hub: Hub) -> None:
     by_token = await hub.identities.resolve(bearer(result))
     by_cookie = await hub.identities.resolve(cookie(result))
     assert (by_token.kind, by_cookie.kind) == ("token", "cookie")
-    assert by_token.expires_at is not None and by_cookie.expires_at is None
+    assert by_token.expires_at is not None and by_cookie.expires_at is not None
+    assert by_token.expires_at < by_cookie.expires_at
     for identity in (by_token, by_cookie):
         assert (identity.role, identity.tier, identity.permissions, identity.key_id) == ("user", "free", None, None)
         assert "password" not in identity.user and identity.user["email"] == "user@example.com"

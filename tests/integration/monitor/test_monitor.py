@@ -22,6 +22,7 @@ from hub.realtime.connection import Entrance
 from hub.realtime.outbox import Outbox
 from hub.realtime.subscriptions import EventFilters, EventListener
 from models.clock import now
+from tests.factories import tell
 from tests.integration.realtime.site import until
 from tests.site import Site
 from tests.ws_client import Client, Refused
@@ -161,13 +162,13 @@ async def test_events_are_chosen_by_type_and_user(site: Site) -> None:
     mine = (await site.register())["data"]["user"]["id"]
     other = (await site.register())["data"]["user"]["id"]
     await client.request("subscribe", channel=EVENTS, filters={"types": ["notification.*"], "users": [mine]})
-    note = await site.services.notifications.notify(mine, "info", "system", "T", "M")
-    await site.services.notifications.notify(other, "info", "system", "T", "M")
-    await site.services.notifications.mark_read(mine, [note["_id"]])
+    note = await tell(site.services, mine, "T", "M")
+    await tell(site.services, other, "T", "M")
+    await site.services.notifications.mark_read(mine, [note])
     events, dropped = await _events(client, lambda events, _: events and events[-1]["type"] == "notification.read")
     assert {event["type"] for event in events} == {"notification.created", "notification.read"}
     assert {event["user"] for event in events} == {mine}
-    assert events[-1]["data"] == {"ids": [note["_id"]]} and dropped == 0
+    assert events[-1]["data"] == {"ids": [note]} and dropped == 0
     await client.request("subscribe", channel=EVENTS, filters={"types": ["user.created"]})  # the last ones count
     third = (await site.register())["data"]["user"]["id"]
     events, _ = await _events(client, lambda events, _: events)
@@ -191,7 +192,7 @@ async def test_no_word_address_or_credential_is_in_it(site: Site) -> None:
     started = await asker.request("chat.start", model="gpt-4", message="marzipan-secret-prompt", max_tokens=20)
     text, _, _ = await asker.answer_of(started["stream_id"])
     user = registered["data"]["user"]["id"]
-    await site.services.notifications.notify(user, "info", "system", "marzipan title", "marzipan text")
+    await tell(site.services, user, "marzipan title", "marzipan text")
     events, _ = await _events(
         client,
         lambda events, _: [event["type"] for event in events][-1:] == ["notification.created"] and len(events) > 4,

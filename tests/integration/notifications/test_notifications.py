@@ -14,6 +14,7 @@ from models.ids import new_id
 from models.notification_settings import CATEGORIES, MEDIA
 from models.notifications import NOTIFICATIONS
 from tests.api_client import ApiClient
+from tests.factories import tell
 from tests.integration.realtime.site import until
 from tests.site import Site
 from tests.ws_client import Client
@@ -39,8 +40,7 @@ async def _user(site: Site) -> tuple[str, str, ApiClient]:
 
 
 async def _tell(site: Site, user: str, title: str, category: str = "system") -> str:
-    document = await site.services.notifications.notify(user, "info", category, title, "text")
-    return str(document["_id"])
+    return await tell(site.services, user, title, "text", category)
 
 
 async def _connected(site: Site, token: str) -> Client:

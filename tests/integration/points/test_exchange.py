@@ -11,7 +11,7 @@ from models.clock import now
 from models.database import Transaction
 from models.exchange_rates import EXCHANGE_RATES, active, list_all
 from models.ids import new_id
-from tests.buyers import UNPARSEABLE, WRONG, Buyer, buyer, check_books, hit, keyed, statuses
+from tests.buyers import WRONG, Buyer, buyer, check_books, hit, keyed, refuses_amounts, statuses
 from tests.site import Site
 
 EXCHANGE = "/api/v1/points/exchange-from-credits"
@@ -44,6 +44,10 @@ async def test_both_legs_stand_under_one_operation(site: Site) -> None:
     paid, got = (await user.entries("credit"))[-1], (await user.entries("point"))[-1]
     assert (paid["operation"], paid["leg"], got["leg"]) == (got["operation"], 0, 1)
     assert (paid["kind"], paid["amount"], got["kind"], got["amount"]) == ("exchange", -2_500_000, "exchange", 2_500)
+    rate = await active(site.services.database, "credits", "points")
+    assert rate is not None and paid["metadata"] == got["metadata"]
+    by = {"rate": rate["_id"], "rate_micro": 1_000 * RATE_UNIT}
+    assert got["metadata"] == {**by, "spent_micro": 2_500_000, "points": 2_500}
     await check_books(site)
 
 
@@ -157,10 +161,5 @@ async def test_point_amounts_that_are_none_are_refused(site: Site) -> None:
 
 async def _refused(user: Buyer, path: str, body: str, field: str, *more: str) -> None:
     before = await user.balance()
-    for amount in UNPARSEABLE:
-        answer = await user.client.post(path, (body % amount).encode(), status=400)
-        assert answer.code == "VALIDATION_ERROR", amount
-    for amount in (*WRONG, *more):
-        answer = await user.client.post(path, (body % amount).encode(), status=422)
-        assert [detail["field"] for detail in answer.body["error"]["details"]] == [field], amount
+    await refuses_amounts(user.client, "POST", path, body, field, (*WRONG, *more))
     assert await user.balance() == before and await user.payments() == []

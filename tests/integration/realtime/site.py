@@ -1,4 +1,4 @@
-"""A whole hub on loopback: real services over the real mongod, and a Tornado server with the socket routes."""
+"""A whole hub on loopback: real services over the real mongod, and its server."""
 
 import asyncio
 import itertools
@@ -12,7 +12,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from config import settings
-from handlers import websocket
+from handlers.application import make_application, make_server
 from hub.identity import LoginResult
 from hub.services import Opened, Services, open_services
 from hub.signup import Registration
@@ -51,11 +51,8 @@ class Site:
         }
         opened = await open_services(settings.load(environ), mongod_uri, bcrypt_cost=4)
         assert opened.services is not None
-        application = Application(
-            websocket.routes(opened.services), websocket_ping_interval=25, websocket_ping_timeout=20
-        )
-        server = HTTPServer(application)
-        return cls(runner, opened, application, server)
+        application = make_application(opened.services)
+        return cls(runner, opened, application, make_server(application))
 
     @property
     def services(self) -> Services:

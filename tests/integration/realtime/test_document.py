@@ -12,6 +12,7 @@ from hub.realtime.broker import ANNOUNCEMENTS, RESYNC, Publication
 from hub.realtime.commands import COMMANDS
 from hub.realtime.frames import ERROR_CODES
 from hub.streams import Outcome, Stream
+from tests.factories import tell
 from tests.integration.realtime.site import Site
 from tests.ws_client import DOCUMENT, MESSAGES, REPLIES, SEEN, Client
 
@@ -76,9 +77,9 @@ async def _lists(site: Site, client: Client, user: str) -> None:
     (conversation,) = (await client.request("conversations.list"))["conversations"]
     await client.request("conversations.messages", conversation_id=conversation["id"])
     await client.request("conversations.delete", conversation_id=conversation["id"])
-    note = await site.services.notifications.notify(user, "info", "system", "T", "M")
+    note = await tell(site.services, user, "T", "M")
     assert (await client.request("notifications.list"))["notifications"]
-    await client.request("notifications.read", ids=[note["_id"]])
+    await client.request("notifications.read", ids=[note])
     await client.request("notifications.read_all")
 
 
@@ -98,7 +99,7 @@ async def _monitoring(site: Site, client: Client, user: str) -> None:
     await client.push("admin.metrics.history", last=True)
     await client.push("admin.metrics")
     await client.request("subscribe", channel="admin:events", filters={"types": ["notification.*"], "users": [user]})
-    await site.services.notifications.notify(user, "info", "system", "T", "M")
+    await tell(site.services, user, "T", "M")
     await client.push("admin.events")
     await site.services.identities.change_user(user, {"role": "user"})
     await client.push("subscription.lost", channel="admin:events")

@@ -2,22 +2,26 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from config import limits
+from hub.audit_trail import Actor
 from hub.errors import Code, HubError
 from hub.identity_cache import Credential
 from hub.realtime import close_codes
 from hub.realtime.broker import MemoryBroker, Publication, user_channel
 from hub.realtime.commands import COMMANDS
-from tests.integration.realtime.site import Site, until
+from models.clock import now
+from tests.factories import tell
+from tests.integration.realtime.site import ORIGIN, Site, until
 from tests.ws_client import Client
 
 
 async def _notify(site: Site, user: str, title: str) -> None:
-    await site.services.notifications.notify(user, "info", "system", title, "text")
+    await tell(site.services, user, title, "text")
 
 
 async def _titles(client: Client, number: int) -> list[str]:
@@ -150,7 +154,9 @@ def test_revocation_closes_at_once(hub: Site) -> None:
         await site.services.identities.logout(identity)
         assert await ended.close_code() == close_codes.CREDENTIAL_REVOKED
         await stays.request("ping")
-        await site.services.identities.revoke_user(login.user["_id"], "suspended")
+        actor = Actor((await site.user("admin")).user["_id"], "127.0.0.1", "req_1")
+        suspended = {"status": "suspended"}
+        await site.services.administration.change_user(actor, login.user["_id"], suspended, None)
         assert await stays.close_code() == close_codes.CREDENTIAL_REVOKED
 
     hub.run(scenario)
@@ -214,6 +220,27 @@ def test_expiry_and_refresh(hub: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         assert await one.close_code() == close_codes.TOKEN_EXPIRED
         await two.request("ping")
         await two.close()
+
+    hub.run(scenario)
+
+
+def test_a_cookies_socket_lasts_as_long_as_its_login(hub: Site) -> None:
+    """The login of one is put off while its socket is open, as any use of it does; the other's ends unused."""
+
+    async def scenario(site: Site) -> None:
+        logins = site.services.database["logins"]
+        sockets, ends = [], []
+        for _ in range(2):
+            login = await site.user()
+            ends.append({"user": login.user["_id"]})
+            await logins.update_one(ends[-1], {"$set": {"expires_at": now() + timedelta(seconds=1)}})
+            cookie = {"Cookie": f"auth_token={login.cookie}", "Origin": ORIGIN}
+            sockets.append(await Client.open(site.port, headers=cookie))
+            await sockets[-1].request("connect")
+        await logins.update_one(ends[0], {"$set": {"expires_at": now() + timedelta(hours=1)}})
+        assert await sockets[1].close_code() == close_codes.TOKEN_EXPIRED
+        await sockets[0].request("conversations.list")
+        await sockets[0].close()
 
     hub.run(scenario)
 

@@ -316,7 +316,7 @@ WAYS: dict[str, tuple[Callable[[Client], Any], int | None]] = {
     "exception in open": (lambda client: None, 1011),
     "exception in on_message": (lambda client: client.send_text(BREAK), None),
 }
-LOGGED = {"exception in open": "a socket could not be opened", "exception in on_message": "socket failed"}
+LOGGED = {"exception in open": "a socket could not be opened", "exception in on_message": "request failed"}
 
 
 def _break_at(monkeypatch: pytest.MonkeyPatch, way: str) -> None:

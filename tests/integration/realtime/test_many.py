@@ -12,6 +12,7 @@ import pytest
 from config import limits
 from hub.identity import LoginResult
 from hub.realtime.broker import Publication, user_channel
+from tests.factories import tell
 from tests.integration.realtime.site import Site, until
 from tests.length import length
 from tests.ws_client import Client
@@ -116,8 +117,8 @@ def test_lines_cut_again_and_again_lose_and_double_nothing(hub: Site, monkeypatc
         happened = {login.user["_id"]: offset for login, offset in zip(login_of, first, strict=True)}
         resumers = [_Resumer(site, login_of[number // 10], chance, happened) for number in range(RESUMERS)]
 
-        async def tell(user: str, number: int) -> None:
-            await site.services.notifications.notify(user, "info", "system", f"n{number}", "text")
+        async def happen(user: str, number: int) -> None:
+            await tell(site.services, user, f"n{number}", "text")
             happened[user] += 1
 
         async with asyncio.TaskGroup() as group:
@@ -125,7 +126,7 @@ def test_lines_cut_again_and_again_lose_and_double_nothing(hub: Site, monkeypatc
                 group.create_task(resumer.run(first[number // 10] + EVENTS))
             await until(lambda: all(resumer.seen for resumer in resumers))
             for number in range(EVENTS):
-                await asyncio.gather(*(tell(user, number) for user in happened))
+                await asyncio.gather(*(happen(user, number) for user in happened))
         for number, resumer in enumerate(resumers):
             start = first[number // 10]
             assert resumer.seen == list(range(start, start + EVENTS + 1))

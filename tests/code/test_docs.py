@@ -1,0 +1,25 @@
+"""What the hub adds to the documented APIs stands in `docs/api.md`."""
+
+import re
+from pathlib import Path
+
+from hub.operations import Kind
+from models.notification_settings import CATEGORIES
+from tests.contract.rows import BESIDE_THE_DOCUMENTS
+
+API = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+
+
+def _named(path: str) -> bool:
+    """Whether the page has this path, and not only a longer one."""
+    return re.search(re.escape(path) + r"(?![\w/{])", API) is not None
+
+
+def test_every_path_beside_the_documents_is_described() -> None:
+    paths = {re.sub(r"\([^)]*\)", "{id}", pattern.rpartition(" ")[2]) for _, pattern in BESIDE_THE_DOCUMENTS}
+    assert sorted(path for path in paths if not _named(path)) == []
+
+
+def test_words_that_requests_may_use_are_all_there() -> None:
+    for word in (*Kind.__args__, *CATEGORIES, "proof=true", "autoTopup", "Idempotency-Key", "from=", "nextDayAt"):
+        assert word in API, word

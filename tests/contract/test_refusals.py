@@ -1,0 +1,86 @@
+"""Each refusal of `refusals.py` is answered with its status and code, and what is refused once moves nothing."""
+
+from typing import Any
+
+import pytest
+
+from hub.audit import audit
+from tests.api_client import Answer
+from tests.contract.examples import filled, mailed, notification_id
+from tests.contract.refusals import REFUSALS, Refusal
+from tests.factories import grant
+from tests.site import PASSWORD, Site
+
+EXCHANGE = "/api/v1/points/exchange-from-credits"
+
+
+class Stage:
+    """Everybody and everything that a refusal is about."""
+
+    def __init__(self, site: Site, facts: dict[str, str], tokens: dict[str, str]) -> None:
+        self.site = site
+        self.facts = facts
+        self._tokens = tokens
+
+    async def call(self, refusal: Refusal, status: int) -> Answer:
+        method, path = refusal.call.split(" ")
+        client = self.site.client(token=self._tokens.get(refusal.who))
+        headers = {name: value.format(**self.facts) for name, value in refusal.headers}
+        if refusal.who == "service":
+            service = {
+                "X-Service-Token": str(self.site.services.settings.service_token),
+                "X-User-ID": self.facts["user"],
+            }
+            headers = {**service, **headers}
+        body = filled(refusal.body, self.facts)
+        return await client.request(method, path.format(**self.facts), body, status=status, headers=headers)
+
+    async def wallets(self) -> list[Any]:
+        found = [await self.site.services.ledger.wallet(self.facts[name]) for name in ("user", "poor")]
+        return [(wallet.credits, wallet.points, wallet.seq) for wallet in found]
+
+
+def _id(registered: dict[str, Any]) -> str:
+    return str(registered["data"]["user"]["id"])
+
+
+async def stage(site: Site) -> Stage:
+    user, poor, other = await site.register(username="taken1"), await site.register(), await site.register()
+    admin = await site.register()
+    await site.services.identities.change_user(_id(admin), {"role": "admin"})
+    await grant(site.services.ledger, _id(poor), -10_000_000)
+    tokens = {"user": user["access_token"], "poor": poor["access_token"], "admin": admin["access_token"]}
+    rates = (await site.client(token=tokens["admin"]).get("/api/admin/exchange-rates")).data
+    email = user["user"]["email"]
+    facts = {
+        "user": _id(user),
+        "poor": _id(poor),
+        "admin": _id(admin),
+        "email": email,
+        "EMAIL": email.upper(),
+        "refresh": other["data"]["tokens"]["refreshToken"],
+        "reset": (await mailed(site, other["user"]["email"]))["reset_token"],
+        "others_notification": await notification_id(site, _id(other)),
+        "active_rate": next(rate["id"] for rate in rates if rate["isActive"]),
+        "key": "a-key-that-was-used",
+    }
+    used = {"Idempotency-Key": facts["key"]}
+    await site.client(token=tokens["user"]).post(EXCHANGE, {"creditAmount": 1}, headers=used)
+    return Stage(site, facts, tokens)
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_what_is_refused_is_told_by_its_documented_status_and_code(site: Site) -> None:
+    made = await stage(site)
+    wrong = []
+    for refusal in REFUSALS:
+        if refusal.first is not None:
+            await made.call(refusal, refusal.first)
+        before = await made.wallets()
+        status, code = refusal.outcome
+        answer = await made.call(refusal, status)
+        if answer.code != code or await made.wallets() != before:
+            wrong.append((refusal.call, refusal.reason, answer.body))
+    assert wrong == []
+    assert [difference async for difference in audit(site.services.database)] == []
+    await site.client().post("/api/auth/login", {"email": made.facts["email"], "password": PASSWORD})

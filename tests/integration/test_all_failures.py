@@ -1,0 +1,107 @@
+"""All that is wrong with one input is told at once: what its schema sees, and what only other parts of the hub can tell."""
+
+from typing import Any, Final
+
+import pytest
+
+from tests.site import PASSWORD, Site
+
+_RATE: Final = {"fromType": "points", "toType": "points", "rate": 1_000_001}
+_PAID: Final = {"stripeSessionId": "", "stripePaymentIntentId": "pi_1", "amount": 11}
+# The path, who asks, the body, and every field of it that is refused.
+CASES: Final[list[tuple[str, str, Any, set[str]]]] = [
+    ("POST /api/auth/register", "nobody", {"email": "nobody", "password": "short"}, {"email", "password"}),
+    (
+        "POST /api/auth/register",
+        "nobody",
+        {"email": "a@b@c.de", "password": "alllowercase", "username": "a b", "firstName": "a\nb", "lastName": "\u202e"},
+        {"email", "password", "username", "firstName", "lastName"},
+    ),
+    ("POST /api/auth/register", "nobody", {"email": "a@b..c", "plan": "pro"}, {"email", "password", "plan"}),
+    ("POST /api/auth/login", "nobody", {"email": "a@-b.de", "password": "\u20ac" * 400}, {"email", "password"}),
+    ("POST /api/auth/forgot-password", "nobody", {"email": "a@-b.de", "x": 1}, {"email", "x"}),
+    ("POST /api/auth/reset-password", "nobody", {"token": "", "newPassword": "short"}, {"token", "newPassword"}),
+    (
+        "PUT /api/users/me/password",
+        "user",
+        {"currentPassword": "\u20ac" * 400, "newPassword": "short"},
+        {"currentPassword", "newPassword"},
+    ),
+    ("PUT /api/users/me/password", "user", {"currentPassword": PASSWORD, "newPassword": PASSWORD}, {"newPassword"}),
+    (
+        "POST /api/credits/purchase",
+        "user",
+        {"packageId": "pkg_none", "paymentMethodId": "?", "amount": 0},
+        {"packageId", "paymentMethodId", "amount"},
+    ),
+    (
+        "POST /api/credits/purchase",
+        "user",
+        {"packageId": "pkg_starter", "paymentMethodId": "?", "amount": 999},
+        {"paymentMethodId", "amount"},
+    ),
+    (
+        "POST /api/v1/points/purchase",
+        "user",
+        {"pointsAmount": 10_000, "paymentDetails": _PAID},
+        {"paymentDetails.stripeSessionId", "paymentDetails.amount"},
+    ),
+    (
+        "POST /api/v1/mcp/points/deduct",
+        "service",
+        {"amount": 0, "description": "", "metadata": {"$set": 1}},
+        {"X-User-ID", "amount", "description", "metadata"},
+    ),
+    ("POST /api/admin/exchange-rates", "admin", _RATE, {"toType", "rate"}),
+    ("PUT /api/admin/exchange-rates/x1", "admin", {"rate": 0, "isActive": 1}, {"rate", "isActive"}),
+    ("PUT /api/admin/exchange-rates/x1", "admin", {}, {"body"}),
+    ("PUT /api/admin/users/x1", "admin", {}, {"body"}),
+    (
+        "POST /api/admin/users/x1/credits/adjust",
+        "admin",
+        {"amount": -1, "reason": "", "type": "gift"},
+        {"amount", "reason"},
+    ),
+    (
+        "POST /api/admin/webhooks",
+        "admin",
+        {"url": "http://10.0.0.1", "events": [], "secret": "x"},
+        {"url", "events", "secret"},
+    ),
+    ("PUT /api/admin/webhooks/x1", "admin", {"url": "ftp://example.com", "active": 1}, {"url", "active"}),
+    ("PUT /api/admin/webhooks/x1", "admin", {}, {"body"}),
+    (
+        "POST /api/admin/announcements",
+        "admin",
+        {"message": "", "level": "loud", "expiresAt": "2020-01-01T00:00:00Z"},
+        {"title", "message", "level", "expiresAt"},
+    ),
+    (
+        "POST /v1/chat/completions",
+        "user",
+        {"messages": [], "temperature": 3, "role": "admin", "balance": 5},
+        {"model", "messages", "temperature", "role", "balance"},
+    ),
+]
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_every_failure_of_one_input_is_told(site: Site) -> None:
+    clients = {
+        "nobody": site.client(),
+        "service": site.client(),
+        "user": site.client(token=await site.token()),
+        "admin": site.client(token=await site.admin_token()),
+    }
+    service = {"X-Service-Token": str(site.services.settings.service_token), "X-User-ID": "no id"}
+    wrong = []
+    for address, who, body, fields in CASES:
+        method, path = address.split(" ")
+        api, status = ("ai_aggregator", 400) if path.startswith("/v1") else ("smart_ai_hub", 422)
+        headers = service if who == "service" else {}
+        answer = await clients[who].request(method, path, body, status=status, headers=headers, dialect=api)
+        details = answer.body["error"]["details"]
+        told = [failure["field"] for failure in (details if isinstance(details, list) else details["errors"])]
+        if len(told) != len(fields) or set(told) != fields:
+            wrong.append((address, body, told))
+    assert wrong == []

@@ -4,20 +4,29 @@
 SETUP := sh .ci/setup.sh
 BIN := .venv/bin
 LIBRARIES := static/node_modules/.installed
+# One process more than the two cores of a small machine, for many tests wait; each has a database of its own, and whoever
+# is done takes tests from the others. In one process, for a debugger: make test ARGS="-n 0".
+IN_PARALLEL := -n 3 --dist worksteal
+
+# Several processes read the same modules over and over: let them be compiled once, whatever the environment prefers.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check bench clean
+.PHONY: help run test test-faults check bench clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{printf "%-14s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{printf "%-19s %s\n", $$1, $$2}'
 
 run: .venv/.installed $(LIBRARIES) ## install what is missing and start the hub on http://localhost:3001
 	@exec $(BIN)/python run.py
 
 test: .venv/.installed-test $(LIBRARIES) ## install what the tests need and run them all (make test ARGS="-k ledger")
 	@$(SETUP) browser
-	@exec $(BIN)/pytest $(ARGS)
+	@exec $(BIN)/pytest $(IN_PARALLEL) $(ARGS)
+
+test-faults: .venv/.installed-test ## the seeded faults at their full length, some minutes
+	@HUB_FAULTS=long exec $(BIN)/pytest $(IN_PARALLEL) -m faults $(ARGS)
 
 check: .venv/.installed-check ## style, types, and the syntax of the page's scripts
 	$(BIN)/ruff check .

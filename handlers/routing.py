@@ -52,11 +52,12 @@ class Route:
 
 def check_overlaps(routes: Sequence[Route]) -> None:
     """Raises `RoutesError` when two patterns match one path, or several APIs claim one that is not among the shared."""
+    examples = [route.example for route in routes]
     for index, route in enumerate(routes):
         if len(route.apis) > 1 and route.pattern not in SHARED_PATHS:
             raise RoutesError(f"{route.pattern} is claimed by {', '.join(route.apis)}")
-        for other in routes[index + 1 :]:
-            if _matches(route, other.example) or _matches(other, route.example):
+        for place, other in enumerate(routes[index + 1 :], index + 1):
+            if _matches(route, examples[place]) or _matches(other, examples[index]):
                 raise RoutesError(f"{route.pattern} and {other.pattern} match the same path")
 
 

@@ -3,8 +3,9 @@
     counters, gauges --sample()--> ring of 3,600 encoded rows --> admin:metrics   (state: the newest counts)
     ledger's commits --> EventTail --> admin:events                               (lossy, and says how lossy)
 
-A row is encoded once: it is kept, sent first and sent live in the same form. Nothing here names a text, a credential or an
-address; of an event only what is listed in `_SHOWN` is passed on, and strings only where they look like an identifier.
+Both go to this process's own listeners: samples of several nodes in one plot would mean nothing. A row is encoded once: it
+is kept, sent first and sent live in the same form. Nothing here names a text, a credential or an address; of an event only
+what is listed in `_SHOWN` is passed on, and strings only where they look like an identifier.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from config import limits
 from hub.committer import Committed
 from hub.metrics import Metrics
 from hub.prices import MICRO_PER_CREDIT
-from hub.realtime.broker import Broker, Publication
+from hub.realtime.broker import MemoryBroker, Publication
 from hub.realtime.channels import ADMIN_EVENTS, ADMIN_METRICS
 from hub.realtime.registry import Connections
 from hub.realtime.wire import text_frame
@@ -58,13 +59,13 @@ _IDENTIFIER: Final = re.compile(r"(?!sk_|ak_|whsec_|eyJ)[A-Za-z0-9][A-Za-z0-9_.:
 
 
 class Monitor:
-    """One per process."""
+    """One per process; `broker` has its two channels."""
 
-    def __init__(self, metrics: Metrics, broker: Broker) -> None:
+    def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._broker = broker
+        self.broker = MemoryBroker()
         self._rows: deque[bytes] = deque(maxlen=limits.METRIC_SAMPLES_MAX)
-        self._tail = EventTail(broker)
+        self._tail = EventTail(self.broker)
         self._taken = time.monotonic()
         self._cpu_seconds = time.process_time()
 
@@ -107,7 +108,7 @@ class Monitor:
         row = self._row(connections, streams)
         self._rows.append(orjson.dumps(row))
         sample = dict(zip(COLUMNS, row, strict=True))
-        self._broker.publish(ADMIN_METRICS, Publication("state", "admin.metrics", {"sample": sample}))
+        self.broker.publish(ADMIN_METRICS, Publication("state", "admin.metrics", {"sample": sample}))
 
     def _row(self, connections: Connections, streams: Streams) -> Row:
         moment, cpu_seconds = time.monotonic(), time.process_time()
@@ -153,7 +154,7 @@ def _memory_bytes() -> int:
 class EventTail:
     """Gathers events for a moment and sends them together; what is too much in that moment is only counted."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
         self._waiting: list[Document] = []
         self._dropped = 0

@@ -146,7 +146,7 @@ class _Opening:
         self._packages = load_packages()
         self._tasks = Tasks()
         self._broker = _broker(settings, self._tasks)
-        self._monitor = Monitor(self._metrics, self._broker)
+        self._monitor = Monitor(self._metrics)
 
     async def services(self, mongodb_uri: str) -> Services:
         database = await self._database(mongodb_uri)

@@ -292,12 +292,6 @@ class Database:
     async def close(self) -> None:
         await self._client.close()
 
-    async def empty(self) -> None:
-        """Remove every document: for tests."""
-        with _translated():
-            for name in await self._database.list_collection_names():
-                await self._database[name].delete_many({})
-
     def new_session(self) -> AsyncClientSession:
         return self._client.start_session()
 

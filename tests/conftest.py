@@ -2,10 +2,14 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo import MongoClient
+from pymongo.write_concern import WriteConcern
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.testing import bind_unused_port
@@ -14,7 +18,7 @@ from config import settings
 from handlers.application import make_application, make_server
 from hub.services import Opened, Services, open_services
 from models import shapes
-from models.database import Database
+from models.database import CollectionShape, Database
 from models.embedded import EmbeddedMongod
 from tests.http_streams import SECRET, Face, abort_all, make_face
 from tests.redis_server import RedisServer
@@ -48,25 +52,37 @@ class Databases:
     a new one for each test it ran out of them.
     """
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
+    def __init__(self, client: MongoClient[dict[str, Any]]) -> None:
+        self._client = client
         self._free: list[str] = []
+        self._made: set[str] = set()
+
+    def lacks(self, name: str) -> Sequence[CollectionShape]:
+        """The shapes that it does not have yet: all at first, none once it was opened with them."""
+        return () if name in self._made else shapes.ALL
+
+    def has_all(self, name: str) -> None:
+        self._made.add(name)
 
     def take(self) -> str:
         return self._free.pop() if self._free else f"test_{secrets.token_hex(4)}"
 
-    async def give_back(self, name: str) -> None:
-        """Once nobody writes to it any more."""
-        database = Database(self._uri, name)
-        await database.open(())
-        await database.empty()
-        await database.close()
+    def give_back(self, name: str) -> None:
+        """Once nobody writes to it any more. Most of its collections are empty, and one question tells which are not."""
+        database = self._client.get_database(name, write_concern=WriteConcern("majority"))
+        looks = [
+            {"$unionWith": {"coll": each, "pipeline": [{"$limit": 1}, {"$project": {"_id": 0, "of": each}}]}}
+            for each in database.list_collection_names()
+        ]
+        for found in database.aggregate([{"$documents": []}, *looks]):
+            database[found["of"]].delete_many({})
         self._free.append(name)
 
 
 @pytest.fixture(scope="session")
-def databases(mongod_uri: str) -> Databases:
-    return Databases(mongod_uri)
+def databases(mongod_uri: str) -> Iterator[Databases]:
+    with MongoClient[dict[str, Any]](mongod_uri, appName="tests") as client:
+        yield Databases(client)
 
 
 @pytest.fixture
@@ -74,10 +90,11 @@ def database(io_loop: IOLoop, mongod_uri: str, databases: Databases) -> Iterator
     """An open database that no other test uses."""
     name = databases.take()
     database = Database(mongod_uri, name)
-    io_loop.run_sync(lambda: database.open(shapes.ALL))
+    io_loop.run_sync(lambda: database.open(databases.lacks(name)))
+    databases.has_all(name)
     yield database
     io_loop.run_sync(database.close)
-    io_loop.run_sync(lambda: databases.give_back(name))
+    databases.give_back(name)
 
 
 OpenServices = Callable[..., Services]
@@ -99,13 +116,16 @@ def open_hub(io_loop: IOLoop, mongod_uri: str, databases: Databases, tmp_path: P
             "HUB_JWT_SECRET": secrets.token_urlsafe(48),
         }
         loaded = settings.load(base | environ)
-        opened.append(io_loop.run_sync(lambda: open_services(loaded, mongod_uri, bcrypt_cost=4)))
+        with pytest.MonkeyPatch.context() as once:  # forty commands a test to make what stands there already
+            once.setattr(shapes, "ALL", databases.lacks(name))
+            opened.append(io_loop.run_sync(lambda: open_services(loaded, mongod_uri, bcrypt_cost=4)))
+        databases.has_all(name)
         return opened[-1].services
 
     yield opener
     for hub in opened:
         io_loop.run_sync(hub.close)
-    io_loop.run_sync(lambda: databases.give_back(name))
+    databases.give_back(name)
 
 
 Serve = Callable[[Services], int]
@@ -156,21 +176,32 @@ def other_port(face: Face, open_hub: OpenServices, serve_http: Serve) -> int:
 StartHub = Callable[..., RunningHub]
 
 
-@pytest.fixture
-def start_hub(mongod_uri: str, databases: Databases, tmp_path: Path) -> Iterator[StartHub]:
-    """Starts a hub as a process, on the session's database server; keyword arguments are environment variables."""
+@contextmanager
+def hubs_in(folder: Path, mongod_uri: str, databases: Databases) -> Iterator[StartHub]:
+    """Starts hubs as processes, on the session's database server; keyword arguments are environment variables."""
     hubs: list[RunningHub] = []
+    taken: list[str] = []
 
     def starter(**environ: str) -> RunningHub:
-        name = {"HUB_MONGODB_DATABASE": databases.take()}
-        hubs.append(RunningHub(tmp_path / f"hub{len(hubs)}", mongod_uri, **(name | environ)))
+        if "HUB_MONGODB_DATABASE" not in environ:
+            taken.append(databases.take())
+            environ["HUB_MONGODB_DATABASE"] = taken[-1]
+        hubs.append(RunningHub(folder / f"hub{len(hubs)}", mongod_uri, **environ))
         hubs[-1].start()
         return hubs[-1]
 
     yield starter
     for running in hubs:
         running.stop()
-        asyncio.run(databases.give_back(running.database))
+    for name in taken:
+        databases.give_back(name)
+
+
+@pytest.fixture
+def start_hub(mongod_uri: str, databases: Databases, tmp_path: Path) -> Iterator[StartHub]:
+    """Starts hubs for one test alone, which may kill them."""
+    with hubs_in(tmp_path, mongod_uri, databases) as starter:
+        yield starter
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import orjson
 import yaml
 
 ROOT = Path(__file__).parents[1]
-DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())
+DOCUMENT: dict[str, Any] = yaml.load((ROOT / "docs" / "asyncapi.yaml").read_text(), yaml.CSafeLoader)
 MESSAGES: dict[str, Any] = DOCUMENT["components"]["messages"]
 SEEN: set[str] = set()
 PATIENCE_SECONDS = 10.0
@@ -274,8 +274,14 @@ class Client:
             _OPEN.pop().abort()
 
     def abort(self) -> None:
-        """Reset the connection, without a closing handshake."""
+        """Leave without a closing handshake."""
         self.writer.transport.abort()
+
+    def reset(self) -> None:
+        """Leave with RST."""
+        linger = struct.pack("ii", 1, 0)
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.abort()
 
     async def close(self) -> None:
         """Leave properly."""

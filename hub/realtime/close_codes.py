@@ -1,6 +1,7 @@
 """Why the hub closes a connection: the whole list, and what a client should do.
 
 4000-4499: reconnect, with a growing and jittered pause. 4500-4999: do not, the same attempt would end the same way.
+A page whose origin may not use the cookie gets no code: its upgrade is answered by 403.
 """
 
 from typing import Final
@@ -14,7 +15,6 @@ TOO_MANY_MESSAGES: Final = 4029  # more commands than the limit allows
 
 NOT_AUTHENTICATED: Final = 4501  # no valid credential within the first seconds
 CREDENTIAL_REVOKED: Final = 4502  # logged out, key revoked, user suspended
-ORIGIN_REFUSED: Final = 4503  # the page's origin may not use the hub's cookie
 TOO_MANY_CONNECTIONS: Final = 4504  # this user, this address or this node has enough
 NOT_A_FRAME: Final = 4505  # what came was not JSON text, again and again
 NOT_ADMINISTRATOR: Final = 4506  # `/ws/admin` is for administrators, or its user is none any more
@@ -29,7 +29,6 @@ REASONS: Final = {
     TOO_MANY_MESSAGES: "too many messages",
     NOT_AUTHENTICATED: "no valid credential in time",
     CREDENTIAL_REVOKED: "the credential was revoked",
-    ORIGIN_REFUSED: "this origin may not connect with a cookie",
     TOO_MANY_CONNECTIONS: "too many connections",
     NOT_A_FRAME: "too many frames that are not JSON text",
     NOT_ADMINISTRATOR: "only administrators may be here",

@@ -72,7 +72,7 @@ class Connection:
         self._wire = wire
         self._at_upgrade = (credential, identity)
         self._credential: Credential | None = None
-        self.subscriptions = Subscriptions(services.broker, self.outbox, services.monitor)
+        self.subscriptions = Subscriptions(self.outbox, services.monitor)
         self._followers: dict[str, Follower] = {}
         self._intake = Intake(self, services.tasks, commands.COMMANDS, entrance.bare_chat)
         self._timer: asyncio.TimerHandle | None = None  # until a credential comes, then until it expires

@@ -14,13 +14,15 @@ import structlog
 from config import limits
 from hub.errors import Code, HubError
 from hub.realtime import close_codes
-from hub.realtime.broker import ANNOUNCEMENTS, REVOCATIONS, Broker, Publication
+from hub.realtime.broker import ANNOUNCEMENTS, RESYNC, REVOCATIONS, Broker, Publication
 from hub.revocations import ends
 
 if TYPE_CHECKING:
     from hub.realtime.connection import Connection
 
 log = structlog.get_logger(__name__)
+
+_UNHEARD = Publication("notice", "announcements.changed", {})
 
 
 class Connections:
@@ -101,7 +103,9 @@ class Connections:
                 connection.close(close_codes.CREDENTIAL_REVOKED)
 
     def _announced(self, channel: str, publication: Publication) -> None:
-        self._tell(tuple(self._all), publication.frame)
+        """The signal that some may have been lost becomes a push that has them listed anew."""
+        told = _UNHEARD if publication.type == RESYNC else publication
+        self._tell(tuple(self._all), told.frame)
 
     def _tell(self, connections: Sequence["Connection"], frame: bytes) -> None:
         """The same bytes for all, in portions, so that the loop is not held up by thousands of writes."""

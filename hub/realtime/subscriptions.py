@@ -12,7 +12,7 @@ from config import limits
 from hub.errors import Code, HubError, invalid
 from hub.identity_cache import Identity
 from hub.realtime import channels, frames
-from hub.realtime.broker import Broker, Publication, Subscriber
+from hub.realtime.broker import Publication, Subscriber
 from hub.realtime.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class EventListener:
 class Subscriptions:
     """One connection's. `add` twice is once, but for the filters, of which the last ones count."""
 
-    def __init__(self, broker: Broker, outbox: Outbox, monitor: "Monitor") -> None:
-        self._broker = broker
+    def __init__(self, outbox: Outbox, monitor: "Monitor") -> None:
+        self._broker = monitor.broker
         self._outbox = outbox
         self._monitor = monitor
         self._listeners: dict[str, Subscriber] = {}
@@ -84,17 +84,14 @@ class Subscriptions:
             if channel == channels.ADMIN_METRICS:
                 for frame in self._monitor.history():
                     self._outbox.push(frame)
-            self._listen(channel, self._pass_on)
+            self._listen(channel, self._sample)
 
     def _listen(self, channel: str, listener: Subscriber) -> None:
         self._listeners[channel] = listener
         self._broker.subscribe(channel, listener)
 
-    def _pass_on(self, channel: str, publication: Publication) -> None:
-        if publication.kind == "state":
-            self._outbox.state(f"{channel} {publication.type}", publication.frame)
-        elif publication.kind == "event":
-            self._outbox.push(publication.frame)
+    def _sample(self, channel: str, publication: Publication) -> None:
+        self._outbox.state(f"{channel} {publication.type}", publication.frame)
 
     def remove(self, channel: str) -> None:
         listener = self._listeners.pop(channel, None)

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { leave, onConnected, onPush, reconnect, signedIn, signedOut } from "./hub.js";
-import { modelId, models, session, wallet } from "./state.js";
+import { loginState, modelId, models, wallet } from "./state.js";
 import { recall, remember } from "./storage.js";
 
 const MODEL_KEY = "hub.model";
@@ -59,7 +59,7 @@ function setWallet(balance) {
 
 /** A page that stays open must not be signed out in the middle of its use; an open socket alone renews nothing. */
 function renewLogin() {
-  if (session.value !== "in" || Date.now() - renewedAt < RENEW_MS) return;
+  if (loginState.value !== "in" || Date.now() - renewedAt < RENEW_MS) return;
   renewedAt = Date.now();
   api.renewLogin().catch(() => (renewedAt = 0)); // tried again at the next occasion
 }

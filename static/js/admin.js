@@ -4,6 +4,7 @@ import { html, render } from "htm/preact";
 
 import "./account.js";
 import "./admin-feed.js";
+import "./announcements.js";
 import { reconnect } from "./hub.js";
 import { AdminApp } from "../views/admin.js";
 

@@ -8,6 +8,7 @@ import { recall, remember } from "./storage.js";
 const DISMISSED_KEY = "hub.announcements.dismissed";
 const DISMISSED_MAX = 100;
 const EXPIRY_CHECK_MS = 30_000;
+const LOAD_SPREAD_MS = 5_000; // all pages are told at once that something may be missing
 
 function dismissed() {
   try {
@@ -24,6 +25,9 @@ const wanted = (known) => (one) => stands(one) && !known.includes(one.id);
 async function load() {
   announcements.value = (await listAnnouncements()).filter(wanted(dismissed()));
 }
+
+/** Where it fails it is tried at the next connection again: a banner is worth no error. */
+const reload = () => load().catch(() => {});
 
 function add(one) {
   if (!wanted(dismissed())(one) || announcements.value.some(({ id }) => id === one.id)) return;
@@ -45,4 +49,5 @@ setInterval(() => {
 }, EXPIRY_CHECK_MS);
 onPush("announcement", (frame) => add(frame.announcement));
 onPush("announcement.ended", (frame) => remove(frame.announcement_id));
-onConnected(() => load().catch(() => {})); // at the next connection again; a banner is worth no error
+onPush("announcements.changed", () => setTimeout(reload, Math.random() * LOAD_SPREAD_MS));
+onConnected(reload);

@@ -4,7 +4,8 @@
  * is safe because every command of the page is a read, names what it changes, or carries an idempotency key.
  *
  *     connecting -> open -> lost -> connecting ...      (close codes 1001, 1006, 4000-4499)
- *                        -> stopped                     (close codes 4500-4999: trying again would not help)
+ *            |           -> stopped                     (close codes 4500-4999: trying again would not help)
+ *            +---------------^                            (the upgrade is refused: `isRefused`)
  */
 
 const RETRY_MIN_MS = 300;
@@ -37,6 +38,7 @@ export function retryDelay(attempt, random = Math.random) {
 export class Connection {
   #socket = null;
   #ready = false;
+  #admitted = false; // a socket has opened since the start
   #running = false;
   #pending = new Map();
   #nextId = 1;
@@ -54,6 +56,8 @@ export class Connection {
    * @param {() => object|null} options.position  `{epoch, offset}` to recover events from, if any were seen
    * @param {(frame: object) => void} options.onConnected  before the commands that were cut off are sent again
    * @param {(frame: object) => void} options.onPush
+   * @param {() => Promise<boolean>} options.isRefused  asked when no socket has opened yet: a browser is not told the status
+   *   of an upgrade
    * @param {(state: {name: string, code?: number, reason?: string, error?: HubError}) => void} options.onState
    */
   constructor(options) {
@@ -66,6 +70,7 @@ export class Connection {
 
   start() {
     this.#running = true;
+    this.#admitted = false;
     this.#attempt = 0;
     this.#open();
   }
@@ -106,7 +111,10 @@ export class Connection {
     const socket = new WebSocket(this.options.url);
     this.#socket = socket;
     this.#answerTimer = setTimeout(() => this.#lost(1006), ANSWER_MS);
-    socket.onopen = () => this.#connect();
+    socket.onopen = () => {
+      this.#admitted = true;
+      this.#connect();
+    };
     socket.onmessage = (event) => this.#receive(event.data);
     socket.onclose = (event) => this.#closed(event);
   }
@@ -134,8 +142,7 @@ export class Connection {
   #refused(error) {
     if (error.code === "CONNECTION_LOST") return; // its socket closed, and that is handled there
     if (error.temporary) return this.#lost(1006);
-    this.stop();
-    this.options.onState({ name: "stopped", code: 4501, error });
+    this.#end({ code: 4501, error });
   }
 
   #receive(data) {
@@ -152,9 +159,19 @@ export class Connection {
   }
 
   #closed(event) {
-    if (event.code < 4500) return this.#lost(event.code);
+    if (event.code >= 4500) return this.#end({ code: event.code, reason: event.reason });
+    this.#lost(event.code);
+    if (!this.#admitted) this.#askWhy();
+  }
+
+  async #askWhy() {
+    const refused = await this.options.isRefused();
+    if (refused && this.#running && !this.#admitted) this.#end({ refused });
+  }
+
+  #end(state) {
     this.stop();
-    this.options.onState({ name: "stopped", code: event.code, reason: event.reason });
+    this.options.onState({ name: "stopped", ...state });
   }
 
   #lost(code) {

@@ -1,7 +1,7 @@
 /** The list of conversations, which one is open, and its stored messages. The address's hash names the open one. */
 
 import { onConnected, onEvent, onForget, request } from "./hub.js";
-import { conversations, makeMessage, makeThread, moreConversations, session, thread } from "./state.js";
+import { conversations, loginState, makeMessage, makeThread, moreConversations, thread } from "./state.js";
 import { follow, isRunning, whenStale } from "./streams.js";
 
 const PAGE = 30;
@@ -100,7 +100,7 @@ function changedElsewhere(id) {
 }
 
 function fromAddress() {
-  if (session.peek() !== "in") return;
+  if (loginState.peek() !== "in") return;
   const id = hashId();
   if (id) openConversation(id);
   else if (thread.value.id.peek()) thread.value = makeThread();

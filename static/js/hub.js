@@ -4,16 +4,19 @@
  */
 
 import { Connection } from "./connection.js";
-import { announcement, forgetUser, link, session, sessionNotice, user } from "./state.js";
+import { announcement, forgetUser, link, loginNotice, loginState, user } from "./state.js";
 
 const REGAINED_MS = 4_000;
 const SOCKET_URL = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
 
 const CLOSED_BECAUSE = {
-  4503: "This address may not open a connection to the hub.",
   4504: "Too many connections are open for your account. Close other tabs, then reconnect.",
   4505: "The hub did not understand this page. Reload it to get the current version.",
 };
+
+const ORIGIN_REFUSED =
+  `The hub does not accept pages from ${location.origin}. ` +
+  "Open it at its own address, or have this one added to HUB_ALLOWED_ORIGINS.";
 
 const pushes = new Map();
 const events = new Map();
@@ -31,10 +34,25 @@ export const onForget = (task) => forgetTasks.push(task);
 const connection = new Connection({
   url: SOCKET_URL,
   position: () => position,
+  isRefused,
   onConnected: connected,
-  onPush: (frame) => pushes.get(frame.type)?.(frame),
+  onPush: hear,
   onState: changed,
 });
+
+export function hear(frame) {
+  pushes.get(frame.type)?.(frame);
+}
+
+/** The question of a preflight, put by hand: may pages from here use the cookie? */
+async function isRefused() {
+  try {
+    const answer = await fetch("/ws", { method: "OPTIONS" });
+    return answer.ok && answer.headers.get("Access-Control-Allow-Credentials") !== "true";
+  } catch {
+    return false; // nobody is there
+  }
+}
 
 export const request = (type, fields, options) => connection.request(type, fields, options);
 export const retryNow = () => connection.retryNow();
@@ -44,8 +62,8 @@ export const reconnect = () => connection.start();
 export const leave = () => connection.stop();
 
 export function signedIn() {
-  sessionNotice.value = "";
-  session.value = "starting";
+  loginNotice.value = "";
+  loginState.value = "starting";
   link.value = { name: "connecting" };
   connection.start();
 }
@@ -53,8 +71,8 @@ export function signedIn() {
 export function signedOut(notice = "") {
   connection.stop();
   position = null;
-  sessionNotice.value = notice;
-  session.value = "out";
+  loginNotice.value = notice;
+  loginState.value = "out";
   link.value = { name: "connecting" };
   forgetUser();
   for (const task of forgetTasks) task();
@@ -65,7 +83,7 @@ function connected(reply) {
   const fresh = !(position && reply.recovered);
   if (fresh) position = reply.position;
   user.value = reply.user;
-  session.value = "in";
+  loginState.value = "in";
   for (const task of connectedTasks) task(reply, fresh);
 }
 
@@ -79,10 +97,11 @@ function changed(state) {
   clearTimeout(regainedTimer);
   if (state.name === "open") return opened();
   if (state.name === "lost")
-    return (link.value = { name: session.value === "in" ? "lost" : "connecting", tried: true });
+    return (link.value = { name: loginState.value === "in" ? "lost" : "connecting", tried: true });
   if (state.code === 4501)
-    return signedOut(session.value === "in" ? "Your login has ended. Please sign in again." : "");
+    return signedOut(loginState.value === "in" ? "Your login has ended. Please sign in again." : "");
   if (state.code === 4502) return signedOut("You were signed out, here or on another device.");
+  if (state.refused) return (link.value = { name: "stopped", reason: ORIGIN_REFUSED });
   const reason = CLOSED_BECAUSE[state.code] ?? state.reason ?? "The hub closed the connection.";
   link.value = { name: "stopped", reason };
 }

@@ -2,8 +2,8 @@
 
 import { computed, signal } from "@preact/signals";
 
-export const session = signal("starting"); // starting | out | in
-export const sessionNotice = signal(""); // why the reader is signed out, where that was not their wish
+export const loginState = signal("starting"); // starting | out | in
+export const loginNotice = signal(""); // why the reader is signed out, where that was not their wish
 export const user = signal(null);
 
 export const link = signal({ name: "connecting" }); // connecting | open | lost | regained | stopped

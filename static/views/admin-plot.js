@@ -109,7 +109,7 @@ function options(element, format, lines) {
     scales: { x: { range: rangeOfTime }, y: { range: rangeOfValues } },
     series: [{}, ...series],
     axes: [
-      { ...axis, font, size: 28, values: (_plot, times, _axis, _space, step) => times.map((time) => hour(time, step < 60)) },
+      { ...axis, font, size: 28, values: timesThatFit },
       { ...axis, font, size: 64, incrs: WHOLE.get(format), values: (_plot, values) => values.map((value) => format(value)) },
     ],
   };
@@ -118,6 +118,12 @@ function options(element, format, lines) {
 const MINUTE = { hour: "2-digit", minute: "2-digit", hour12: false };
 const SECOND = { ...MINUTE, second: "2-digit" };
 const hour = (time, exact) => new Date(time * 1_000).toLocaleTimeString([], exact ? SECOND : MINUTE);
+const LABEL_HALF = 18; // pixels, beside the eight of the padding: a label nearer to the end would be cut off there
+
+function timesThatFit(plot, times, _axis, _space, step) {
+  const end = plot.valToPos(plot.scales.x.max, "x");
+  return times.map((time) => (end - plot.valToPos(time, "x") < LABEL_HALF ? "" : hour(time, step < 60)));
+}
 
 /** There is no half socket, and no half byte. */
 const STEPS = [1, 2, 5].flatMap((step) => Array.from({ length: 13 }, (_, zeros) => step * 10 ** zeros)).sort((a, b) => a - b);

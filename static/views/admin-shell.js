@@ -8,6 +8,7 @@ import { samples } from "../js/admin-feed.js";
 import { AdminEvents } from "./admin-events.js";
 import { PLOTS, Plot } from "./admin-plot.js";
 import { Tiles } from "./admin-tiles.js";
+import { Announcements } from "./announcements.js";
 import { IconButton } from "./controls.js";
 import { Chat, Leave, Logo } from "./icons.js";
 import { StatusBanner } from "./status-banner.js";
@@ -31,6 +32,7 @@ export function AdminShell() {
       </div>
     </header>
     <${StatusBanner} />
+    <${Announcements} />
     ${problem && html`<p class="notice notice-bad" role="alert">${problem}</p>`}
     <main class="monitor-body">
       <${Tiles} />

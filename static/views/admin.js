@@ -3,7 +3,7 @@
 import { html } from "htm/preact";
 
 import { isAdministrator } from "../js/admin-feed.js";
-import { session, user } from "../js/state.js";
+import { loginState, user } from "../js/state.js";
 import { AdminShell } from "./admin-shell.js";
 import { Announcer, Splash } from "./app-parts.js";
 import { Auth } from "./auth.js";
@@ -23,6 +23,6 @@ function Monitor() {
 }
 
 export function AdminApp() {
-  const view = { starting: Splash, out: Auth, in: Monitor }[session.value];
+  const view = { starting: Splash, out: Auth, in: Monitor }[loginState.value];
   return html`<${view} /><${Announcer} />`;
 }

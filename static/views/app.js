@@ -2,13 +2,13 @@
 
 import { html } from "htm/preact";
 
-import { session } from "../js/state.js";
+import { loginState } from "../js/state.js";
 import { Announcer, Splash } from "./app-parts.js";
 import { Auth } from "./auth.js";
 import { linkView } from "./links.js";
 import { Shell } from "./shell.js";
 
 export function App() {
-  const view = linkView ?? { starting: Splash, out: Auth, in: Shell }[session.value];
+  const view = linkView ?? { starting: Splash, out: Auth, in: Shell }[loginState.value];
   return html`<${view} /><${Announcer} />`;
 }

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { login, register } from "../js/account.js";
 import { askForReset, signInMethods } from "../js/api.js";
-import { sessionNotice } from "../js/state.js";
+import { loginNotice } from "../js/state.js";
 import { IconButton } from "./controls.js";
 import { Eye, Logo } from "./icons.js";
 import { ThemeButton } from "./theme-button.js";
@@ -76,7 +76,7 @@ export function Auth() {
   }, [mode]);
   const [next, question, label] = FORMS[mode].other;
   return html`<${AuthCard} title=${FORMS[mode].title}>
-    ${sessionNotice.value && html`<p class="notice" role="status">${sessionNotice.value}</p>`}
+    ${loginNotice.value && html`<p class="notice" role="status">${loginNotice.value}</p>`}
     <${AuthForm} key=${mode} form=${FORMS[mode]} />
     ${mode === "login" && html`<${OtherWays} onForgot=${() => setMode("forgot")} />`}
     <p class="auth-switch">

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.hubs import slowly
 from tests.browser.test_look import CONTRAST_JS, PHONE
 from tests.browser.visit import QUESTION, Visit, Visitor, expect_status
-from tests.running_hub import PASSWORD, RunningHub
+from tests.running_hub import RunningHub
 
-ADMIN = {"HUB_ADMIN_EMAIL": "admin@example.org", "HUB_ADMIN_PASSWORD": PASSWORD}
-pytestmark = pytest.mark.parametrize("hub", [ADMIN], indirect=True, ids=["seeded"])
 INKED_JS = """() => [...document.querySelectorAll(".plot canvas")].map((canvas) => {
   const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return data.some((value) => value !== 0);
@@ -20,23 +19,15 @@ INKED_JS = """() => [...document.querySelectorAll(".plot canvas")].map((canvas) 
 SHOTS = os.environ.get("HUB_TEST_SHOTS", "")  # a folder, for who wants to look at the page
 
 
-def _sign_in(visit: Visit) -> None:
-    visit.page.goto(f"{visit.url}/admin")
-    visit.mark("email").fill(ADMIN["HUB_ADMIN_EMAIL"])
-    visit.mark("password").fill(PASSWORD)
-    visit.mark("submit").click()
-    expect(visit.page.get_by_role("heading", name="Live monitor")).to_be_visible()
-    expect(visit.mark("tile-sockets").locator('[data-test="value"]')).to_have_text(re.compile(r"[1-9]"))
-
-
 def _shot(page: Page, name: str) -> None:
     if SHOTS:
         page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=False)
 
 
+@slowly
 def test_figures_plots_and_events_live(visitor: Visitor, hub: RunningHub) -> None:
     admin, reader = visitor(), visitor()
-    _sign_in(admin)
+    admin.sign_in_to_monitor()
     reader.sign_up()
     answer = reader.ask(QUESTION)
     expect(admin.mark("tile-streams").locator('[data-test="value"]')).to_have_text("1")
@@ -53,7 +44,7 @@ def test_figures_plots_and_events_live(visitor: Visitor, hub: RunningHub) -> Non
 
 
 def test_reload_brings_the_kept_samples_back(visit: Visit, hub: RunningHub) -> None:
-    _sign_in(visit)
+    visit.sign_in_to_monitor()
     visit.page.evaluate(
         """async () => {
           const {samples} = await import("/static/js/admin-feed.js");
@@ -67,7 +58,7 @@ def test_reload_brings_the_kept_samples_back(visit: Visit, hub: RunningHub) -> N
 
 
 def test_events_are_chosen_and_held_still(visit: Visit, hub: RunningHub) -> None:
-    _sign_in(visit)
+    visit.sign_in_to_monitor()
     hub.register()
     events = visit.mark("event")
     expect(events.first).to_be_visible()
@@ -96,7 +87,7 @@ def test_others_are_sent_away_and_only_administrators_see_the_way(visitor: Visit
     reader.page.goto(f"{reader.url}/admin")
     expect(reader.mark("refused")).to_contain_text("not an administrator")
     expect(reader.mark("tile-sockets")).to_have_count(0)
-    _sign_in(admin)
+    admin.sign_in_to_monitor()
     admin.page.get_by_role("link", name="Conversations").click()
     admin.mark("admin").click()
     expect(admin.page.get_by_role("heading", name="Live monitor")).to_be_visible()
@@ -105,7 +96,7 @@ def test_others_are_sent_away_and_only_administrators_see_the_way(visitor: Visit
 
 
 def test_keyboard_reaches_everything(visit: Visit, hub: RunningHub) -> None:
-    _sign_in(visit)
+    visit.sign_in_to_monitor()
     visit.page.evaluate("document.activeElement.blur()")
     seen = []
     for _ in range(8):
@@ -117,7 +108,7 @@ def test_keyboard_reaches_everything(visit: Visit, hub: RunningHub) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_wide_contrast(visitor: Visitor, hub: RunningHub, scheme: str) -> None:
     visit = visitor(color_scheme=scheme, reduced_motion="reduce")
-    _sign_in(visit)
+    visit.sign_in_to_monitor()
     hub.register()
     expect(visit.mark("event").first).to_be_visible()
     assert visit.page.evaluate(CONTRAST_JS) == []
@@ -129,7 +120,7 @@ def test_wide_contrast(visitor: Visitor, hub: RunningHub, scheme: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_phone_and_contrast(visitor: Visitor, hub: RunningHub, scheme: str) -> None:
     visit = visitor(color_scheme=scheme, reduced_motion="reduce", **PHONE)
-    _sign_in(visit)
+    visit.sign_in_to_monitor()
     hub.register()
     expect(visit.mark("event").first).to_be_visible()
     assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

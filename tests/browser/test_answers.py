@@ -2,6 +2,7 @@
 
 from playwright.sync_api import expect
 
+from tests.browser.hubs import slowly
 from tests.browser.visit import QUESTION, Visit, Visitor, expect_status, words_in
 
 GROWING = """# Title
@@ -46,6 +47,7 @@ end
 """
 
 
+@slowly
 def test_chat_streams_markdown_with_code(visit: Visit) -> None:
     visit.sign_up()
     answer = visit.ask(QUESTION)

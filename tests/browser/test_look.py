@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.hubs import slowly
 from tests.browser.visit import PASSWORD, QUESTION, Visit, Visitor, expect_status, words_in
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
@@ -15,6 +16,7 @@ def _wide(page: Page) -> bool:
     return wide
 
 
+@slowly
 def test_keyboard_is_enough(visit: Visit) -> None:
     keyboard = visit.page.keyboard
     visit.page.goto(visit.url)

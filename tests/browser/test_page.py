@@ -5,9 +5,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.hubs import SLOW, slowly
 from tests.browser.line import Line
-from tests.browser.visit import PASSWORD, QUESTION, Visit, expect_status, text_of, words_in
-from tests.running_hub import RunningHub
+from tests.browser.visit import PASSWORD, QUESTION, Visit, Visitor, expect_status, text_of, words_in
+from tests.conftest import StartHub
 
 
 def _assert_whole(visit: Visit) -> None:
@@ -21,6 +22,7 @@ def _assert_whole(visit: Visit) -> None:
     assert text_of(visit.answers.last).inner_text() == shown
 
 
+@slowly
 def test_balance_moves_and_says_what_is_held(visit: Visit) -> None:
     visit.sign_up()
     begin = visit.balance()
@@ -38,6 +40,7 @@ def test_balance_moves_and_says_what_is_held(visit: Visit) -> None:
     assert visit.balance() == pytest.approx(receipt["balance_after"], abs=1e-4)
 
 
+@slowly
 def test_stop_keeps_what_came(visit: Visit) -> None:
     visit.sign_up()
     answer = visit.ask(QUESTION)
@@ -50,6 +53,7 @@ def test_stop_keeps_what_came(visit: Visit) -> None:
     _assert_whole(visit)
 
 
+@slowly
 def test_reload_in_the_middle_goes_on_without_a_gap(visit: Visit) -> None:
     visit.sign_up()
     words_in(visit.ask(QUESTION), 10)
@@ -60,7 +64,9 @@ def test_reload_in_the_middle_goes_on_without_a_gap(visit: Visit) -> None:
     _assert_whole(visit)
 
 
-def test_lost_network_is_said_and_the_answer_goes_on(visit: Visit, line: Line) -> None:
+@slowly
+def test_lost_network_is_said_and_the_answer_goes_on(visit_by_line: Visit, line: Line) -> None:
+    visit = visit_by_line
     visit.sign_up()
     answer = visit.ask(QUESTION)
     words_in(answer, 10)
@@ -75,7 +81,8 @@ def test_lost_network_is_said_and_the_answer_goes_on(visit: Visit, line: Line) -
     _assert_whole(visit)
 
 
-def test_question_asked_while_cut_off_is_sent_once(visit: Visit, line: Line) -> None:
+def test_question_asked_while_cut_off_is_sent_once(visit_by_line: Visit, line: Line) -> None:
+    visit = visit_by_line
     visit.sign_up()
     line.cut()
     expect(visit.mark("status")).to_have_attribute("data-state", "lost")
@@ -87,7 +94,9 @@ def test_question_asked_while_cut_off_is_sent_once(visit: Visit, line: Line) -> 
     _assert_whole(visit)
 
 
-def test_killed_hub_leaves_a_readable_answer(visit: Visit, hub: RunningHub) -> None:
+def test_killed_hub_leaves_a_readable_answer(visitor: Visitor, start_hub: StartHub) -> None:
+    hub = start_hub(**SLOW)
+    visit = visitor(at=hub)
     visit.sign_up()
     answer = visit.ask(QUESTION)
     words_in(answer, 10)
@@ -210,3 +219,26 @@ def test_reconnection_backs_off_within_its_bounds(visit: Visit) -> None:
     assert most == sorted(most)
     assert (min(least), max(most)) == (300, 15_000)
     assert all(low < high for low, high in zip(least[1:], most[1:], strict=True))
+
+
+def test_an_address_that_is_not_allowed_is_said_and_not_tried_again(visit: Visit) -> None:
+    """Browsers take any name that ends in `.localhost` for this machine; the hub allows its own alone."""
+    upgrades: list[str] = []
+    visit.page.clock.install()
+    visit.page.on("websocket", lambda socket: upgrades.append(socket.url))
+    visit.register()
+    other = visit.url.replace("localhost", "other.localhost")
+    visit.page.goto(other)
+    visit.mark("email").fill(visit.email)
+    visit.mark("password").fill(PASSWORD)
+    visit.mark("submit").click()
+    status = visit.mark("status")
+    expect(status).to_have_attribute("data-state", "stopped")
+    expect(status).to_contain_text(f"does not accept pages from {other}")
+    expect(status).to_contain_text("HUB_ALLOWED_ORIGINS")
+    tried = len(upgrades)
+    visit.page.clock.fast_forward(60_000)
+    assert len(upgrades) == tried
+    with visit.page.expect_websocket():
+        visit.page.get_by_role("button", name="Try now").click()
+    expect(status).to_have_attribute("data-state", "stopped")

@@ -1,12 +1,15 @@
 """A person at the page: signs up, asks, reads. Knows the page only by its `data-test` marks, roles and text."""
 
 import itertools
+import re
 import secrets
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, Final
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
+
+from tests.browser.hubs import ADMIN
 
 PASSWORD: Final = "correct horse battery"
 QUESTION: Final = "Explain a bounded queue, with code."
@@ -30,7 +33,7 @@ RAW_JS: Final = """async () => {
   const {thread} = await import("/static/js/state.js");
   return thread.value.messages.value.map(({content}) => content.value);
 }"""
-LABELS: Final = MappingProxyType({"first-name": "Ada", "last-name": "Lovelace"})
+NAMES: Final = MappingProxyType({"firstName": "Ada", "lastName": "Lovelace"})
 
 
 class Visit:
@@ -58,14 +61,27 @@ class Visit:
     def mark(self, name: str) -> Locator:
         return self.page.locator(f'[data-test="{name}"]')
 
+    def register(self) -> None:
+        """By REST, which gives the browser its cookie as the form does, and costs no typing."""
+        registered = self.context.request.post(
+            f"{self.url}/api/auth/register", data={"email": self.email, "password": PASSWORD, **NAMES}
+        )
+        assert registered.ok, registered.text()
+
     def sign_up(self) -> None:
+        self.register()
         self.page.goto(self.url)
-        self.mark("switch-form").click()
-        for mark, value in (*LABELS.items(), ("email", self.email), ("password", PASSWORD)):
-            self.mark(mark).fill(value)
-        self.mark("submit").click()
         expect(self.mark("composer")).to_be_visible()
         expect(self.mark("balance")).not_to_be_empty()
+
+    def sign_in_to_monitor(self) -> None:
+        """As the administrator, by the form."""
+        self.page.goto(f"{self.url}/admin")
+        self.mark("email").fill(ADMIN["HUB_ADMIN_EMAIL"])
+        self.mark("password").fill(ADMIN["HUB_ADMIN_PASSWORD"])
+        self.mark("submit").click()
+        expect(self.page.get_by_role("heading", name="Live monitor")).to_be_visible()
+        expect(self.mark("tile-sockets").locator('[data-test="value"]')).to_have_text(re.compile(r"[1-9]"))
 
     def ask(self, question: str) -> Locator:
         """Sends by Enter and gives the answer that begins."""

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from config import limits
 from models import mongod_process
 from models.mongod_process import Files
 from tests.http_streams import abort_all, ask
@@ -16,6 +18,7 @@ from tests.running_hub import RunningHub
 V1 = "/v1/chat/completions"
 BODY = {"model": "gpt-4", "messages": [{"role": "user", "content": "x"}], "max_tokens": 8}
 HEAL_SECONDS_MAX = 20.0
+SECOND_START_SECONDS_MAX = 3 * 5.0  # three times what is promised: the machine is not ours alone
 
 
 @pytest.fixture
@@ -80,6 +83,10 @@ def test_a_killed_hub_finds_its_database_again(hub: RunningHub) -> None:
     assert audit.returncode == 0, audit.stdout
     assert hub.stop() == 0
     assert mongod_process.running(Files(hub.data_dir / "mongod")) is None
+    began = time.monotonic()
+    hub.start()
+    assert time.monotonic() - began < SECOND_START_SECONDS_MAX
+    assert hub.stop() == 0
 
 
 @pytest.mark.timeout(120)
@@ -87,8 +94,11 @@ def test_a_killed_database_comes_back_and_is_used_again(hub: RunningHub) -> None
     token = hub.register()
     streams = asyncio.run(begin(hub, token, 4))
     os.kill(mongod_pid(hub), signal.SIGKILL)
+    killed = time.monotonic()
     assert asyncio.run(heal(hub, token)) <= {503}
-    assert asyncio.run(ended(hub, token, streams)) == ["completed"] * len(streams)
+    in_time = time.monotonic() - killed < limits.DATABASE_DOWN_WAIT_SECONDS  # so long an answer waits for its database
+    ends = set(asyncio.run(ended(hub, token, streams)))
+    assert ends == {"completed"} if in_time else ends <= {"completed", "failed"}
     assert hub.stop() == 0
     audit = hub.command("audit")
     assert audit.returncode == 0, audit.stdout

@@ -7,15 +7,18 @@ import pytest
 
 from config import limits
 from hub.prices import charge_micro
+from hub.streams import Stream
 from tests.http_streams import Face, abort_all, ask, make_face, send
 from tests.running_hub import RunningHub
 from tests.stand_ins.base import Scenario
 from tests.stand_ins.openai_server import OpenAIStandIn
+from tests.ws_client import Client
 
 GRACE_SECONDS = 0.3
 INTERVAL_SECONDS = 0.005
 TOKENS = 400
 GRACE_TOKENS = int(GRACE_SECONDS / INTERVAL_SECONDS)
+END_SECONDS_MAX = 3 * (GRACE_SECONDS + 1)  # three times what is promised: the machine is not ours alone
 SLACK_TOKENS = 60  # what the provider says while a busy machine looks elsewhere
 
 
@@ -46,30 +49,55 @@ async def assert_billed_as_stored(face: Face, stream_id: str) -> int:
 async def hang_up(face: Face, path: str, read: int) -> int:
     """Read so many deltas of an answer, reset, and wait for its end; how many were billed."""
     response = await face.complete(path, stream=True)
-    stream = face.services.streams.get(response.headers["x-hub-stream-id"])
-    assert stream is not None and stream.task is not None
+    stream = running(face, response.headers["x-hub-stream-id"])
     heard = 0
     while heard < read:
         event = await response.event()
         assert event is not None
         heard += bool(event.content)
     response.reset()
-    cut = asyncio.get_running_loop().time()
+    return await billed_after_cut(face, stream, heard)
+
+
+async def hang_up_socket(face: Face, path: str, read: int) -> int:
+    """The same by a socket; what waits for it comes as one frame, so it may hear a little more."""
+    socket = await Client.open(face.port, path)
+    await socket.request("connect", token=face.token)
+    started = await socket.request("chat.start", model="gpt-4", message="Tell me", on_disconnect="cancel")
+    stream = running(face, started["stream_id"])
+    heard = 0
+    while heard < read:
+        heard = (await socket.push("chat.delta"))["offset"]
+    socket.abort()
+    return await billed_after_cut(face, stream, heard)
+
+
+def running(face: Face, stream_id: str) -> Stream:
+    stream = face.services.streams.get(stream_id)
+    assert stream is not None and stream.task is not None
+    return stream
+
+
+async def billed_after_cut(face: Face, stream: Stream, heard: int) -> int:
+    """How many were billed: all that had been heard, and no more than had come by then and comes within the grace."""
+    cut, said = asyncio.get_running_loop().time(), stream.offset
+    assert stream.task is not None
     await asyncio.wait([stream.task])
-    assert asyncio.get_running_loop().time() - cut < GRACE_SECONDS + 1
+    assert asyncio.get_running_loop().time() - cut < END_SECONDS_MAX
     billed = await assert_billed_as_stored(face, stream.id)
-    assert read <= billed <= min(TOKENS, read + GRACE_TOKENS + SLACK_TOKENS)
+    assert heard <= billed <= min(TOKENS, said + GRACE_TOKENS + SLACK_TOKENS)
     return billed
 
 
 @pytest.mark.gen_test(timeout=20)
 async def test_who_hangs_up_pays_for_what_was_said(hasty: Face) -> None:
-    paths = ("/v1/chat/completions", "/api/mcp/chat/completions")
-    cases = [(path, read) for path in paths for read in (0, 1, 17, 200, 399)]
+    faces = ((hang_up, "/v1/chat/completions"), (hang_up, "/api/mcp/chat/completions"), (hang_up_socket, "/ws"))
+    cases = [(leave, path, read) for leave, path in faces for read in (0, 1, 17, 200, 399)]
     users = [await make_face(hasty.services, hasty.provider, hasty.port) for _ in cases]
-    billed = await asyncio.gather(*(hang_up(user, *case) for user, case in zip(users, cases, strict=True)))
+    leaving = [leave(user, path, read) for user, (leave, path, read) in zip(users, cases, strict=True)]
+    billed = await asyncio.gather(*leaving)
     await hasty.at_rest()
-    assert hasty.provider.cancelled == sum(tokens < TOKENS for tokens in billed) >= 8
+    assert hasty.provider.cancelled == sum(tokens < TOKENS for tokens in billed) >= 12
 
 
 @pytest.mark.gen_test(timeout=20)
@@ -81,7 +109,7 @@ async def test_who_hangs_up_before_the_first_word_cancels_the_call(hasty: Face) 
         await asked(hasty, number)
         await asyncio.sleep(pause_seconds)
         connection.reset()
-        async with asyncio.timeout(GRACE_SECONDS + 1):
+        async with asyncio.timeout(END_SECONDS_MAX):
             while hasty.provider.cancelled < number:
                 await asyncio.sleep(0.01)
     await hasty.at_rest()

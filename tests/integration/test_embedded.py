@@ -116,7 +116,7 @@ def test_a_fresh_folder_gets_transactions_and_keeps_its_data(folder: Path) -> No
             assert lifetime["transactionLifetimeLimitSeconds"] == limits.EMBEDDED_TRANSACTION_SECONDS
             with pytest.raises(database.DatabaseError):
                 await database.admin(uri, {"configureFailPoint": "failCommand", "mode": "off"}, timeout_seconds=5)
-        assert not _exists(pid)
+        await _until(lambda: not _exists(pid))
         assert mongod.pid is None
         async with _started(folder) as (mongod, uri):
             assert (await _names(uri), mongod.port) == (["first"], port)
@@ -147,7 +147,7 @@ def test_a_mongod_that_outlived_its_hub_is_adopted(folder: Path) -> None:
         async with _started(folder) as (mongod, uri):
             assert mongod.pid == pid
             await _write(uri, "kept")
-        assert not _exists(pid)
+        await _until(lambda: not _exists(pid))
 
     asyncio.run(scenario())
 
@@ -159,7 +159,7 @@ def test_one_that_runs_with_other_options_is_started_anew(folder: Path) -> None:
         mongod = EmbeddedMongod(folder, test_commands=True)
         uri = await mongod.start()
         try:
-            assert not _exists(pid)
+            await _until(lambda: not _exists(pid))
             await database.admin(uri, {"configureFailPoint": "failCommand", "mode": "off"}, timeout_seconds=5)
         finally:
             await mongod.stop()

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from models.database import admin
 from tests.factories import grant
 from tests.http_streams import DONE, Event, Face, Response, make_face
+from tests.ledger_parts import fail_point
 from tests.stand_ins.base import Scenario
 from tests.ws_client import Client
 
@@ -246,11 +246,6 @@ async def test_fifty_commands_at_once_of_each_key_are_one_answer_and_one_debit(f
     assert sorted(entry["metadata"]["stream"] for entry in entries) == sorted(followers)
 
 
-def commit_fault(mode: Any, **data: Any) -> dict[str, Any]:
-    faults = {"failCommands": ["commitTransaction"], "appName": "hub", **data}
-    return {"configureFailPoint": "failCommand", "mode": mode, "data": faults}
-
-
 @pytest.mark.parametrize(
     ("times", "fault"),
     [
@@ -264,14 +259,10 @@ def commit_fault(mode: Any, **data: Any) -> dict[str, Any]:
 async def test_a_commit_whose_answer_was_lost_charges_once(
     face: Face, mongod_uri: str, times: int, fault: dict[str, Any]
 ) -> None:
-    await admin(mongod_uri, commit_fault({"times": times}, **fault), timeout_seconds=5)
-    try:
+    async with fail_point(mongod_uri, {"times": times}, ["commitTransaction"], at_least=times, **fault):
         first = await face.complete(headers=KEY)
         assert first.status == 200 or (first.status == 503 and int(first.headers["retry-after"]) >= 1)
         answer = await first.json()
-    finally:
-        fired = await admin(mongod_uri, {"configureFailPoint": "failCommand", "mode": "off"}, timeout_seconds=5)
-    assert fired["count"] >= times
     again = await (await face.complete(headers=KEY)).json()
     assert content(again) == " word" * 8
     assert first.status == 503 or again == answer

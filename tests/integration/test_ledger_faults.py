@@ -11,10 +11,12 @@ import pytest
 from hub.errors import Code, HubError
 from models.database import Database
 from tests.factories import make_wallet
-from tests.ledger_parts import debit, differences, entries, fail_point, results, running
+from tests.ledger_parts import debit, differences, entries, fail_point, result, results, running
+from tests.length import length
 from tests.seeded_ledger import TRANSIENT, Run
 
-SEEDS_IN_EACH_RUN = 12
+SEEDS = length(8, 200)
+SEEDS_AT_ONCE = 25  # so that the long run is shared among processes
 COMMIT = ["commitTransaction"]
 
 
@@ -40,13 +42,32 @@ async def test_no_fault_debits_twice(database: Database, mongod_uri: str, mode: 
         user = await make_wallet(process.ledger, 1_000)
         operations = [debit(user, 1) for _ in range(24)]
         ended: list[Code | str] = []
-        async with fail_point(mongod_uri, mode, **fault):
+        async with fail_point(mongod_uri, mode, at_least=mode["times"], **fault):
             for start in range(0, 24, 3):
                 ended += await results(process.ledger, operations[start : start + 3])
     counts = Counter(entry["operation"] for entry in await entries(database, user))
     for operation, end in zip(operations, ended, strict=True):
         assert end in ("ok", Code.OUTCOME_UNKNOWN)
         assert counts[operation.id] in ((1,) if end == "ok" else (0, 1))
+    assert await differences(database) == []
+
+
+REPEATED = [(times, _write_concern_error(code)) for code in (91, 64) for times in (1, 2, 5)]
+REPEATED.append((2, {"commands": COMMIT, "closeConnection": True}))
+
+
+@pytest.mark.gen_test(timeout=30)
+@pytest.mark.parametrize(("times", "fault"), REPEATED, ids=lambda value: str(value)[:90])
+async def test_a_commit_in_doubt_is_sent_until_it_is_answered(
+    database: Database, mongod_uri: str, times: int, fault: dict[str, Any]
+) -> None:
+    """One operation alone meets the fault each time, so it was sent so often and once more: at least twice."""
+    async with running(database) as process:
+        user = await make_wallet(process.ledger, 1_000)
+        paid = debit(user, 1)
+        async with fail_point(mongod_uri, {"times": times}, at_least=times, **fault):
+            assert await result(process.ledger, paid) == "ok"
+    assert [entry["operation"] for entry in await entries(database, user)].count(paid.id) == 1
     assert await differences(database) == []
 
 
@@ -62,17 +83,20 @@ async def test_a_caller_is_told_when_to_ask_again(database: Database, mongod_uri
         assert applied.wallets[user].credits == 998  # it had been applied
 
 
-def _seeds() -> list[int]:
-    """`HUB_SEED` replays one; `HUB_FAULT_SEEDS` says how many."""
-    replayed = os.environ.get("HUB_SEED")
-    return [int(replayed)] if replayed else list(range(int(os.environ.get("HUB_FAULT_SEEDS", SEEDS_IN_EACH_RUN))))
+def _parts() -> list[range]:
+    """The seeds in portions; `HUB_SEED` replays one."""
+    if replayed := os.environ.get("HUB_SEED"):
+        return [range(int(replayed), int(replayed) + 1)]
+    return [range(start, min(start + SEEDS_AT_ONCE, SEEDS)) for start in range(0, SEEDS, SEEDS_AT_ONCE)]
 
 
+@pytest.mark.faults
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # the driver's, when it dies while it connects
-@pytest.mark.timeout(600)
-@pytest.mark.gen_test(timeout=590)
-async def test_seeded_runs(database: Database, mongod_uri: str) -> None:
-    runs = [Run(seed, database, mongod_uri) for seed in _seeds()]
+@pytest.mark.timeout(300)
+@pytest.mark.gen_test(timeout=290)
+@pytest.mark.parametrize("seeds", _parts(), ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}")
+async def test_seeded_runs(database: Database, mongod_uri: str, seeds: range) -> None:
+    runs = [Run(seed, database, mongod_uri) for seed in seeds]
     for run in runs:
         sys.stdout.write(f"SEED={run.seed}\n")
         await run.play()

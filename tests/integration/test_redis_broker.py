@@ -13,7 +13,7 @@ from tornado.ioloop import IOLoop
 from config import limits, settings
 from hub.identity import Credential
 from hub.realtime import close_codes
-from hub.realtime.broker import RESYNC, REVOCATIONS, Publication, user_channel
+from hub.realtime.broker import ANNOUNCEMENTS, RESYNC, REVOCATIONS, Publication, user_channel
 from hub.realtime.redis_broker import RedisBroker
 from hub.services import Services
 from hub.tasks import Tasks
@@ -22,6 +22,7 @@ from tests.integration.realtime.site import until
 from tests.redis_server import RedisServer
 from tests.ws_client import Client
 
+ENDED = {"announcement_id": "ann_1"}
 LOCAL_SECONDS_MAX = 0.15  # three times what the hub promises to its own sockets while Redis is away
 
 
@@ -70,7 +71,9 @@ async def nodes(url: str, number: int = 2) -> AsyncIterator[list[Node]]:
     assert not tasks.failures
 
 
-def test_two_nodes_hear_each_other_once_and_in_one_order(redis_url: str) -> None:
+def test_two_nodes_hear_each_other_once_and_in_one_order(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "REDIS_ECHO_SECONDS", 5.0)  # a machine that is busy is no Redis that is slow
+
     async def scenario() -> None:
         async with nodes(redis_url) as (one, two):
             for offset in range(0, 400, 2):
@@ -308,3 +311,62 @@ def test_a_socket_reads_what_the_broker_lost(
         await client.close()
 
     io_loop.run_sync(scenario)
+
+
+def test_a_lost_redis_has_announcements_read_anew_and_breaks_nothing(
+    io_loop: IOLoop, open_hub: OpenHub, server: RedisServer, serve_http: Serve
+) -> None:
+    hub = open_hub(HUB_REDIS_URL=server.url)
+    port = serve_http(hub)
+
+    async def scenario() -> None:
+        clients = [await _administrator(hub, port, path) for path in ("/ws", "/ws/admin")]
+        await until(lambda: hub.broker.up)
+        server.kill()
+        await until(lambda: not hub.broker.up)
+        server.start()
+        for client in clients:
+            await client.push("announcements.changed")
+            await client.request("ping")
+            assert not [frame for frame in client.frames if frame["type"] == RESYNC]
+            await client.close()
+
+    with capture_logs() as logs:
+        io_loop.run_sync(scenario, 20)
+    assert "subscriber failed" not in {entry["event"] for entry in logs}
+
+
+def test_samples_and_events_are_those_of_ones_own_hub(
+    io_loop: IOLoop, pair: tuple[Services, Services], serve_http: Serve
+) -> None:
+    one, two = pair
+    port = serve_http(one)
+
+    async def scenario() -> None:
+        client = await _administrator(one, port, "/ws/admin")
+        for _ in range(5):
+            two.monitor.sample(two.connections, two.streams)
+        elsewhere = (await sign_up(two)).user["_id"]
+        await asyncio.sleep(limits.ADMIN_EVENTS_SECONDS)  # until the other has told its own listeners
+        two.broker.publish(ANNOUNCEMENTS, Publication("notice", "announcement.ended", ENDED))
+        await client.push("announcement.ended")  # what goes through Redis is here by now
+        here = (await sign_up(one)).user["_id"]
+        one.monitor.sample(one.connections, one.streams)
+        heard = []
+        while here not in heard:
+            heard += [event["user"] for event in (await client.push("admin.events"))["events"]]
+        assert elsewhere not in heard
+        await client.push("admin.metrics")
+        samples = [frame["sample"] for frame in client.frames if frame["type"] == "admin.metrics"]
+        assert {sample["sockets"] for sample in samples} == {1}
+        await client.close()
+
+    io_loop.run_sync(scenario, 20)
+
+
+async def _administrator(hub: Services, port: int, path: str) -> Client:
+    login = await sign_up(hub)
+    await hub.identities.change_user(login.user["_id"], {"role": "admin"})
+    client = await Client.open(port, path)
+    assert (await client.request("connect", token=login.access_token))["type"] == "connected"
+    return client

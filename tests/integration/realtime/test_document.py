@@ -8,6 +8,7 @@ from hub.operations import Receipt
 from hub.prices import MICRO_PER_CREDIT
 from hub.providers.base import Delta, Usage
 from hub.realtime import close_codes
+from hub.realtime.broker import ANNOUNCEMENTS, RESYNC, Publication
 from hub.realtime.commands import COMMANDS
 from hub.realtime.frames import ERROR_CODES
 from hub.streams import Outcome, Stream
@@ -88,6 +89,8 @@ async def _announcements(site: Site, client: Client, user: str) -> None:
     await client.push("announcement")
     await site.services.announcements.end(actor, made["_id"])
     await client.push("announcement.ended", announcement_id=made["_id"])
+    site.services.broker.publish(ANNOUNCEMENTS, Publication("signal", RESYNC, {}))
+    await client.push("announcements.changed")
 
 
 async def _monitoring(site: Site, client: Client, user: str) -> None:

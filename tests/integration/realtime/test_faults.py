@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from config import limits
+from hub.identity import LoginResult
 from hub.providers.base import Delta, Usage
 from hub.realtime import close_codes
 from hub.realtime.broker import Publication, user_channel
@@ -16,6 +18,7 @@ from hub.realtime.commands import COMMANDS
 from hub.realtime.connection import Connection
 from hub.streams import Outcome, Stream
 from tests.integration.realtime.site import Site, until
+from tests.length import length
 from tests.ws_client import BINARY, CLOSE, PING, PONG, TEXT, Client
 
 DONE = Outcome("stop", Usage(1, 1), "provider", None)
@@ -248,13 +251,13 @@ def test_a_reader_too_slow_for_its_events_is_cut(hub: Site) -> None:
 
 def test_pongs_come_while_busy_both_ways(hub: Site) -> None:
     async def scenario(site: Site) -> None:
-        site.ping(0.1, 0.08)
+        site.ping(0.2, 0.16)
         login = await site.user()
         client, _ = await site.connect(login)
         stream = await _followed(site, login, client, "stream_busy")
 
         async def feed() -> None:
-            for _ in range(100):
+            for _ in range(200):
                 stream.append([Delta("x" * 500) for _ in range(20)], 1)
                 await asyncio.sleep(0.01)
             stream.finish(DONE)
@@ -297,53 +300,68 @@ def test_oversized_and_forbidden_frames_close(hub: Site) -> None:
     hub.run(scenario)
 
 
-async def _leave(site: Site, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+BREAK = "a frame at which the connection breaks"
+ROUNDS = length(20, 200)
+AT_ONCE = 10  # of one user's sockets
+
+# Each way to end a socket, and with which code the hub closes it: that tells that it ended for this reason.
+WAYS: dict[str, tuple[Callable[[Client], Any], int | None]] = {
+    "clean": (lambda client: client.send_raw(CLOSE, struct.pack("!H", 1000)), 1000),
+    "no close frame": (lambda client: client.writer.write_eof(), None),
+    "reset": (Client.reset, None),
+    "bad utf-8 reason": (lambda client: client.send_raw(CLOSE, struct.pack("!H", 1000) + b"\xff\xfe"), None),
+    "bad frame": (lambda client: client.send_raw(TEXT, b"{}", rsv=0x70), None),
+    "oversize": (lambda client: client.send_raw(TEXT, b"x" * 70_000), 1009),
+    "ping loss": (lambda client: setattr(client, "answers_pings", False), close_codes.PING_LOST),
+    "exception in open": (lambda client: None, 1011),
+    "exception in on_message": (lambda client: client.send_text(BREAK), None),
+}
+LOGGED = {"exception in open": "a socket could not be opened", "exception in on_message": "request failed"}
+
+
+def _break_at(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """Have the connection fail where it never does by itself."""
+    receive = Connection.receive
+
+    def breaking(connection: Connection, text: str | bytes) -> None:
+        if text == BREAK:
+            raise LookupError("broken on purpose")
+        receive(connection, text)
+
+    monkeypatch.setattr(Connection, "receive", breaking)
     if way == "exception in open":
-        with monkeypatch.context() as broken:
-            broken.setattr(Connection, "open", lambda self: 1 / 0)
-            assert await (await Client.open(site.port)).close_code() == 1011
-        return
-    client, _ = await site.connect(await site.user())
-    if way == "clean":
-        await client.close()
-    elif way == "no close frame":
-        client.writer.write_eof()
-    elif way == "reset":
-        client.abort()
-    elif way == "bad utf-8 reason":
-        client.send_raw(CLOSE, struct.pack("!H", 1000) + b"\xff\xfe")
-    elif way == "bad frame":
-        client.send_raw(TEXT, b"{}", rsv=0x70)
-    elif way == "oversize":
-        client.send_raw(TEXT, b"x" * 70_000)
-    elif way == "ping loss":
-        client.answers_pings = False
-        assert await client.close_code() == close_codes.PING_LOST
-    elif way == "exception in on_message":
-        with monkeypatch.context() as broken:
-            broken.setattr(Connection, "receive", lambda self, text: 1 / 0)
-            client.send_text("{}")
-            await client.close_code()
+        monkeypatch.setattr(Connection, "open", lambda connection: 1 / 0)
 
 
-WAYS = ["clean", "no close frame", "reset", "bad utf-8 reason", "bad frame", "oversize", "ping loss"]
-WAYS += ["exception in open", "exception in on_message"]
+async def _leave(site: Site, way: str, login: LoginResult) -> int | None:
+    """The code with which the hub closed."""
+    client = await Client.open(site.port)
+    if way != "exception in open":
+        assert (await client.request("connect", token=login.access_token))["type"] == "connected"
+    WAYS[way][0](client)
+    return await client.close_code()
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("way", WAYS)
 def test_however_a_socket_ends_nothing_stays_registered(hub: Site, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _break_at(monkeypatch, way)
+
     async def scenario(site: Site) -> None:
-        tasks = len(site.services.tasks)
+        tasks, login = len(site.services.tasks), await site.user()
         if way == "ping loss":
-            site.ping(0.05, 0.04)
-        for _ in range(3 if way == "ping loss" else 10):
-            await _leave(site, way, monkeypatch)
+            site.ping(0.25, 0.2)
+        for _ in range(0, ROUNDS, AT_ONCE):
+            codes = await asyncio.gather(*(_leave(site, way, login) for _ in range(AT_ONCE)))
+            assert set(codes) == {WAYS[way][1]}
+            await site.settled()
         site.ping(25, 20)
-        await site.settled()
         await until(lambda: len(site.services.tasks) == tasks)
 
-    with capture_logs():
+    with capture_logs() as logs:
         hub.run(scenario)
+    if way in LOGGED:
+        assert [entry["event"] for entry in logs].count(LOGGED[way]) == ROUNDS
 
 
 def test_a_command_that_breaks_is_answered(hub: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from hub.realtime import close_codes
 from tests.factories import tell
+from tests.http_streams import abort_all, ask
 from tests.integration.realtime.site import ORIGIN, Site
 from tests.ws_client import Client, Refused
 
@@ -61,6 +62,20 @@ def test_cookie_needs_an_allowed_origin(hub: Site) -> None:
             with pytest.raises(Refused) as refused:
                 await Client.open(site.port, headers=headers)
             assert refused.value.status == 403
+
+    hub.run(scenario)
+
+
+def test_a_page_can_ask_whether_its_upgrade_is_refused(hub: Site) -> None:
+    """Browsers keep the status of an upgrade to themselves."""
+
+    async def scenario(site: Site) -> None:
+        told = []
+        for origin in ("https://evil.example", ORIGIN):
+            answer = await ask(site.port, "OPTIONS", "/ws", headers={"Origin": origin})
+            told.append((answer.status, answer.headers.get("access-control-allow-credentials")))
+        await abort_all()
+        assert told == [(200, None), (200, "true")]
 
     hub.run(scenario)
 

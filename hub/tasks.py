@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import structlog
 
+from config import limits
+
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -70,15 +72,22 @@ class Tasks:
         return True
 
     async def close(self, grace_seconds: float) -> None:
-        """Cancel all and await them, at most for `grace_seconds`: cancelled tasks may still have to clean up."""
+        """Cancel all and await them, at most for `grace_seconds`: cancelled tasks may still have to clean up.
+
+        One that goes on as if nothing had been said is cancelled again: the database's driver waits by `asyncio.wait_for`,
+        which on Python 3.11 may lose a cancellation that comes with the answer. Who means to go on says so by `uncancel`.
+        """
         self._closed = True
-        others = self._others()
-        for task in others:
-            task.cancel()
-        if others:
-            _, stuck = await asyncio.wait(others, timeout=grace_seconds)
-            for task in stuck:
-                log.error("task did not end when cancelled", task=task.get_name())
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + grace_seconds
+        running = to_cancel = self._others()
+        while running and (left := deadline - loop.time()) > 0:
+            for task in to_cancel:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=min(left, limits.CANCEL_AGAIN_SECONDS))
+            to_cancel = {task for task in running if task.cancelling()}
+        for task in running:
+            log.error("task did not end when cancelled", task=task.get_name())
 
     def _others(self) -> set[asyncio.Task[Any]]:
         """All but the caller, who may be one of them and cannot wait for itself."""

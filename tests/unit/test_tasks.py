@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from config import limits
 from hub.tasks import Tasks
 
 
@@ -92,6 +93,41 @@ def test_close_gives_up_on_a_task_that_will_not_end() -> None:
     with capture_logs() as logs:
         asyncio.run(scenario())
     assert _errors(logs) == [("task did not end when cancelled", "stubborn")]
+
+
+def test_close_cancels_again_who_lost_it_and_not_who_went_on_knowingly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CANCEL_AGAIN_SECONDS", 0.02)
+    done: list[str] = []
+
+    async def losing() -> None:
+        """As the driver does when an answer and the cancellation come together."""
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+        await asyncio.Event().wait()
+
+    async def settling() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()
+        await asyncio.sleep(0.1)
+        done.append("settled")
+
+    async def scenario() -> None:
+        tasks = Tasks()
+        tasks.start(losing(), "losing")
+        tasks.start(settling(), "settling")
+        await asyncio.sleep(0)
+        await tasks.close(1)
+        assert len(tasks) == 0
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    assert done == ["settled"] and _errors(logs) == []
 
 
 def test_wait_is_bounded_and_sees_tasks_started_meanwhile() -> None:

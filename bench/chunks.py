@@ -2,7 +2,7 @@
 
 A chunk is what the provider sends; how many frames or SSE events the hub makes of them is its own affair, and printed.
 Nothing is subtracted from the first figure of each kind. The second is without the stream's fixed cost (request, hold,
-settlement), which is measured with streams of one chunk.
+settlement), which is measured with streams of one chunk. A bare relay streams the same in the same run, over SSE.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from bench.accounts import sign_up
 from bench.hub_process import HubProcess, hub
 from bench.load_http import completion, connections, repeat
 from bench.load_ws import sockets
-from bench.processes import provider
-from bench.report import Figure
+from bench.processes import floor, provider
+from bench.report import Figure, ratios
 
 STREAMS_AT_ONCE = 16
 CHUNKS = 400
@@ -26,6 +26,10 @@ INTERVAL_MS = 5.0
 ROUNDS_BURST = 5  # streams of each connection in one repetition
 ROUNDS_PACED = 1
 ROUNDS_SHORT = 20
+BARE = "bare relay"
+# CPU of a chunk, and over that of a bare relay, which took 9 us in bursts and 56 us alone where the first targets were set.
+TARGETS_BURST = ("<= 30, aim 15", "<= 3.3")
+TARGETS_PACED = ("<= 90, aim 50", "<= 1.6")
 
 Round = Callable[[int], Awaitable[int]]  # so many streams on each connection -> frames or events that came
 
@@ -38,59 +42,84 @@ class Measured:
     streams: int
     frames: float
 
+    @property
+    def us_a_chunk(self) -> float:
+        return self.seconds / (self.streams * CHUNKS) * 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A way to ask for streams, and the CPU of who answers."""
+
+    cpu_seconds: Callable[[], float]
+    ask: Round
+
 
 async def measure() -> list[Figure]:
-    async with hub() as process:
+    async with hub() as process, floor(process.provider_port, process.floor_log) as bare:
         tokens = await sign_up(process, STREAMS_AT_ONCE)
-        async with _sse(process, tokens) as sse, _websocket(process, tokens) as websocket:
-            faces = {"SSE": sse, "WebSocket": websocket}
-            async with provider(process.provider_port, process.provider_log, chunks=1):
-                short = {name: await _runs(process, face, ROUNDS_SHORT) for name, face in faces.items()}
-            async with provider(process.provider_port, process.provider_log, chunks=CHUNKS):
-                burst = {name: await _runs(process, face, ROUNDS_BURST) for name, face in faces.items()}
-            async with provider(process.provider_port, process.provider_log, chunks=CHUNKS, interval_ms=INTERVAL_MS):
-                paced = {name: await _runs(process, face, ROUNDS_PACED) for name, face in faces.items()}
+        async with _websocket(process, tokens) as websocket:
+            faces = {
+                BARE: Face(bare.cpu_seconds, _sse(bare.port, tokens)),
+                "SSE": Face(process.cpu_seconds, _sse(process.port, tokens)),
+                "WebSocket": Face(process.cpu_seconds, websocket),
+            }
+            short = await _pace(process, faces, ROUNDS_SHORT, 1, 0)
+            burst = await _pace(process, faces, ROUNDS_BURST, CHUNKS, 0)
+            paced = await _pace(process, faces, ROUNDS_PACED, CHUNKS, INTERVAL_MS)
     figures: list[Figure] = []
-    for name in faces:
-        fixed = [run.seconds / run.streams for run in short[name]]
+    for name, ones in short.items():
+        fixed = [run.seconds / run.streams for run in ones]
         figures.append(Figure(f"{name}: a stream of one chunk", "ms", [seconds * 1e3 for seconds in fixed]))
-        figures += _figures(f"{name}, in bursts", burst[name], min(fixed), "<= 30, aim 15")
-        figures += _figures(f"{name}, {INTERVAL_MS:g} ms apart", paced[name], min(fixed), "<= 90, aim 50")
+        figures += _figures(name, "in bursts", burst, min(fixed), TARGETS_BURST)
+        figures += _figures(name, f"{INTERVAL_MS:g} ms apart", paced, min(fixed), TARGETS_PACED)
     return figures
 
 
-def _figures(what: str, runs: list[Measured], fixed: float, target: str) -> list[Figure]:
-    whole = [run.seconds / (run.streams * CHUNKS) * 1e6 for run in runs]
+def _figures(
+    name: str, pace: str, measured: dict[str, list[Measured]], fixed: float, targets: tuple[str, str]
+) -> list[Figure]:
+    runs, what = measured[name], f"{name}, {pace}"
+    whole, bare = [run.us_a_chunk for run in runs], [run.us_a_chunk for run in measured[BARE]]
+    if name == BARE:
+        return [Figure(f"{what}: a chunk, all included", "us", whole)]
     marginal = [(run.seconds / run.streams - fixed) / (CHUNKS - 1) * 1e6 for run in runs]
     return [
-        Figure(f"{what}: a chunk, all included", "us", whole, target),
+        Figure(f"{what}: a chunk, all included", "us", whole, targets[0]),
+        Figure(f"{what}: over a bare relay's", "times", ratios(whole, bare), targets[1]),
         Figure(f"{what}: a chunk more", "us", marginal),
         Figure(f"{what}: sent for {CHUNKS} chunks", "frames", [run.frames for run in runs]),
     ]
 
 
-async def _runs(process: HubProcess, face: Round, rounds: int) -> list[Measured]:
-    await face(1)
+async def _pace(
+    process: HubProcess, faces: dict[str, Face], rounds: int, chunks: int, interval_ms: float
+) -> dict[str, list[Measured]]:
+    async with provider(process.provider_port, process.provider_log, chunks=chunks, interval_ms=interval_ms):
+        return {name: await _runs(face, rounds) for name, face in faces.items()}
+
+
+async def _runs(face: Face, rounds: int) -> list[Measured]:
+    await face.ask(1)
     runs: list[Measured] = []
     for _ in range(REPETITIONS):
-        before = process.used()
-        frames = await face(rounds)
+        before = face.cpu_seconds()
+        frames = await face.ask(rounds)
         streams = rounds * STREAMS_AT_ONCE
-        runs.append(Measured(process.since(before).hub, streams, frames / streams))
+        runs.append(Measured(face.cpu_seconds() - before, streams, frames / streams))
     return runs
 
 
-@contextlib.asynccontextmanager
-async def _sse(process: HubProcess, tokens: list[str]) -> AsyncIterator[Round]:
+def _sse(port: int, tokens: list[str]) -> Round:
     async def run(rounds: int) -> int:
-        async with connections(process.port, STREAMS_AT_ONCE) as opened:
-            requests = [completion(process.port, token, stream=True) for token in tokens]
+        async with connections(port, STREAMS_AT_ONCE) as opened:
+            requests = [completion(port, token, stream=True) for token in tokens]
             asking = [repeat(one, [request], rounds) for one, request in zip(opened, requests, strict=True)]
             answers = [answer for some in await asyncio.gather(*asking) for answer in some]
         assert all(b"[DONE]" in answer.body for answer in answers), "a stream ended early"
         return sum(answer.body.count(b"data: ") for answer in answers)
 
-    yield run
+    return run
 
 
 @contextlib.asynccontextmanager

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from bench.accounts import sign_up
 from bench.hub_process import HubProcess, hub
 from bench.load_http import Answer, HttpConnection, completion, connections, repeat
-from bench.processes import provider
+from bench.processes import floor, provider
 from bench.report import Figure
 
 AT_ONCE = 8
@@ -29,25 +29,38 @@ Pair = tuple[float, float]  # seconds to the first word: directly, through the h
 async def measure() -> list[Figure]:
     async with hub() as process:
         tokens = await sign_up(process, 2 * AT_ONCE)
-        async with provider(process.provider_port, process.provider_log, chunks=CHUNKS, interval_ms=INTERVAL_MS):
-            await _pairs(process, tokens, WARM_UP_PAIRS)
-            runs = [await _pairs(process, tokens, PAIRS) for _ in range(REPETITIONS)]
-    added = [[(through - direct) * 1e3 for direct, through in run] for run in runs]
+        async with (
+            provider(process.provider_port, process.provider_log, chunks=CHUNKS, interval_ms=INTERVAL_MS),
+            floor(process.provider_port, process.floor_log) as bare,
+        ):
+            runs = await _runs(process, tokens, process.port)
+            bare_runs = await _runs(process, tokens, bare.port)
+    added, bare_added = _added(runs), _added(bare_runs)
     direct_ms = [statistics.median(direct for direct, _ in run) * 1e3 for run in runs]
     return [
         Figure("directly, median", "ms", direct_ms),
+        Figure("added by a bare relay, median", "ms", [statistics.median(run) for run in bare_added]),
         Figure("added by the hub, median", "ms", [statistics.median(run) for run in added], "<= 3"),
         Figure("added by the hub, p90", "ms", [statistics.quantiles(run, n=10)[-1] for run in added]),
     ]
 
 
-async def _pairs(process: HubProcess, tokens: Sequence[str], count: int) -> list[Pair]:
+async def _runs(process: HubProcess, tokens: Sequence[str], port: int) -> list[list[Pair]]:
+    await _pairs(process, tokens, port, WARM_UP_PAIRS)
+    return [await _pairs(process, tokens, port, PAIRS) for _ in range(REPETITIONS)]
+
+
+def _added(runs: list[list[Pair]]) -> list[list[float]]:
+    return [[(through - direct) * 1e3 for direct, through in run] for run in runs]
+
+
+async def _pairs(process: HubProcess, tokens: Sequence[str], port: int, count: int) -> list[Pair]:
     async with (
-        connections(process.port, len(tokens)) as ours,
+        connections(port, len(tokens)) as ours,
         connections(process.provider_port, len(tokens)) as theirs,
     ):
         asking = [
-            _client(number, (direct, through), token, process.port, count)
+            _client(number, (direct, through), token, port, count)
             for number, (direct, through, token) in enumerate(zip(theirs, ours, tokens, strict=True))
         ]
         return [pair for some in await asyncio.gather(*asking) for pair in some]

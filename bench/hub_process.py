@@ -48,6 +48,13 @@ class HubProcess:
     def provider_log(self) -> Path:
         return self.folder / "provider.log"
 
+    @property
+    def floor_log(self) -> Path:
+        return self.folder / "floor.log"
+
+    def cpu_seconds(self) -> float:
+        return self.used().hub
+
     def pids(self) -> list[int]:
         """The hub's own processes: run.py and its workers, without the database."""
         return [pid for pid in (self.pid, *descendants(self.pid)) if pid != self.mongod.pid]

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from bench.one_by_one import OneByOne
-from bench.report import Figure
+from bench.report import Figure, ratios
 from hub.ledger import Ledger
 from hub.operations import Applied, Insert, Leg, NewEvent, Operation, Receipt
 from hub.realtime.broker import MemoryBroker
@@ -70,11 +70,10 @@ async def _compare(together: Commit, apart: Commit, users: Sequence[str]) -> lis
         for commit, measured in rates.items():
             measured.append(await _rate(commit, users, SECONDS))
     who, unit = f"{len(users)} waiting", "operations/s"
-    ratios = [grouped / single for grouped, single in zip(rates[together], rates[apart], strict=True)]
     return [
         Figure(f"group commit, {who}", unit, rates[together]),
         Figure(f"one transaction each, {who}", unit, rates[apart]),
-        Figure(f"ratio, {who}", "times", ratios, TARGETS.get(len(users), "")),
+        Figure(f"ratio, {who}", "times", ratios(rates[together], rates[apart]), TARGETS.get(len(users), "")),
     ]
 
 

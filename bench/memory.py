@@ -26,5 +26,5 @@ async def _run() -> tuple[float, float]:
         fresh = process.resident_kib()
         requests = [completion(process.port, token, stream=False) for token in await sign_up(process, AT_ONCE)]
         async with provider(process.provider_port, process.provider_log, chunks=ANSWER_TOKENS):
-            await load(process, requests, AT_ONCE, COMPLETIONS)
+            await load(process.port, requests, AT_ONCE, COMPLETIONS)
             return fresh * 1_024 / 1e6, process.resident_kib() * 1_024 / 1e6

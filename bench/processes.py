@@ -7,8 +7,11 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT, Popen, TimeoutExpired
+
+from bench import bare_relay
 
 ROOT = Path(__file__).parent.parent
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -92,6 +95,25 @@ def _end(process: "Popen[bytes]") -> None:
     except TimeoutExpired:
         process.kill()
         process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """A bare relay before the provider: measured in the same run, it tells how fast this machine is."""
+
+    pid: int
+    port: int
+
+    def cpu_seconds(self) -> float:
+        return cpu_seconds([self.pid])
+
+
+@contextlib.asynccontextmanager
+async def floor(provider_port: int, log: Path) -> AsyncIterator[Floor]:
+    port = free_port()
+    words = ["-m", "bench.bare_relay", "--port", str(port), "--provider", str(provider_port)]
+    async with running(words, os.environ, bare_relay.READY, log) as pid:
+        yield Floor(pid, port)
 
 
 @contextlib.asynccontextmanager

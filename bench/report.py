@@ -24,6 +24,11 @@ class Figure:
         return f"| {self.what} | {middle} | {low} - {high} | {self.unit} | {self.target} |"
 
 
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """Of two things measured in turn."""
+    return [one / other for one, other in zip(ours, theirs, strict=True)]
+
+
 def number(value: float) -> str:
     """Three digits that mean something; larger numbers whole."""
     if abs(value) >= 100:

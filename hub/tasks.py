@@ -76,15 +76,16 @@ class Tasks:
 
         One that goes on as if nothing had been said is cancelled again: the database's driver waits by `asyncio.wait_for`,
         which on Python 3.11 may lose a cancellation that comes with the answer. Who means to go on says so by `uncancel`.
+        A task counts as running until it is reaped, for only then is its failure logged.
         """
         self._closed = True
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_seconds
-        running = to_cancel = self._others()
-        while running and (left := deadline - loop.time()) > 0:
+        to_cancel = self._others()
+        while (running := self._others()) and (left := deadline - loop.time()) > 0:
             for task in to_cancel:
                 task.cancel()
-            _, running = await asyncio.wait(running, timeout=min(left, limits.CANCEL_AGAIN_SECONDS))
+            await asyncio.wait(running, timeout=min(left, limits.CANCEL_AGAIN_SECONDS))
             to_cancel = {task for task in running if task.cancelling()}
         for task in running:
             log.error("task did not end when cancelled", task=task.get_name())

@@ -12,7 +12,7 @@ from tests.factories import grant_points
 from tests.site import PASSWORD, Site
 
 
-@pytest.mark.gen_test(timeout=15)
+@pytest.mark.gen_test
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.api} {row.name}")
 async def test_the_documented_example_is_answered_as_documented(site: Site, row: Row) -> None:
     registered = await site.register(username="ada99", firstName="Ada", lastName="Lovelace")

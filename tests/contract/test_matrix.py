@@ -138,14 +138,14 @@ def test_a_case_has_a_thing_where_its_path_has_an_id() -> None:
     assert {key for key, case in CASES.items() if case.thing} == {key for key in CASES if "(" in key[1]}
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_everybody_gets_what_the_mark_says(site: Site) -> None:
     marks = _marks()
     found = [await _faults(site, *key, marks[key], case) for key, case in CASES.items() if key in marks]
     assert [fault for faults in found for fault in faults] == []
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_what_does_not_exist_is_not_found(site: Site) -> None:
     cast = await Cast.of(site)
     paths = {key: _GROUP.sub(_UNKNOWN, key[1]) for key, case in CASES.items() if case.thing}

@@ -69,7 +69,7 @@ async def stage(site: Site) -> Stage:
     return Stage(site, facts, tokens)
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_what_is_refused_is_told_by_its_documented_status_and_code(site: Site) -> None:
     made = await stage(site)
     wrong = []

@@ -119,7 +119,7 @@ def test_the_walk_leaves_nothing_out() -> None:
     assert {row.name for row in WALK} >= set(ORDER)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_one_account_goes_through_the_whole_document(site: Site) -> None:
     walker = await _walker(site)
     for row in WALK:
@@ -129,7 +129,7 @@ async def test_one_account_goes_through_the_whole_document(site: Site) -> None:
         await walker.end(row, body)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_each_call_refuses_strangers_and_what_it_does_not_know(site: Site) -> None:
     """Nothing is done meanwhile: the wallet is as it was."""
     walker = await _walker(site)

@@ -85,7 +85,7 @@ CASES: Final[list[tuple[str, str, Any, set[str]]]] = [
 ]
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_every_failure_of_one_input_is_told(site: Site) -> None:
     clients = {
         "nobody": site.client(),

@@ -16,7 +16,7 @@ from tests.factories import make_wallet
 from tests.ledger_parts import debit, differences, place, results, running
 from tests.site import Site
 
-pytestmark = pytest.mark.gen_test(timeout=30)
+pytestmark = pytest.mark.gen_test
 
 Tamper = Callable[[Database, str], Awaitable[object]]
 

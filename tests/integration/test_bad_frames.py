@@ -79,7 +79,7 @@ def test_every_command_has_an_example() -> None:
     assert set(EXAMPLES) == set(COMMANDS)
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_a_wrong_type_in_any_field(face: Face) -> None:
     before = await bad_input.counts(face.services.database)
     wrong: list[Any] = []
@@ -97,7 +97,7 @@ async def test_a_wrong_type_in_any_field(face: Face) -> None:
     assert await bad_input.counts(face.services.database) == before
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_missing_fields_and_fields_that_are_not_ones_own(face: Face) -> None:
     before = await bad_input.counts(face.services.database)
     wrong: list[Any] = []
@@ -118,7 +118,7 @@ def refuses(reply: dict[str, Any], field: str) -> bool:
     return reply.get("error", {}).get("code") == "VALIDATION_ERROR" and names(reply, field)
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_what_is_not_plain_json(face: Face) -> None:
     """Each on a connection of its own: the tenth in a minute would close it."""
     before = await bad_input.counts(face.services.database)
@@ -140,7 +140,7 @@ async def test_what_is_not_plain_json(face: Face) -> None:
     assert await bad_input.counts(face.services.database) == before
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_numbers_that_are_none_are_named(face: Face) -> None:
     example = {"id": 7, "type": "chat.resume", **EXAMPLES["chat.resume"]}
     for number in bad_input.NUMBERS:
@@ -166,7 +166,7 @@ NO_COMMANDS: Final[list[Any]] = [
 NO_IDS: Final[list[Any]] = [None, True, 1.5, [], {}, {"$gt": 1}, "", "x" * 65, -(2**63) - 1]
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_what_is_no_command_or_has_no_id(face: Face) -> None:
     """An id that is none is not echoed: the reply has none."""
     for frame in [*NO_COMMANDS, {"type": "x"}, *({"id": number, "type": "ping"} for number in NO_IDS)]:

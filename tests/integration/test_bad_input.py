@@ -120,7 +120,7 @@ def names(answer: Any, field: str) -> bool:
     )
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_what_is_not_plain_json(face: Face) -> None:
     before = await bad_input.counts(face.services.database)
     wrong: list[Any] = []
@@ -133,7 +133,7 @@ async def test_what_is_not_plain_json(face: Face) -> None:
     assert await bad_input.counts(face.services.database) == before
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_numbers_that_are_none_are_named(face: Face) -> None:
     """In fields that the schema knows, and in those that it would let through."""
     before = await bad_input.counts(face.services.database)
@@ -149,7 +149,7 @@ async def test_numbers_that_are_none_are_named(face: Face) -> None:
     assert await bad_input.counts(face.services.database) == before
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_a_wrong_type_in_any_field(face: Face) -> None:
     before = await bad_input.counts(face.services.database)
     wrong: list[Any] = []
@@ -164,7 +164,7 @@ async def test_a_wrong_type_in_any_field(face: Face) -> None:
     assert await bad_input.counts(face.services.database) == before
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_missing_fields_other_shapes_and_fields_that_are_not_ones_own(face: Face) -> None:
     before = await bad_input.counts(face.services.database)
     wrong: list[Any] = []
@@ -185,7 +185,7 @@ async def test_missing_fields_other_shapes_and_fields_that_are_not_ones_own(face
     assert await bad_input.counts(face.services.database) == before
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_body_that_is_too_large_or_packed_or_of_another_kind(face: Face) -> None:
     before = await bad_input.counts(face.services.database)
     for body in BODIES.values():
@@ -272,7 +272,7 @@ VALUES: Final[list[tuple[str, dict[str, Any], int, str | None]]] = [
 ]
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_values_out_of_range(face: Face) -> None:
     before = await bad_input.counts(face.services.database)
     wrong: list[Any] = []
@@ -284,7 +284,7 @@ async def test_values_out_of_range(face: Face) -> None:
     assert await bad_input.counts(face.services.database) == before
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_the_examples_are_good(face: Face) -> None:
     """Else all of the above would be refused for another reason; and what looks odd but is right is taken."""
     login = (await post(face, "/api/auth/register", BODIES["register"].example))[1]

@@ -91,7 +91,7 @@ EXCEPTIONS: Final[dict[Way, dict[str, int]]] = {
 }
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 @pytest.mark.parametrize("way", EXCEPTIONS)
 async def test_a_bad_token_opens_nothing(site: Site, way: Way) -> None:
     forged = await forger(site)

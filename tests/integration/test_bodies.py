@@ -47,7 +47,7 @@ async def arriving(site: Site, size: int) -> None:
             await asyncio.sleep(0.005)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_large_body_of_nobody_is_not_kept(site: Site) -> None:
     for path in PATHS:
         connection = await announce(site, path, LARGE)
@@ -60,7 +60,7 @@ async def test_a_large_body_of_nobody_is_not_kept(site: Site) -> None:
         assert (await ask(site.port, "POST", path, body=b" " * limits.BODY_BYTES_MAX)).status == 401
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_large_body_comes_in_with_any_credential(site: Site) -> None:
     token = await site.token()
     for path, refused in zip(PATHS, (400, 422), strict=True):
@@ -75,7 +75,7 @@ async def test_a_large_body_comes_in_with_any_credential(site: Site) -> None:
     in_query.reset()
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_body_of_unknown_length_counts_as_the_largest(site: Site) -> None:
     stranger = await chunked(site, "")
     stranger.writer.write(LAST_CHUNK)
@@ -87,7 +87,7 @@ async def test_a_body_of_unknown_length_counts_as_the_largest(site: Site) -> Non
     await arriving(site, 0)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_too_many_large_bodies_keep_no_small_one_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "BODIES_ARRIVING_BYTES_MAX", 3 * LARGE)
     known = {"Authorization": f"Bearer {await site.token()}"}
@@ -104,7 +104,7 @@ async def test_too_many_large_bodies_keep_no_small_one_out(site: Site, monkeypat
     assert (await ask(site.port, "POST", PATHS[0], headers=known, body=b" " * 2 * LARGE)).status == 400
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_body_that_is_too_large_is_refused_in_the_dialect_of_its_path(site: Site) -> None:
     for path, code in (("/nowhere", "VALIDATION_ERROR"), ("/v1/nowhere", "INVALID_REQUEST"), ("/", "VALIDATION_ERROR")):
         response = await ask(site.port, "POST", path, body=b" " * LARGE)

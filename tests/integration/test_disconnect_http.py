@@ -15,6 +15,9 @@ from tests.stand_ins.openai_server import OpenAIStandIn
 from tests.ws_client import Client
 
 GRACE_SECONDS = 0.5
+PATIENT_SECONDS = (
+    2.0  # where who comes too late fails: shorter than the answer, longer than a busy machine looks elsewhere
+)
 INTERVAL_SECONDS = 0.01
 TOKENS = 400
 GRACE_TOKENS = int(GRACE_SECONDS / INTERVAL_SECONDS)
@@ -29,9 +32,15 @@ def hasty(face: Face) -> Face:
     return face
 
 
+@pytest.fixture
+def patient(hasty: Face) -> Face:
+    hasty.services.chat._grace_seconds = PATIENT_SECONDS
+    return hasty
+
+
 async def asked(face: Face, count: int) -> None:
     """Wait until the provider has been asked so often."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while len(face.provider.requests) < count:
             await asyncio.sleep(0.002)
 
@@ -89,7 +98,7 @@ async def billed_after_cut(face: Face, stream: Stream, heard: int) -> int:
     return billed
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_who_hangs_up_pays_for_what_was_said(hasty: Face) -> None:
     faces = ((hang_up, "/v1/chat/completions"), (hang_up, "/api/mcp/chat/completions"), (hang_up_socket, "/ws"))
     cases = [(leave, path, read) for leave, path in faces for read in (0, 1, 17, 200, 399)]
@@ -100,7 +109,7 @@ async def test_who_hangs_up_pays_for_what_was_said(hasty: Face) -> None:
     assert hasty.provider.cancelled == sum(tokens < TOKENS for tokens in billed) >= 12
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_who_hangs_up_before_the_first_word_cancels_the_call(hasty: Face) -> None:
     """At once, when the hold may not stand yet, or a little later."""
     hasty.provider.default = Scenario("hang_first")
@@ -115,36 +124,36 @@ async def test_who_hangs_up_before_the_first_word_cancels_the_call(hasty: Face) 
     await hasty.at_rest()
 
 
-@pytest.mark.gen_test(timeout=20)
-async def test_who_comes_back_within_the_grace_cancels_nothing(hasty: Face) -> None:
-    response = await hasty.complete(stream=True)
+@pytest.mark.gen_test
+async def test_who_comes_back_within_the_grace_cancels_nothing(patient: Face) -> None:
+    response = await patient.complete(stream=True)
     stream, epoch = response.headers["x-hub-stream-id"], response.headers["x-hub-stream-epoch"]
     for _ in range(5):
         await response.event()
     response.reset()
-    await asyncio.sleep(GRACE_SECONDS / 2)
-    events = await (await hasty.get(f"/api/streams/{stream}/events", {"Last-Event-ID": f"{epoch}:4"})).events()
+    await asyncio.sleep(PATIENT_SECONDS / 2)
+    events = await (await patient.get(f"/api/streams/{stream}/events", {"Last-Event-ID": f"{epoch}:4"})).events()
     assert "".join(event.data.get("content", "") for event in events) == " word" * (TOKENS - 4)
     assert events[-1].data["finish_reason"] == "stop"
-    assert await assert_billed_as_stored(hasty, stream) == TOKENS
-    assert hasty.provider.cancelled == 0
+    assert await assert_billed_as_stored(patient, stream) == TOKENS
+    assert patient.provider.cancelled == 0
 
 
-@pytest.mark.gen_test(timeout=20)
-async def test_who_asks_again_and_again_keeps_the_answer_alive(hasty: Face) -> None:
-    response = await hasty.complete(stream=True)
+@pytest.mark.gen_test
+async def test_who_asks_again_and_again_keeps_the_answer_alive(patient: Face) -> None:
+    response = await patient.complete(stream=True)
     stream = response.headers["x-hub-stream-id"]
     response.reset()
     state = {"status": "streaming"}
     while state["status"] == "streaming":
-        await asyncio.sleep(GRACE_SECONDS / 4)
-        state = (await (await hasty.get(f"/api/streams/{stream}")).json())["data"]
+        await asyncio.sleep(PATIENT_SECONDS / 4)
+        state = (await (await patient.get(f"/api/streams/{stream}")).json())["data"]
     assert (state["status"], state["content"]) == ("completed", " word" * TOKENS)
-    assert await assert_billed_as_stored(hasty, stream) == TOKENS
-    assert hasty.provider.cancelled == 0
+    assert await assert_billed_as_stored(patient, stream) == TOKENS
+    assert patient.provider.cancelled == 0
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_an_answer_that_is_to_continue_outlives_its_reader(hasty: Face) -> None:
     response = await hasty.complete(headers={"X-Hub-On-Disconnect": "continue"}, stream=True)
     response.reset()
@@ -154,7 +163,7 @@ async def test_an_answer_that_is_to_continue_outlives_its_reader(hasty: Face) ->
     assert (refused.status, (await refused.json())["error"]["param"]) == (400, "X-Hub-On-Disconnect")
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_who_reads_nothing_is_cut_off(hasty: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "WRITE_SECONDS_MAX", 0.2)
     hasty.provider.default = Scenario(chunks=2_000, word=" word" * 1_000)
@@ -164,7 +173,7 @@ async def test_who_reads_nothing_is_cut_off(hasty: Face, monkeypatch: pytest.Mon
     stream_id = (await connection.response()).headers["x-hub-stream-id"]
     stream = hasty.services.streams.get(stream_id)
     assert stream is not None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while stream.followers:
             await asyncio.sleep(0.01)
     await hasty.at_rest()

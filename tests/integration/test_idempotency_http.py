@@ -101,7 +101,7 @@ async def test_an_unstreamed_retry_waits_for_the_end(face: Face) -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_twenty_at_once_make_one_call(face: Face, other_port: int, stream: bool) -> None:
     face.provider.default = Scenario(chunks=20, interval_seconds=0.005)
     ports = [face.port, other_port] * 10
@@ -212,7 +212,7 @@ async def test_a_socket_that_asks_again_follows_the_same_stream(face: Face) -> N
     assert len(face.provider.requests) == 1
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_fifty_commands_at_once_of_each_key_are_one_answer_and_one_debit(face: Face, other_port: int) -> None:
     """On ten sockets of two nodes. Who is not answered is told to ask again: it is under way, or there are too many."""
     face.provider.default = Scenario(chunks=20, interval_seconds=0.005)
@@ -255,7 +255,7 @@ async def test_fifty_commands_at_once_of_each_key_are_one_answer_and_one_debit(f
         (2, {"closeConnection": True}),
     ],
 )
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_commit_whose_answer_was_lost_charges_once(
     face: Face, mongod_uri: str, times: int, fault: dict[str, Any]
 ) -> None:

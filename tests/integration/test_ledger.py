@@ -193,7 +193,7 @@ async def test_a_hold_whose_placing_was_cut_off_is_taken_back(process: Process, 
     placing.cancel()
     await asyncio.wait([placing])
     assert placing.cancelled()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while len(process.tasks) > 1:  # the committer goes on
             await asyncio.sleep(0.01)
     assert (await process.ledger.wallet(user)).credits_held == 0

@@ -15,7 +15,7 @@ from models.heartbeat import Heartbeat
 from tests.factories import make_wallet
 from tests.ledger_parts import Process, debit, differences, entries, proxied, result, results, running
 
-pytestmark = pytest.mark.gen_test(timeout=60)
+pytestmark = pytest.mark.gen_test
 
 PATIENCE_SECONDS = 1
 WAIT_SECONDS_MAX = 3 * (PATIENCE_SECONDS + 2)  # a server that is silent is noticed after two

@@ -35,7 +35,7 @@ AMBIGUOUS = [
 ]
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 @pytest.mark.parametrize(("mode", "fault"), AMBIGUOUS, ids=lambda value: str(value)[:90])
 async def test_no_fault_debits_twice(database: Database, mongod_uri: str, mode: Any, fault: dict[str, Any]) -> None:
     async with running(database) as process:
@@ -56,7 +56,7 @@ REPEATED = [(times, _write_concern_error(code)) for code in (91, 64) for times i
 REPEATED.append((2, {"commands": COMMIT, "closeConnection": True}))
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 @pytest.mark.parametrize(("times", "fault"), REPEATED, ids=lambda value: str(value)[:90])
 async def test_a_commit_in_doubt_is_sent_until_it_is_answered(
     database: Database, mongod_uri: str, times: int, fault: dict[str, Any]
@@ -71,7 +71,7 @@ async def test_a_commit_in_doubt_is_sent_until_it_is_answered(
     assert await differences(database) == []
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_caller_is_told_when_to_ask_again(database: Database, mongod_uri: str) -> None:
     async with running(database) as process:
         user = await make_wallet(process.ledger, 1_000)

@@ -46,7 +46,7 @@ def paths() -> Iterator[tuple[str, str]]:
                 )
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_in_a_path_they_name_nothing(site: Site) -> None:
     client = site.client(token=await site.admin_token())
     answers = {(method, path): (await client.raw(method, path)).code for method, path in paths()}
@@ -54,7 +54,7 @@ async def test_in_a_path_they_name_nothing(site: Site) -> None:
     assert {key: status for key, status in answers.items() if status not in (404, 405)} == {}
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_in_a_query_they_are_refused_or_found_nowhere(site: Site) -> None:
     """Where a filter has words of its own they are none of them; a search takes them as text, which nobody's name is."""
     client = site.client(token=await site.admin_token())
@@ -73,7 +73,7 @@ async def test_in_a_query_they_are_refused_or_found_nowhere(site: Site) -> None:
         assert (await client.get(f"{path}?type[$ne]=x&role[$gt]=&$where=1")).data == whole
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_in_a_cookie_they_are_no_login(site: Site) -> None:
     await site.cookie()
     for operator in OPERATORS:
@@ -81,7 +81,7 @@ async def test_in_a_cookie_they_are_no_login(site: Site) -> None:
             await site.client(cookie=cookie).get("/api/users/me", status=401)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_no_document_has_them_among_its_keys(site: Site) -> None:
     """After everything that takes data of the sender's own shape, and text in every field that is kept."""
     registered = await site.register(firstName="$gt", lastName="a.b")

@@ -17,7 +17,7 @@ CALLERS, AFFORDABLE, TOKENS = 64, 14, 5
 MESSAGES = [{"role": "user", "content": "Tell me something"}]
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 @pytest.mark.parametrize("stream", [False, True])
 async def test_as_many_are_answered_as_can_be_paid(face: Face, stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answers come without usage, so what is held is what is charged; what is left pays for no single token."""

@@ -54,7 +54,7 @@ async def _spend(user: Buyer) -> None:
     await admin.post(f"/api/admin/users/{user.id}/credits/adjust", grant)
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_the_owner_recomputes_the_chain(site: Site) -> None:
     user = await buyer(site)
     await _spend(user)

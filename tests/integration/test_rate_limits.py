@@ -36,7 +36,7 @@ async def call(client: ApiClient, one: Class, status: int) -> Answer:
     return await client.request(one.method, one.path, one.body, status=status)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 @pytest.mark.parametrize("name", CLASSES)
 async def test_a_class_is_used_up_at_its_documented_limit(limited_site: Site, name: str) -> None:
     one = CLASSES[name]
@@ -54,7 +54,7 @@ async def test_a_class_is_used_up_at_its_documented_limit(limited_site: Site, na
         await call(client, CLASSES[other], CLASSES[other].status)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_users_count_by_themselves(limited_site: Site) -> None:
     one = CLASSES["mcp"]
     first, second = [limited_site.client(token=await limited_site.token()) for _ in range(2)]
@@ -64,7 +64,7 @@ async def test_users_count_by_themselves(limited_site: Site) -> None:
     assert (await call(second, one, 200)).headers["X-RateLimit-Remaining"] == str(one.per_minute - 1)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_wrong_service_tokens_are_counted_and_the_right_one_is_not(limited_site: Site) -> None:
     user = (await limited_site.register())["data"]["user"]["id"]
     client, body = limited_site.client(), {"amount": 1, "description": "Used"}
@@ -81,7 +81,7 @@ async def test_wrong_service_tokens_are_counted_and_the_right_one_is_not(limited
     assert (await deduct(token, 403)).headers["X-RateLimit-Remaining"] == "59"
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_what_is_not_counted_is_not_kept_out_by_others_of_its_address(limited_site: Site) -> None:
     client = limited_site.client()
     for _ in range(100):

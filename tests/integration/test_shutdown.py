@@ -72,7 +72,7 @@ class Clients:
 
     async def unready(self) -> None:
         """Ask until the signal has arrived."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             status = 200
             while status == 200:
                 self.probe.writer.write(PROBE)

@@ -31,7 +31,7 @@ async def _state(site: Site, user: str) -> Any:
     return await wallets.wallet(site.services.database, user), rows, total
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 @pytest.mark.parametrize(("method", "path", "body", "field", "wrong"), CASES, ids=lambda value: str(value)[:40])
 async def test_what_is_no_amount_is_refused(
     site: Site, method: str, path: str, body: str, field: str, wrong: tuple[str, ...]

@@ -52,7 +52,7 @@ async def test_a_new_active_rate_ends_the_old_one(site: Site) -> None:
     assert rows[1]["before"]["isActive"] is False and rows[1]["after"]["isActive"] is True
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_of_many_new_rates_at_once_one_is_active(site: Site) -> None:
     admin = await administrator(site)
     made = await asyncio.gather(*(_rate(admin, rate=number) for number in range(1, 9)))

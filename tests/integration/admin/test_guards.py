@@ -32,7 +32,7 @@ def test_every_route_is_marked_and_limited() -> None:
             assert access is not None and access.kind == "admin", f"{method} {route.pattern}"
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_nobody_else_passes(site: Site) -> None:
     """Strangers 401, users and the service token 403, on every method."""
     user = await person(site)
@@ -51,7 +51,7 @@ async def _adjust(who: Person, user: str, key: str, **fields: Any) -> Any:
     return await who.client.raw("POST", path, body, {"Idempotency-Key": key})
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_grant_that_is_repeated_is_made_once(site: Site) -> None:
     """In sequence and all at once."""
     admin, user = await administrator(site), await person(site)
@@ -77,7 +77,7 @@ def other_node(site: Site, open_hub: Callable[..., Services]) -> Services:
     return open_hub(HUB_RATE_LIMITS="off")
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_two_nodes_leave_one_administrator(site: Site, other_node: Services) -> None:
     """Each node's transaction sees both; the lock makes the second one look again."""
     services = site.services

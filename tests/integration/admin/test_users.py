@@ -204,7 +204,7 @@ async def _left(site: Site) -> int:
     return await site.services.database[USERS].count({"role": "admin", "status": "active"})
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_two_administrators_cannot_end_each_other(site: Site) -> None:
     for attempt in range(5):
         one, other = await administrator(site), await administrator(site)
@@ -214,7 +214,7 @@ async def test_two_administrators_cannot_end_each_other(site: Site) -> None:
         await site.services.database[USERS].update_many({}, {"$set": {"role": "user"}})
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_two_administrators_cannot_both_leave(site: Site) -> None:
     for _ in range(5):
         one, other = await administrator(site), await administrator(site)

@@ -135,7 +135,7 @@ def _await_port(port: int, process: "subprocess.Popen[bytes]") -> None:
             continue
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_stranger_becomes_a_user_and_is_known_the_next_time(honest_site: Site) -> None:
     site = honest_site
     await _known_at_provider(site, "google-7", email="Grace@example.com", email_verified=True, given_name="Grace")
@@ -155,7 +155,7 @@ async def test_a_stranger_becomes_a_user_and_is_known_the_next_time(honest_site:
     assert (await again.exchange(query_of(end)["code"])).data["user"]["id"] == user["id"]
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_who_says_no_at_google_comes_back_with_that(honest_site: Site) -> None:
     browser = Browser(honest_site)
     back = await at_provider(await browser.begin(), action="deny")

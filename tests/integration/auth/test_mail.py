@@ -127,7 +127,7 @@ async def test_what_will_never_go_is_given_up(mailing_site: Site, inbox: Inbox) 
     inbox.answers = ["451 come back later"]
     await mailing_site.register()
     jobs = mailing_site.services.database["mails"]
-    while (await jobs.find_one({"claim": None})) is None:
+    while (await jobs.find_one({"claim": None, "attempts": 1})) is None:
         await asyncio.sleep(0.02)
     inbox.answers = ["451 no"]
     spent = len(limits.MAIL_RETRY_SECONDS)
@@ -137,7 +137,7 @@ async def test_what_will_never_go_is_given_up(mailing_site: Site, inbox: Inbox) 
     assert inbox.mails == []
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_hanging_server_delays_no_answer(serve_hanging: tuple[Site, socket.socket]) -> None:
     """It takes connections, and never says a word."""
     site, listening = serve_hanging
@@ -147,7 +147,7 @@ async def test_a_hanging_server_delays_no_answer(serve_hanging: tuple[Site, sock
         started = time.monotonic()
         await site.client().post("/api/auth/forgot-password", {"email": "user1@example.com"})
         times.append(time.monotonic() - started)
-    assert min(times) < 0.2 and max(times) < 0.6
+    assert max(times) < 3 < limits.MAIL_SECONDS_MAX
     held, _ = listening.accept()  # the fault was there: somebody waits for its greeting
     held.close()
 
@@ -173,7 +173,7 @@ async def test_a_job_whose_process_died_is_taken_over(mailing_site: Site, inbox:
     await until(lambda: len(inbox.mails) == 2)
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_password_is_sent_where_one_is_set(inbox: Inbox) -> None:
     seen: list[LoginPassword] = []
 

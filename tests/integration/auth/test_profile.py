@@ -166,7 +166,7 @@ async def test_a_wrong_or_unusable_password_changes_nothing(site: Site) -> None:
     await client.get(ME)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_stolen_login_cannot_guess_the_password(limited_site: Site) -> None:
     """Long before the minute's hundred requests that an address of this kind has."""
     site = limited_site

@@ -86,7 +86,7 @@ async def test_a_token_works_once_and_takes_the_others_with_it(site: Site) -> No
     assert await can_sign_in(site, NEW)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_of_twenty_uses_at_once_one_succeeds(site: Site) -> None:
     await site.register()
     token = await asked(site)

@@ -75,7 +75,7 @@ async def _refused(hub: Hub, credential: Credential) -> None:
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_another_node_hears_within_a_second_without_the_broker(hub: Hub, tmp_path: Path) -> None:
     async with open_hub(hub.database, tmp_path, LostBroker()) as other, _following(other):
         result = await hub.identities.register(registration())
@@ -84,7 +84,7 @@ async def test_another_node_hears_within_a_second_without_the_broker(hub: Hub, t
         await asyncio.wait_for(_refused(other, bearer(result)), 3)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_followers_hand_on_what_the_broker_lost_and_only_that(hub: Hub, tmp_path: Path) -> None:
     async with open_hub(hub.database, tmp_path) as other, _following(other), _following(hub):
         heard: dict[str, list[Any]] = {"own": [], "other": []}
@@ -99,7 +99,7 @@ async def test_followers_hand_on_what_the_broker_lost_and_only_that(hub: Hub, tm
         assert heard["other"] == heard["own"]
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_what_was_missed_is_read_when_following_begins_again(hub: Hub, tmp_path: Path) -> None:
     async with open_hub(hub.database, tmp_path, LostBroker()) as other:
         result = await hub.identities.register(registration())
@@ -112,7 +112,7 @@ async def test_what_was_missed_is_read_when_following_begins_again(hub: Hub, tmp
             assert await code_of(other.identities.resolve(bearer(result))) is Code.UNAUTHENTICATED
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_the_change_stream_is_opened_again_when_it_breaks(hub: Hub, mongod_uri: str, tmp_path: Path) -> None:
     admin: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongod_uri)
     async with admin, open_hub(hub.database, tmp_path, LostBroker()) as other, _following(other):

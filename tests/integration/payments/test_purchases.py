@@ -74,7 +74,7 @@ async def test_what_does_not_agree_is_refused_before_anything_is_charged(site: S
     assert await user.balance() == (10_000_000, 0)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_one_key_buys_once_however_often_it_comes(site: Site) -> None:
     user = await buyer(site)
     codes = await statuses(*(user.client.raw("POST", PURCHASE, ORDER, keyed("k")) for _ in range(50)))
@@ -86,7 +86,7 @@ async def test_one_key_buys_once_however_often_it_comes(site: Site) -> None:
     assert refused.code == "VALIDATION_ERROR"
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_sixty_four_purchases_at_once_are_sixty_four(site: Site) -> None:
     user = await buyer(site)
     assert await statuses(*(user.client.raw("POST", PURCHASE, ORDER) for _ in range(64))) == {200: 64}
@@ -122,7 +122,7 @@ async def test_points_are_bought_with_a_payment_that_counts_once_ever(site: Site
     assert (types["payment.completed"], types["credit.purchased"]) == (1, 0)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_one_payment_brought_by_many_at_once_counts_once(site: Site) -> None:
     users: list[Buyer] = [await buyer(site) for _ in range(4)]
     calls = [users[number % 4].client.raw("POST", POINTS, _points("pi_race")) for number in range(64)]
@@ -168,7 +168,7 @@ async def test_what_was_interrupted_before_a_charge_fails_and_frees_its_key(site
     assert await user.balance() == (1_010_000_000, 0)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_many_sweeps_at_once_credit_once(site: Site) -> None:
     """Both as nodes that meet at one row, and as one that comes late with what it had read before."""
     user = await buyer(site)

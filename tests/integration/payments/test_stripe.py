@@ -19,7 +19,7 @@ from tests.site import Site
 from tests.stand_ins.stripe_server import LocalStripe, StripeLine
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_purchase_is_charged_once(paid_site: Site, stripe: LocalStripe) -> None:
     user = await buyer(paid_site)
     bought = await user.client.post(PURCHASE, ORDER, headers=keyed("k"))
@@ -30,7 +30,7 @@ async def test_a_purchase_is_charged_once(paid_site: Site, stripe: LocalStripe) 
     assert len(await stripe.charges()) == 1
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_declined_card_and_an_unknown_method_are_refused(paid_site: Site, stripe: LocalStripe) -> None:
     user = await buyer(paid_site)
     for method in ("pm_card_chargeCustomerFail", "pm_nobodys", "card"):
@@ -41,7 +41,7 @@ async def test_a_declined_card_and_an_unknown_method_are_refused(paid_site: Site
     assert await user.balance() == (10_000_000, 0)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_card_that_asks_its_owner_is_credited_when_they_have_agreed(
     paid_site: Site, stripe: LocalStripe
 ) -> None:
@@ -63,7 +63,7 @@ async def _answer(stripe: LocalStripe, intent: str, client_secret: str, agreed: 
     await stripe.ask("POST", f"/v1/payment_intents/{intent}/_authenticate", said)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_repeat_hears_how_a_purchase_stands_that_waits_for_its_payer(
     paid_site: Site, stripe: LocalStripe
 ) -> None:
@@ -82,7 +82,7 @@ async def test_a_repeat_hears_how_a_purchase_stands_that_waits_for_its_payer(
     assert await user.balance() == (1_010_000_000, 0)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_repeat_hears_that_the_payer_refused(paid_site: Site, stripe: LocalStripe) -> None:
     user, key = await buyer(paid_site), keyed("k")
     order = {**ORDER, "paymentMethodId": await stripe.card_that_asks()}
@@ -95,7 +95,7 @@ async def test_a_repeat_hears_that_the_payer_refused(paid_site: Site, stripe: Lo
     assert await user.balance() == (10_000_000, 0)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_what_its_owner_never_agrees_to_is_cancelled_after_a_day(paid_site: Site, stripe: LocalStripe) -> None:
     user = await buyer(paid_site)
     order = {**ORDER, "paymentMethodId": await stripe.card_that_asks()}
@@ -106,7 +106,7 @@ async def test_what_its_owner_never_agrees_to_is_cancelled_after_a_day(paid_site
     assert (payment["status"], intent["status"]) == ("failed", "canceled")
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_charge_whose_answer_was_lost_is_found_by_the_sweep(
     paid_site: Site, stripe: LocalStripe, line: StripeLine
 ) -> None:
@@ -123,7 +123,7 @@ async def test_a_charge_whose_answer_was_lost_is_found_by_the_sweep(
     await check_books(paid_site)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_charge_whose_answer_was_lost_is_found_by_a_repeat(
     paid_site: Site, stripe: LocalStripe, line: StripeLine
 ) -> None:
@@ -139,7 +139,7 @@ async def test_a_charge_whose_answer_was_lost_is_found_by_a_repeat(
     await check_books(paid_site)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_an_intent_whose_answer_was_lost_is_never_charged(
     paid_site: Site, stripe: LocalStripe, line: StripeLine
 ) -> None:
@@ -153,7 +153,7 @@ async def test_an_intent_whose_answer_was_lost_is_never_charged(
     assert await user.balance() == (1_010_000_000, 0) and len(await stripe.charges()) == 1
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_an_intent_that_nobody_confirmed_is_cancelled(paid_site: Site, stripe: LocalStripe) -> None:
     """The hub died after it had noted the id: nothing was charged, and nothing may be any more."""
     user = await buyer(paid_site)
@@ -205,7 +205,7 @@ def test_a_hub_killed_between_the_charge_and_its_credit_credits_it_once(
 # --- payments that were made elsewhere --------------------------------------------------------------------------
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_points_are_credited_for_what_stripe_says_was_paid(paid_site: Site, stripe: LocalStripe) -> None:
     user, other = await buyer(paid_site), await buyer(paid_site)
     mine = {"metadata[user_id]": user.id}
@@ -231,7 +231,7 @@ async def _not_believed(user: Buyer, intent: str) -> None:
     assert fields == ["paymentDetails.stripePaymentIntentId"]
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_what_went_back_to_its_payer_buys_nothing(paid_site: Site, stripe: LocalStripe, line: StripeLine) -> None:
     """Stripe calls each of these `succeeded`."""
     user = await buyer(paid_site)
@@ -251,7 +251,7 @@ async def test_what_went_back_to_its_payer_buys_nothing(paid_site: Site, stripe:
     assert await user.balance() == (10_000_000, 0) and await user.payments() == []
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_payment_of_ours_cannot_be_brought_again(paid_site: Site, stripe: LocalStripe) -> None:
     user = await buyer(paid_site)
     await user.client.post(PURCHASE, ORDER)
@@ -263,7 +263,7 @@ async def test_a_payment_of_ours_cannot_be_brought_again(paid_site: Site, stripe
     assert await user.balance() == (1_010_000_000, 0)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_while_stripe_is_away_nothing_is_promised(away_site: Site) -> None:
     user = await buyer(away_site)
     for path, body in ((PURCHASE, ORDER), (POINTS, points("pi_1"))):

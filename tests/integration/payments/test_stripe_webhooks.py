@@ -13,7 +13,7 @@ from tests.site import Site
 from tests.stand_ins.stripe_server import LocalStripe, StripeLine
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_stripes_own_webhook_credits_what_the_client_never_heard_of(
     paid_site: Site, stripe: LocalStripe, line: StripeLine
 ) -> None:
@@ -28,7 +28,7 @@ async def test_stripes_own_webhook_credits_what_the_client_never_heard_of(
     assert (await user.types())["payment.completed"] == 1 and len(await stripe.charges()) == 1
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_purchase_seen_by_client_webhook_and_retry_is_credited_once(
     paid_site: Site, stripe: LocalStripe
 ) -> None:
@@ -45,7 +45,7 @@ async def test_a_purchase_seen_by_client_webhook_and_retry_is_credited_once(
     await check_books(paid_site)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_what_failed_and_waspaid_after_all_is_credited(paid_site: Site, stripe: LocalStripe) -> None:
     user = await buyer(paid_site)
     body = event(await paid_after_all(user, stripe))
@@ -54,7 +54,7 @@ async def test_what_failed_and_waspaid_after_all_is_credited(paid_site: Site, st
     assert await user.balance() == (1_010_000_000, 0)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_an_old_webhook_credits_nothing_that_was_refunded_since(paid_site: Site, stripe: LocalStripe) -> None:
     user = await buyer(paid_site)
     paid = await paid_after_all(user, stripe)
@@ -64,7 +64,7 @@ async def test_an_old_webhook_credits_nothing_that_was_refunded_since(paid_site:
     assert await user.balance() == (10_000_000, 0)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_refund_of_what_was_credited_is_told_to_the_operator(
     paid_site: Site, stripe: LocalStripe, line: StripeLine
 ) -> None:
@@ -84,7 +84,7 @@ async def test_a_refund_of_what_was_credited_is_told_to_the_operator(
     assert (await paid_site.client().post(WEBHOOK, other, headers=signed(other))).data["known"] is False
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_webhook_is_to_come_again_while_stripe_does_not_answer(
     paid_site: Site, stripe: LocalStripe, line: StripeLine
 ) -> None:

@@ -12,7 +12,7 @@ EACH = 64
 ORDER = {"packageId": "pkg_starter", "paymentMethodId": "pm_1", "amount": 1000}
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_purchases_exchanges_deductions_and_claims_of_one_moment(site: Site) -> None:
     user = await buyer(site)
     await grant(site.services.ledger, user.id, EACH * 500_000)

@@ -43,7 +43,7 @@ async def test_a_deduction_is_an_entry_with_what_it_was_for(site: Site) -> None:
     await check_books(site)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_sixty_four_at_once_take_what_there_is(site: Site) -> None:
     user = await _with_points(site, 100)
     assert await statuses(*(user.deduct(7) for _ in range(64))) == {200: 14, 402: 50}
@@ -52,7 +52,7 @@ async def test_sixty_four_at_once_take_what_there_is(site: Site) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_each_key_of_fifty_requests_takes_once(site: Site) -> None:
     user = await _with_points(site, 10_000)
     for key in range(KEYS):
@@ -114,7 +114,7 @@ async def test_without_an_active_rate_nothing_is_topped_up(site: Site) -> None:
     assert await user.balance() == (10_000_000, 50)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_top_ups_at_once_take_only_what_is_needed(site: Site) -> None:
     """3 credits' worth of points are used, so 3 of the 10 credits go, though 64 asked at once."""
     user = await _with_points(site, 1)

@@ -61,7 +61,7 @@ async def test_nobody_exchanges_what_they_do_not_have(site: Site) -> None:
     assert await user.balance() == (10_000_000, 0)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_sixty_four_at_once_exchange_what_there_is(site: Site) -> None:
     user = await buyer(site)
     codes = await statuses(*(user.client.raw("POST", EXCHANGE, {"creditAmount": 1}) for _ in range(64)))
@@ -70,7 +70,7 @@ async def test_sixty_four_at_once_exchange_what_there_is(site: Site) -> None:
     await check_books(site)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_key_exchanges_once_however_often_it_comes(site: Site) -> None:
     user = await buyer(site)
     calls = [
@@ -117,7 +117,7 @@ async def test_a_new_active_rate_ends_the_old_one(site: Site) -> None:
     assert (await user.client.post(EXCHANGE, {"creditAmount": 1})).data["pointsReceived"] == 1_200
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_each_exchange_goes_by_the_rate_that_was_active_when_it_was_written(site: Site) -> None:
     """Rates change while exchanges run: each is exact by one of them, and no exchange falls between two."""
     user = await buyer(site)

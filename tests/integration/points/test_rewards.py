@@ -43,7 +43,7 @@ async def test_a_day_gives_one_reward(site: Site) -> None:
     assert (entry["kind"], entry["operation"]) == ("reward", f"reward:{user.id}:{now().date().isoformat()}")
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_sixty_four_at_once_get_one(site: Site) -> None:
     user = await buyer(site)
     assert await statuses(*(user.client.raw("POST", CLAIM) for _ in range(64))) == {200: 1, 409: 63}
@@ -51,7 +51,7 @@ async def test_sixty_four_at_once_get_one(site: Site) -> None:
     await check_books(site)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_key_gets_the_reward_again_as_it_was(site: Site) -> None:
     user = await buyer(site)
     first = await user.client.post(CLAIM, headers=keyed("k"))
@@ -130,7 +130,7 @@ def _utc(day: int, hour: int) -> datetime:
     return datetime(2026, 3, day, hour, tzinfo=UTC)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_two_nodes_give_one_reward_between_them(site: Site, second: Services) -> None:
     """Also where the zone changes among the claims, so that they would have other dates."""
     user, nodes, zones = await buyer(site), (site.services, second), ("Pacific/Kiritimati", "Pacific/Pago_Pago")

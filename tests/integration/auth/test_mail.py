@@ -147,7 +147,7 @@ async def test_a_hanging_server_delays_no_answer(serve_hanging: tuple[Site, sock
         started = time.monotonic()
         await site.client().post("/api/auth/forgot-password", {"email": "user1@example.com"})
         times.append(time.monotonic() - started)
-    assert max(times) < 3 < limits.MAIL_SECONDS_MAX
+    assert min(times) < 0.2 and max(times) < 0.6
     held, _ = listening.accept()  # the fault was there: somebody waits for its greeting
     held.close()
 

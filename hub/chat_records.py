@@ -154,12 +154,12 @@ def checkpoint(job: Job, completion_tokens: int) -> tuple[Update, int]:
     """The answer so far, and what of it has been counted: exactly what the sweeper will charge if we die. With its size."""
     content = _content(job.stream)
     content["usage"] = {"prompt_tokens": job.prompt_tokens, "completion_tokens": completion_tokens}
-    return Update(MESSAGES, {"_id": job.stream.message}, {"$set": content}), _size_bytes(job.stream, content)
+    return Update(MESSAGES, {"_id": job.stream.message}, {"$set": content}), _size_bytes(job.stream, content["content"])
 
 
-def _size_bytes(stream: Stream, content: Document) -> int:
+def _size_bytes(stream: Stream, text: str) -> int:
     """Roughly, to bound a batch: a length for each delta, and text that has more bytes than characters."""
-    return 2_000 + 10 * len(stream.deltas) + 2 * len(content["content"])
+    return 2_000 + 10 * len(stream.deltas) + 2 * len(text)
 
 
 def _content(stream: Stream) -> Document:
@@ -222,7 +222,7 @@ def closing(job: Job, ending: Ending) -> Closing:
         inserts.append(Insert(USAGE, lambda receipt: _usage_row(job, ending, receipt)))
     kind = "chat.failed" if ending.error else "chat.completed"
     event = NewEvent(job.user, kind, lambda receipt: ended_event(job, ending, receipt))
-    return Closing(inserts, updates, deletes, [event], 2_000 + 10 * len(stream.deltas) + 2 * len(stream.text()))
+    return Closing(inserts, updates, deletes, [event], _size_bytes(stream, stream.text()))
 
 
 def status_of(ending: Ending) -> str:

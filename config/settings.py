@@ -19,7 +19,7 @@ Network = IPv4Network | IPv6Network
 
 SECRET_BYTES_MIN = 32
 # Where each company answers; a provider with another address is somebody's own server.
-DEFAULT_BASE_URLS: Final = {
+_COMPANY_URLS: Final = {
     "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com",
     "minimax": "https://api.minimax.io/v1",
@@ -31,15 +31,22 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderAddress:
+    """Where one AI provider is reached, and with which key."""
+
+    base_url: str
+    api_key: str | None
+    is_given: bool  # a key is set, or another address than the company's own
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The hub's settings. Amounts are micro-credits, times seconds, addresses without a slash at their end."""
 
     env: str  # development | production: the sandbox provider and generated secrets exist in development only
     ports: tuple[int, ...]  # HUB_PORT: a comma list listens on several
     host: str  # address to listen on
-    trusted_proxies: tuple[
-        Network, ...
-    ]  # HUB_TRUSTED_PROXIES: whose X-Forwarded-For and X-Forwarded-Proto are believed
+    trusted_proxies: tuple[Network, ...]  # whose X-Forwarded-For and X-Forwarded-Proto are believed
     api_hosts: Mapping[str, str]  # HUB_API_HOSTS: host[:port] -> API, decides the shared paths
     data_dir: Path  # embedded database, generated secrets
     mongodb_uri: str | None  # none: the embedded database
@@ -54,14 +61,8 @@ class Settings:
     allowed_origins: frozenset[str]  # origins whose pages may use the cookie
     outbound_allow: frozenset[str]  # host:port pairs that may be called although they are not public
     signup_credits_micro: int  # HUB_SIGNUP_CREDITS, decimal credits
-    credit_usd: Decimal  # what one credit is worth
     sandbox_tokens_per_second: float
-    openai_api_key: str | None  # OPENAI_API_KEY, and so on without the prefix
-    openai_base_url: str
-    anthropic_api_key: str | None
-    anthropic_base_url: str
-    minimax_api_key: str | None
-    minimax_base_url: str
+    providers: Mapping[str, ProviderAddress]  # OPENAI_API_KEY and OPENAI_BASE_URL, and so on, without the prefix
     stripe_api_key: str | None  # STRIPE_API_KEY; none: the sandbox takes payments in development, nobody in production
     stripe_webhook_secret: str | None
     stripe_api_base: str
@@ -108,7 +109,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     env = reader.choice("HUB_ENV", "development", ("development", "production"))
     production = env == "production"
     ports = reader.ports("HUB_PORT", "3001")
-    public_url = reader.url("HUB_PUBLIC_URL", f"http://localhost:{ports[0]}") or ""
+    public_url = reader.url("HUB_PUBLIC_URL", f"http://localhost:{ports[0]}")
     data_dir = Path(reader.text("HUB_DATA_DIR", "data") or "data").absolute()
     settings = Settings(
         env=env,
@@ -129,17 +130,11 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         allowed_origins=reader.origins("HUB_ALLOWED_ORIGINS", public_url, ports, production),
         outbound_allow=reader.addresses("HUB_OUTBOUND_ALLOW"),
         signup_credits_micro=reader.micro("HUB_SIGNUP_CREDITS", "10"),
-        credit_usd=reader.decimal("HUB_CREDIT_USD", "1.0"),
         sandbox_tokens_per_second=float(reader.decimal("HUB_SANDBOX_TOKENS_PER_SECOND", "50")),
-        openai_api_key=reader.text("OPENAI_API_KEY", None),
-        openai_base_url=reader.url("OPENAI_BASE_URL", DEFAULT_BASE_URLS["openai"]) or "",
-        anthropic_api_key=reader.text("ANTHROPIC_API_KEY", None),
-        anthropic_base_url=reader.url("ANTHROPIC_BASE_URL", DEFAULT_BASE_URLS["anthropic"]) or "",
-        minimax_api_key=reader.text("MINIMAX_API_KEY", None),
-        minimax_base_url=reader.url("MINIMAX_BASE_URL", DEFAULT_BASE_URLS["minimax"]) or "",
+        providers={name: reader.provider(name.upper(), company) for name, company in _COMPANY_URLS.items()},
         stripe_api_key=reader.text("STRIPE_API_KEY", None),
         stripe_webhook_secret=reader.text("STRIPE_WEBHOOK_SECRET", None),
-        stripe_api_base=reader.url("STRIPE_API_BASE", "https://api.stripe.com") or "",
+        stripe_api_base=reader.url("STRIPE_API_BASE", "https://api.stripe.com"),
         daily_reward_points=reader.integer("HUB_DAILY_REWARD_POINTS", 100, 1, 1_000_000),
         google_client_id=reader.text("GOOGLE_CLIENT_ID", None),
         google_client_secret=reader.text("GOOGLE_CLIENT_SECRET", None),
@@ -190,7 +185,12 @@ class _Reader:
             return (3001,)
         return tuple(dict.fromkeys(ports))
 
-    def url(self, name: str, default: str) -> str | None:
+    def provider(self, name: str, company: str) -> ProviderAddress:
+        base_url = self.url(f"{name}_BASE_URL", company)
+        api_key = self.text(f"{name}_API_KEY", None)
+        return ProviderAddress(base_url, api_key, is_given=api_key is not None or base_url != company)
+
+    def url(self, name: str, default: str) -> str:
         return self._absolute(name, (self.text(name, default) or default).rstrip("/"))
 
     def issuer(self, name: str, default: str) -> str:

@@ -7,13 +7,12 @@ neither, in production              nobody: the model is listed as unavailable
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import structlog
 
 from config.catalogue import AiModel
-from config.settings import DEFAULT_BASE_URLS, Settings
+from config.settings import Settings
 from hub.providers.anthropic import AnthropicConverter
 from hub.providers.base import Converter, Provider
 from hub.providers.http_provider import HttpProvider
@@ -24,28 +23,12 @@ from hub.providers.transport import Patience, Transport
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Access:
-    """Where one provider is reached, and with which key."""
-
-    name: str
-    label: str
-    base_url: str
-    api_key: str | None
-    converter: Callable[[str, str, str, str | None], Converter]
-
-    @property
-    def configured(self) -> bool:
-        return self.api_key is not None or self.base_url != DEFAULT_BASE_URLS[self.name]
-
-
-def _accesses(settings: Settings) -> tuple[_Access, ...]:
-    anthropic, openai = AnthropicConverter, OpenAIConverter
-    return (
-        _Access("openai", "OpenAI", settings.openai_base_url, settings.openai_api_key, openai),
-        _Access("anthropic", "Anthropic", settings.anthropic_base_url, settings.anthropic_api_key, anthropic),
-        _Access("minimax", "MiniMax", settings.minimax_base_url, settings.minimax_api_key, openai),
-    )
+# By the name that stands in the settings and in the catalogue: what people call it, and whose form it speaks.
+_COMPANIES: Final[Mapping[str, tuple[str, Callable[[str, str, str, str | None], Converter]]]] = {
+    "openai": ("OpenAI", OpenAIConverter),
+    "anthropic": ("Anthropic", AnthropicConverter),
+    "minimax": ("MiniMax", OpenAIConverter),
+}
 
 
 class Providers:
@@ -64,13 +47,13 @@ class Providers:
         """Must run in the loop that will use it."""
         transport = await Transport.open(patience)
         by_name: dict[str, Provider] = {}
-        for access in _accesses(settings):
-            if access.configured:
-                converter = access.converter(access.name, access.label, access.base_url, access.api_key)
-                by_name[access.name] = HttpProvider(converter, transport)
+        for name, (label, converter) in _COMPANIES.items():
+            address = settings.providers[name]
+            if address.is_given:
+                by_name[name] = HttpProvider(converter(name, label, address.base_url, address.api_key), transport)
             else:
                 outcome = "unavailable" if settings.production else "answered by the sandbox"
-                log.warning("A provider has no key", provider=access.name, its_models=outcome)
+                log.warning("A provider has no key", provider=name, its_models=outcome)
         pace = None if settings.production else settings.sandbox_tokens_per_second
         return cls(transport, by_name, pace)
 

@@ -1,11 +1,12 @@
-"""A stream read by REST: what it has beyond a cursor, whichever transport it began on."""
+"""A stream by REST, whichever transport it began on: what it has beyond a cursor, and its end."""
 
 from typing import Any, Final
 
 from handlers.access import scope
-from handlers.base import ApiHandler
 from handlers.routing import Route
+from handlers.sse import StreamHandler
 from hub.chat_records import receipt_view
+from hub.fields import together
 from hub.realtime.frames import error_view, usage_view
 from hub.streams import Outcome, Stream
 
@@ -13,20 +14,32 @@ PATH: Final = "/api/streams/([A-Za-z0-9_]{1,64})"
 _AFTER_MAX: Final = 10**9
 
 
-class StreamState(ApiHandler):
-    """The text after `after` deltas. A cursor into another log (another `epoch`), or beyond what a crash left of this one,
-    is void: all text is answered. Who asks again and again follows it: an answer that is to end without a reader goes on."""
-
+class StreamState(StreamHandler):
     @scope("ai:read")
     async def get(self, stream_id: str) -> None:
-        after = self.query_integer("after", 0, 0, _AFTER_MAX)
-        epoch = self.query("epoch")
+        """The text after `after` deltas. A cursor into another log (another `epoch`), or beyond what a crash left of this
+        one, is void: all text is answered. Who asks again and again follows it: an answer that is to end without a reader
+        goes on.
+        """
+        after, epoch = together(lambda: self.query_integer("after", 0, 0, _AFTER_MAX), lambda: self.query("epoch"))
         stream = await self.services.chat.find(self.caller, stream_id)
         self.services.chat.prolong(stream)
+        good = epoch in (None, stream.epoch) and after <= stream.offset
+        self._show(stream, after if good else 0)
+
+    @scope("ai:write")
+    async def delete(self, stream_id: str) -> None:
+        """Stop it, and tell what it came to once that is settled."""
+        stream = await self.services.chat.stop(self.caller, stream_id)
+        with self.following(stream) as tail:
+            await tail.end()
+        if not tail.closed:
+            self._show(stream, 0)
+
+    def _show(self, stream: Stream, after: int) -> None:
         self.set_header("X-Hub-Stream-Id", stream.id)
         self.set_header("X-Hub-Stream-Epoch", stream.epoch)
-        good = epoch in (None, stream.epoch) and after <= stream.offset
-        self.answer(stream_view(stream, after if good else 0))
+        self.answer(stream_view(stream, after))
 
 
 def stream_view(stream: Stream, after: int) -> dict[str, Any]:

@@ -288,10 +288,14 @@ class Chat:
             raise HubError(Code.IN_FLIGHT, "This answer is being settled", retry_after_seconds=1)
         return replayed(message, outcome_of(message))
 
-    async def stop(self, identity: Identity, stream_id: str) -> None:
-        """End a generation; what was produced is kept and charged. Stopping a finished one changes nothing."""
+    async def stop(self, identity: Identity, stream_id: str) -> Stream:
+        """End a generation; what was produced is kept and charged. Stopping a finished one changes nothing.
+
+        Raises `HubError` as `find` does.
+        """
         stream = await self.find(identity, stream_id)
         self._stop(stream)
+        return stream
 
     def _revoked(self, channel: str, publication: Publication) -> None:
         """A credential that is withdrawn generates nothing more."""

@@ -89,6 +89,7 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("GET", "/v1/models/(.+)"): Case(thing="model"),
     ("POST", "/v1/chat/completions"): Case(200, _CHAT),
     ("GET", _STREAM): Case(thing="stream", owned=True),
+    ("DELETE", _STREAM): Case(thing="stream", owned=True),
     ("GET", f"{_STREAM}/events"): Case(thing="stream", owned=True),
     ("GET", "/ws"): _SOCKET,
     ("GET", "/v1/ai/stream"): _SOCKET,

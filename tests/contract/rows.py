@@ -507,7 +507,7 @@ BESIDE_THE_DOCUMENTS = {
     ("smart_ai_hub", "/metrics"): "for Prometheus",
     ("smart_ai_hub", "/api/webhooks/stripe"): "Stripe tells what became of a payment",
     ("smart_ai_hub", "/api/auth/me"): "the union on an address that names no API",
-    ("smart_ai_hub", "/api/streams/([A-Za-z0-9_]{1,64})"): "a stream by REST",
+    ("smart_ai_hub", "/api/streams/([A-Za-z0-9_]{1,64})"): "a stream by REST, and its stop",
     ("smart_ai_hub", "/api/streams/([A-Za-z0-9_]{1,64})/events"): "a stream by server-sent events",
     ("smart_ai_hub", "/api/admin/audit-log"): "who changed what",
     ("smart_ai_hub", "GET /api/admin/webhooks"): "the list of what was configured",

@@ -220,12 +220,22 @@ class ApiHandler(RequestHandler):
             raise invalid(name, f"must be a whole number from {low}", text)
         return min(int(text), high)
 
+    def query_flag(self, name: str) -> bool:
+        """`true`, or `false` as it is without it. Raises `HubError` INVALID for anything else."""
+        text = self.query(name)
+        if text not in (None, "true", "false"):
+            raise invalid(name, "must be true or false", text)
+        return text == "true"
+
     def page_window(self) -> tuple[int, int]:
         """`(limit, offset)` as the dialect lets a page be asked for; a limit beyond the largest page is that page."""
-        limit = self.query_integer("limit", self.dialect.page_size, 1, limits.PAGE_SIZE_MAX)
-        if self.dialect.paging == "offset":
-            return limit, self.query_integer("offset", 0, 0, limits.PAGE_NUMBER_MAX * limits.PAGE_SIZE_MAX)
-        return limit, (self.query_integer("page", 1, 1, limits.PAGE_NUMBER_MAX) - 1) * limit
+        by_offset, pages = self.dialect.paging == "offset", limits.PAGE_NUMBER_MAX
+        name, low, high = ("offset", 0, pages * limits.PAGE_SIZE_MAX) if by_offset else ("page", 1, pages)
+        limit, start = fields.together(
+            lambda: self.query_integer("limit", self.dialect.page_size, 1, limits.PAGE_SIZE_MAX),
+            lambda: self.query_integer(name, low, low, high),
+        )
+        return limit, start if by_offset else (start - 1) * limit
 
     def renew_cookie(self) -> None:
         """Let the browser keep the cookie that it came with for another week, as the login itself does."""

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from handlers.base import ApiHandler
 from hub.errors import invalid
+from hub.fields import Check
 from hub.idempotency import IdempotencyKey
 
 
@@ -17,6 +18,15 @@ def key_of(handler: ApiHandler, body: Any, owner: str | None = None) -> Idempote
         return None
     request = handler.request
     return IdempotencyKey.of(owner or handler.caller.user_id, key, str(request.method), request.path, body)
+
+
+def key_check(handler: ApiHandler) -> Check:
+    """For `fields.load`: a wrong key is told together with what is wrong with the body."""
+    return lambda _: key_of(handler, None)
+
+
+def on_disconnect_check(handler: ApiHandler) -> Check:
+    return lambda _: on_disconnect(handler)
 
 
 def on_disconnect(handler: ApiHandler) -> Literal["continue", "cancel"]:

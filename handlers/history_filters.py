@@ -8,24 +8,26 @@ from typing import Any, get_args
 
 from handlers.base import ApiHandler
 from hub.errors import invalid
-from hub.fields import parse_moment
+from hub.fields import parse_moment, together
 from hub.operations import Kind
 
 
 def of(handler: ApiHandler) -> dict[str, Any]:
     """The conditions that a query asks for. Raises `HubError` INVALID."""
-    filters: dict[str, Any] = {}
-    if (kind := handler.query("type")) is not None:
-        if kind not in get_args(Kind):
-            raise invalid("type", f"must be one of {', '.join(get_args(Kind))}", kind)
-        filters["kind"] = {"$eq": kind}
-    period = {
-        "$gte": _moment(handler, "from", "start_date", "startDate", whole_day=False),
-        "$lt": _moment(handler, "to", "end_date", "endDate", whole_day=True),
-    }
-    if any(period.values()):
-        filters["created_at"] = {operator: moment for operator, moment in period.items() if moment is not None}
-    return filters
+    kind, since, until = together(
+        lambda: _kind(handler),
+        lambda: _moment(handler, "from", "start_date", "startDate", whole_day=False),
+        lambda: _moment(handler, "to", "end_date", "endDate", whole_day=True),
+    )
+    period = {operator: moment for operator, moment in (("$gte", since), ("$lt", until)) if moment is not None}
+    return {**({} if kind is None else {"kind": {"$eq": kind}}), **({"created_at": period} if period else {})}
+
+
+def _kind(handler: ApiHandler) -> str | None:
+    kind = handler.query("type")
+    if kind is not None and kind not in get_args(Kind):
+        raise invalid("type", f"must be one of {', '.join(get_args(Kind))}", kind)
+    return kind
 
 
 def _moment(handler: ApiHandler, *names: str, whole_day: bool) -> datetime | None:

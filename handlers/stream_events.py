@@ -11,6 +11,7 @@ from handlers.access import scope
 from handlers.routing import Route
 from handlers.sse import StreamHandler, relay, stream_headers
 from hub.errors import Code, HubError
+from hub.fields import together
 from hub.providers.base import Delta
 from hub.realtime import frames
 from hub.streams import Outcome, Stream
@@ -62,7 +63,10 @@ class StreamEvents(StreamHandler):
         """`Last-Event-ID: <epoch>:<offset>`, else `?after=` and `?epoch=`. Raises `HubError` MALFORMED or INVALID."""
         last = self.request.headers.get("Last-Event-ID")
         if last is None:
-            return self.query("epoch"), self.query_integer("after", 0, 0, 10**_OFFSET_DIGITS_MAX)
+            epoch, after = together(
+                lambda: self.query("epoch"), lambda: self.query_integer("after", 0, 0, 10**_OFFSET_DIGITS_MAX)
+            )
+            return epoch, after
         epoch, _, offset = last.partition(":")
         if not epoch.isalnum() or not offset.isascii() or not offset.isdigit() or len(offset) > _OFFSET_DIGITS_MAX:
             raise HubError(Code.MALFORMED, "Last-Event-ID must be <epoch>:<offset>")

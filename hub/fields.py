@@ -6,9 +6,10 @@ hub, as functions that raise `HubError` INVALID, are asked by fields (`ByRule`),
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -46,7 +47,7 @@ class Change(Input):
             raise ValidationError(f"must have at least one of {', '.join(self.fields)}")
 
 
-Check = Callable[[dict[str, Any]], None]
+Check = Callable[[dict[str, Any]], object]
 
 
 def load(schema: Schema, data: Any, *checks: Check) -> dict[str, Any]:
@@ -55,17 +56,35 @@ def load(schema: Schema, data: Any, *checks: Check) -> dict[str, Any]:
     `checks` know more than a schema can. They look at those fields that are right, and raise `HubError` INVALID.
     """
     loaded, failures = _loaded(schema, data)
-    for check in checks:
+    _, more = _asked(partial(check, loaded) for check in checks)
+    _refuse([*failures, *more])
+    return loaded
+
+
+def together(*asks: Callable[[], Any]) -> tuple[Any, ...]:
+    """What each gives; raises `HubError` INVALID with the failures of all of them."""
+    answers, failures = _asked(asks)
+    _refuse(failures)
+    return tuple(answers)
+
+
+def _asked(asks: Iterable[Callable[[], Any]]) -> tuple[list[Any], list[FieldError]]:
+    answers: list[Any] = []
+    failures: list[FieldError] = []
+    for ask in asks:
         try:
-            check(loaded)
+            answers.append(ask())
         except HubError as error:
             if error.code is not Code.INVALID:
                 raise
             failures += error.details
+    return answers, failures
+
+
+def _refuse(failures: Sequence[FieldError]) -> None:
     if failures:
         message = f"{failures[0].field}: {failures[0].message}"
         raise HubError(Code.INVALID, message, failures[: limits.FAILURES_TOLD_MAX])
-    return loaded
 
 
 def _loaded(schema: Schema, data: Any) -> tuple[dict[str, Any], list[FieldError]]:

@@ -4,12 +4,14 @@ Only what stands here can be asked: no field's name and no operator ever comes f
 """
 
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any, Final
 
 from config import limits
 from hub import identity_input
 from hub.errors import invalid
+from hub.fields import together
 
 ROLES: Final = ("user", "admin")
 STATUSES: Final = ("active", "suspended")
@@ -19,13 +21,12 @@ ORDERS: Final[Mapping[str, int]] = {"asc": 1, "desc": -1}
 
 def query(role: str | None, status: str | None, search: str | None) -> dict[str, Any]:
     """Raises `HubError` INVALID."""
-    found: dict[str, Any] = {}
-    for name, value, allowed in (("role", role, ROLES), ("status", status, STATUSES)):
-        if value is not None:
-            found[name] = {"$eq": one_of(name, value, allowed)}
-    if search:
-        found["$or"] = _search(search)
-    return found
+    parts = together(
+        lambda: {} if role is None else {"role": {"$eq": one_of("role", role, ROLES)}},
+        lambda: {} if status is None else {"status": {"$eq": one_of("status", status, STATUSES)}},
+        lambda: {"$or": _search(search)} if search else {},
+    )
+    return dict(ChainMap(*parts))
 
 
 def _search(text: str) -> list[dict[str, Any]]:
@@ -39,9 +40,11 @@ def _search(text: str) -> list[dict[str, Any]]:
 
 def sort(by: str | None, order: str | None) -> list[tuple[str, int]]:
     """The newest first unless asked otherwise; the id makes the order total, so that pages do not overlap."""
-    field = SORTS[one_of("sort", by or "createdAt", SORTS)]
-    default = "asc" if field == "email_key" else "desc"
-    direction = ORDERS[one_of("order", order or default, ORDERS)]
+    default = "asc" if by == "email" else "desc"
+    field, direction = together(
+        lambda: SORTS[one_of("sort", by or "createdAt", SORTS)],
+        lambda: ORDERS[one_of("order", order or default, ORDERS)],
+    )
     return [(field, direction), ("_id", direction)]
 
 

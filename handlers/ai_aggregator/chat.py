@@ -7,7 +7,7 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_sche
 from config import limits
 from handlers.access import scope
 from handlers.ai_aggregator.openai_views import ChunkEncoder, completion_view, failure_of
-from handlers.chat_headers import key_of, on_disconnect
+from handlers.chat_headers import key_check, key_of, on_disconnect, on_disconnect_check
 from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of, relay, stream_headers
 from hub.chat import ChatRequest
@@ -64,7 +64,7 @@ class ChatCompletions(StreamHandler):
     @scope("ai:write")
     async def post(self) -> None:
         body = self.json_body()
-        data = load(_INPUT, body)
+        data = load(_INPUT, body, key_check(self), on_disconnect_check(self))
         streamed = bool(data.get("stream"))
         request = ChatRequest(
             model=data["model"],

@@ -9,6 +9,7 @@ from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
 from hub.errors import Code, HubError
+from hub.fields import together
 from hub.prices import credits_number
 from models import wallets
 from models.clock import timestamp
@@ -31,15 +32,16 @@ class History(ApiHandler):
 
     @scope("credits:read")
     async def get(self) -> None:
-        limit, offset = self.page_window()
-        proof = proofs.wanted(self)
+        (limit, offset), proof, filters = together(
+            self.page_window, lambda: self.query_flag("proof"), lambda: history_filters.of(self)
+        )
         found, total = await wallets.entries(
             self.services.database,
             self.caller.user_id,
             "credit",
             skip=offset,
             limit=limit,
-            filters=history_filters.of(self),
+            filters=filters,
         )
         name, view = _ENTRY[self.dialect.name]
         self.answer_page(name, [view(entry, proof) for entry in found], Page(limit, offset, total))

@@ -6,6 +6,7 @@ from config import limits
 from config.packages import Package
 from handlers.access import scope
 from handlers.base import ApiHandler
+from handlers.chat_headers import key_check
 from handlers.idempotent import replied
 from handlers.routing import Route
 from hub import fields
@@ -37,7 +38,7 @@ class CreditPurchase(ApiHandler):
     @scope("credits:write")
     async def post(self) -> None:
         body = self.json_body()
-        given = fields.load(_HUB_PURCHASE, body, self._check_package)
+        given = fields.load(_HUB_PURCHASE, body, self._check_package, key_check(self))
         package = self.services.packages.by_id[given["packageId"]]
         purchase = _purchase(self.caller.user_id, package, given["paymentMethodId"])
         purchases = self.services.purchases

@@ -10,6 +10,7 @@ from handlers import user_views
 from handlers.access import admin
 from handlers.actor import actor_of
 from handlers.base import ApiHandler
+from handlers.chat_headers import key_check
 from handlers.dialects import Page
 from handlers.idempotent import replied
 from handlers.routing import Route
@@ -54,9 +55,11 @@ class Users(ApiHandler):
 
     @admin
     async def get(self) -> None:
-        limit, offset = self.page_window()
-        query = user_search.query(self.query("role"), self.query("status"), self.query("search"))
-        sort = user_search.sort(self.query("sort"), self.query("order"))
+        (limit, offset), query, sort = fields.together(
+            self.page_window,
+            lambda: user_search.query(self.query("role"), self.query("status"), self.query("search")),
+            lambda: user_search.sort(self.query("sort"), self.query("order")),
+        )
         database = self.services.database
         found, total = await users.page(database, query, sort, skip=offset, limit=limit)
         credits = await wallets.credits_of(database, [user["_id"] for user in found])
@@ -83,7 +86,7 @@ class CreditAdjustments(ApiHandler):
     @admin
     async def post(self, user_id: str) -> None:
         body = self.json_body()
-        given = fields.load(_ADJUST, body)
+        given = fields.load(_ADJUST, body, key_check(self))
         adjustment = Adjustment(given["amount"], given["type"], given["reason"])
 
         def view(applied: Applied) -> Json:

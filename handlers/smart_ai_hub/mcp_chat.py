@@ -11,7 +11,7 @@ import orjson
 
 from config import limits
 from handlers.access import scope
-from handlers.chat_headers import key_of, on_disconnect
+from handlers.chat_headers import key_check, key_of, on_disconnect, on_disconnect_check
 from handlers.dialects import SMART_AI_HUB
 from handlers.routing import Route
 from handlers.sse import DONE, StreamHandler, outcome_of, relay, stream_headers
@@ -45,7 +45,7 @@ class McpChat(StreamHandler):
     @scope("ai:write")
     async def post(self) -> None:
         body = self.json_body()
-        data = load(_INPUT, body)
+        data = load(_INPUT, body, key_check(self), on_disconnect_check(self))
         request = ChatRequest(
             model=data["model"],
             api="smart_ai_hub",

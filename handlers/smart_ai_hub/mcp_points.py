@@ -6,6 +6,7 @@ from typing import Any, Final
 from config import limits
 from handlers.access import service
 from handlers.base import ApiHandler
+from handlers.chat_headers import key_check
 from handlers.idempotent import replied
 from handlers.routing import Route
 from hub import fields
@@ -32,7 +33,7 @@ class DeductPoints(ApiHandler):
     async def post(self) -> None:
         body = self.json_body()
         user = self.request.headers.get("X-User-ID", "")
-        given = fields.load(_DEDUCT, body, lambda _: _check_user(user))
+        given = fields.load(_DEDUCT, body, lambda _: _check_user(user), key_check(self))
         deduction = Deduction(user, given["amount"], given["description"], given["metadata"])
         reply = await replied(
             self, body, lambda key: self.services.points.deduct(deduction, key), owner=f"service:{user}"

@@ -9,8 +9,7 @@ from handlers.access import scope
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
-from hub.errors import invalid
-from hub.fields import Flag, Input
+from hub.fields import Flag, Input, together
 from models.clock import timestamp
 from models.notification_settings import CATEGORIES, MEDIA
 
@@ -38,10 +37,8 @@ class Notifications(ApiHandler):
 
     @scope("account:read")
     async def get(self) -> None:
-        limit, offset = self.page_window()
-        found, total = await self.services.notifications.numbered_page(
-            self.caller.user_id, offset, limit, _flag(self, "unread")
-        )
+        (limit, offset), unread = together(self.page_window, lambda: self.query_flag("unread"))
+        found, total = await self.services.notifications.numbered_page(self.caller.user_id, offset, limit, unread)
         self.answer_page("notifications", [view(document) for document in found], Page(limit, offset, total))
 
 
@@ -72,13 +69,6 @@ class Settings(ApiHandler):
         categories = given.get("categories", {})
         changed = await self.services.notifications.change_settings(self.caller.user_id, media, categories)
         self.answer(settings_view(changed))
-
-
-def _flag(handler: ApiHandler, name: str) -> bool:
-    text = handler.query(name)
-    if text not in (None, "true", "false"):
-        raise invalid(name, "must be true or false", text)
-    return text == "true"
 
 
 def _switch(medium: str) -> str:

@@ -9,6 +9,7 @@ from config import limits
 from handlers import history_filters, proofs
 from handlers.access import scope
 from handlers.base import ApiHandler
+from handlers.chat_headers import key_check
 from handlers.dialects import Page
 from handlers.idempotent import replied
 from handlers.routing import Route
@@ -67,15 +68,16 @@ class PointHistory(ApiHandler):
 
     @scope("credits:read")
     async def get(self) -> None:
-        limit, offset = self.page_window()
-        proof = proofs.wanted(self)
+        (limit, offset), proof, filters = fields.together(
+            self.page_window, lambda: self.query_flag("proof"), lambda: history_filters.of(self)
+        )
         found, total = await wallets.entries(
             self.services.database,
             self.caller.user_id,
             "point",
             skip=offset,
             limit=limit,
-            filters=history_filters.of(self),
+            filters=filters,
         )
         page = Page(limit, offset, total)
         pagination = {"page": page.number, "per_page": limit, "total": total, "total_pages": page.pages}
@@ -88,7 +90,7 @@ class Exchange(ApiHandler):
     @scope("credits:write")
     async def post(self) -> None:
         body = self.json_body()
-        micro = fields.load(_EXCHANGE, body)["creditAmount"]
+        micro = fields.load(_EXCHANGE, body, key_check(self))["creditAmount"]
         user = self.caller.user_id
         reply = await replied(self, body, lambda key: self.services.points.exchange(user, micro, key))
         spent = credits_number(reply["spent"])
@@ -108,7 +110,7 @@ class PointPurchase(ApiHandler):
     @scope("credits:write")
     async def post(self) -> None:
         body = self.json_body()
-        purchase = self._purchase(fields.load(_PURCHASE, body, self._check_price))
+        purchase = self._purchase(fields.load(_PURCHASE, body, self._check_price, key_check(self)))
         reply = await replied(self, body, lambda key: self.services.purchases.buy(purchase, key))
         self.answer(
             {

@@ -7,6 +7,8 @@ import pytest
 from tests.site import PASSWORD, Site
 
 _RATE: Final = {"fromType": "points", "toType": "points", "rate": 1_000_001}
+_LONG: Final = "x" * 300
+_BAD_KEY: Final = {"Idempotency-Key": "", "X-Hub-On-Disconnect": "stay"}
 _PAID: Final = {"stripeSessionId": "", "stripePaymentIntentId": "pi_1", "amount": 11}
 # The path, who asks, the body, and every field of it that is refused.
 CASES: Final[list[tuple[str, str, Any, set[str]]]] = [
@@ -71,6 +73,41 @@ CASES: Final[list[tuple[str, str, Any, set[str]]]] = [
     ("PUT /api/admin/webhooks/x1", "admin", {"url": "ftp://example.com", "active": 1}, {"url", "active"}),
     ("PUT /api/admin/webhooks/x1", "admin", {}, {"body"}),
     (
+        "GET /api/credits/history?limit=x&page=0&type=x&from=x&to=x",
+        "user",
+        None,
+        {"limit", "page", "type", "from", "to"},
+    ),
+    ("GET /api/v1/points/history?proof=1&limit=0&type=", "user", None, {"proof", "limit", "type"}),
+    ("GET /api/notifications?unread=1&page=-1&limit=0", "user", None, {"unread", "page", "limit"}),
+    (
+        "GET /api/admin/users?limit=0&role=root&status=x&search=%00&sort=x&order=x",
+        "admin",
+        None,
+        {"limit", "role", "status", "search", "sort", "order"},
+    ),
+    (f"GET /api/admin/audit-log?page=x&actor={_LONG}&target={_LONG}", "admin", None, {"page", "actor", "target"}),
+    (f"GET /api/streams/x1?after=x&epoch={_LONG}", "user", None, {"after", "epoch"}),
+    ("POST /api/v1/points/exchange-from-credits", "bad key", {"creditAmount": 0}, {"creditAmount", "Idempotency-Key"}),
+    (
+        "POST /api/v1/points/purchase",
+        "bad key",
+        {"pointsAmount": 0},
+        {"pointsAmount", "paymentDetails", "Idempotency-Key"},
+    ),
+    (
+        "POST /api/credits/purchase",
+        "bad key",
+        {"packageId": "pkg_none", "paymentMethodId": "pm_1", "amount": 1},
+        {"packageId", "Idempotency-Key"},
+    ),
+    (
+        "POST /api/mcp/chat/completions",
+        "bad key",
+        {"model": 1, "messages": []},
+        {"model", "messages", "Idempotency-Key", "X-Hub-On-Disconnect"},
+    ),
+    (
         "POST /api/admin/announcements",
         "admin",
         {"message": "", "level": "loud", "expiresAt": "2020-01-01T00:00:00Z"},
@@ -91,6 +128,7 @@ async def test_every_failure_of_one_input_is_told(site: Site) -> None:
         "nobody": site.client(),
         "service": site.client(),
         "user": site.client(token=await site.token()),
+        "bad key": site.client(token=await site.token()),
         "admin": site.client(token=await site.admin_token()),
     }
     service = {"X-Service-Token": str(site.services.settings.service_token), "X-User-ID": "no id"}
@@ -98,7 +136,7 @@ async def test_every_failure_of_one_input_is_told(site: Site) -> None:
     for address, who, body, fields in CASES:
         method, path = address.split(" ")
         api, status = ("ai_aggregator", 400) if path.startswith("/v1") else ("smart_ai_hub", 422)
-        headers = service if who == "service" else {}
+        headers = {"service": service, "bad key": _BAD_KEY}.get(who, {})
         answer = await clients[who].request(method, path, body, status=status, headers=headers, dialect=api)
         details = answer.body["error"]["details"]
         told = [failure["field"] for failure in (details if isinstance(details, list) else details["errors"])]

@@ -78,8 +78,9 @@ def _adjusting(actor: Actor, user: str, adjustment: Adjustment, also: Sequence[I
         balance = wallet["credits"] + amount
         _check_held(wallet, balance)
         before, after = {"credits": wallet["credits"]}, {"credits": balance}
-        trail = row(actor, "credits.adjust", user, before=before, after=after, reason=adjustment.reason)
-        leg = Leg(user, "credit", adjustment.kind, amount, adjustment.reason, {"by": actor.user})
+        why, kind = adjustment.reason, adjustment.kind
+        trail = row(actor, "credits.adjust", user, before=before, after=after, reason=why, kind=kind)
+        leg = Leg(user, "credit", kind, amount, why, {"by": actor.user})
         return Operation(operation_id, legs=[leg], inserts=[trail, parts[0], *also], events=parts[1])
 
     return Composed(operation_id, compose)

@@ -29,6 +29,7 @@ def row(
     before: Document | None = None,
     after: Document | None = None,
     reason: str | None = None,
+    kind: str | None = None,
 ) -> Insert:
     """The row of one change, to be written with it."""
     document = audit_log.new_row(
@@ -39,6 +40,7 @@ def row(
         before=before,
         after=after,
         reason=reason,
+        kind=kind,
         request_id=actor.request_id,
         address=actor.address,
         moment=now(),

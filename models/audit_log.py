@@ -1,7 +1,8 @@
 """The audit log: every change that an administrator made. Append-only; a row is written by the change's own operation.
 
-`{_id: audit_..., actor, action, target, before, after, reason, request_id, address, created_at}`: `actor` is a user's id,
-`action` a name such as `user.change`, `target` the id of what was changed, `before` and `after` the fields that differ.
+`{_id: audit_..., actor, action, target, before, after, reason, kind, request_id, address, created_at}`: `actor` is a user's
+id, `action` a name such as `user.change`, `target` the id of what was changed, `before` and `after` the fields that differ,
+`kind` an adjustment's type (bonus, refund, ...).
 """
 
 from datetime import datetime
@@ -31,6 +32,7 @@ def new_row(
     before: Document | None,
     after: Document | None,
     reason: str | None,
+    kind: str | None,
     request_id: str,
     address: str,
     moment: datetime,
@@ -43,6 +45,7 @@ def new_row(
         "before": before,
         "after": after,
         "reason": reason,
+        "kind": kind,
         "request_id": request_id,
         "address": address,
         "created_at": moment,

@@ -1,12 +1,14 @@
 """GET /api/admin/audit-log: what administrators have changed, newest first."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from handlers.access import admin
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
+from hub.fields import together
 from hub.prices import credits_number
 from models import audit_log
 from models.clock import timestamp
@@ -20,8 +22,8 @@ class AuditLog(ApiHandler):
 
     @admin
     async def get(self) -> None:
-        limit, offset = self.page_window()
-        query = {name: {"$eq": value} for name in _FILTERS if (value := self.query(name)) is not None}
+        (limit, offset), *given = together(self.page_window, *(partial(self.query, name) for name in _FILTERS))
+        query = {name: {"$eq": value} for name, value in zip(_FILTERS, given, strict=True) if value is not None}
         found, total = await audit_log.page(self.services.database, query, skip=offset, limit=limit)
         self.answer_page("entries", [_view(row) for row in found], Page(limit, offset, total))
 
@@ -35,6 +37,7 @@ def _view(row: Mapping[str, Any]) -> Json:
         "before": _shown(row["before"]),
         "after": _shown(row["after"]),
         "reason": row["reason"],
+        "type": row.get("kind"),
         "requestId": row["request_id"],
         "address": row["address"],
         "createdAt": timestamp(row["created_at"]),

@@ -17,7 +17,7 @@ from bench.accounts import sign_up
 from bench.hub_process import HubProcess, hub
 from bench.load_http import completion, connections, repeat
 from bench.load_ws import sockets
-from bench.processes import floor, provider
+from bench.processes import provider, relay
 from bench.report import Figure, ratios
 
 STREAMS_AT_ONCE = 16
@@ -36,7 +36,7 @@ Round = Callable[[int], Awaitable[int]]  # so many streams on each connection ->
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One run: CPU seconds of the hub for so many streams, and what it sent for each."""
+    """One run: CPU seconds of who answers for so many streams, and what came for each."""
 
     seconds: float
     streams: int
@@ -56,7 +56,7 @@ class Face:
 
 
 async def measure() -> list[Figure]:
-    async with hub() as process, floor(process.provider_port, process.floor_log) as bare:
+    async with hub() as process, relay(process.provider_port, process.relay_log) as bare:
         tokens = await sign_up(process, STREAMS_AT_ONCE)
         async with _websocket(process, tokens) as websocket:
             faces = {

@@ -10,7 +10,7 @@ import time
 from bench.accounts import sign_up
 from bench.hub_process import HubProcess, hub
 from bench.load_http import completion, connections, repeat
-from bench.processes import Floor, floor, provider
+from bench.processes import BareRelay, provider, relay
 from bench.report import Figure, ratios
 
 USERS = 64
@@ -28,7 +28,7 @@ async def measure() -> list[Figure]:
         requests = [completion(process.port, token, stream=False) for token in tokens]
         async with (
             provider(process.provider_port, process.provider_log, chunks=ANSWER_TOKENS),
-            floor(process.provider_port, process.floor_log) as bare,
+            relay(process.provider_port, process.relay_log) as bare,
         ):
             for port in (process.port, bare.port):
                 await load(port, requests, USERS, WARM_UP)
@@ -38,7 +38,9 @@ async def measure() -> list[Figure]:
             return figures
 
 
-async def _figures(process: HubProcess, bare: Floor, requests: list[bytes], at_once: int, count: int) -> list[Figure]:
+async def _figures(
+    process: HubProcess, bare: BareRelay, requests: list[bytes], at_once: int, count: int
+) -> list[Figure]:
     hub_ms: list[float] = []
     bare_ms: list[float] = []
     mongod_ms: list[float] = []
@@ -61,7 +63,7 @@ async def _figures(process: HubProcess, bare: Floor, requests: list[bytes], at_o
     ]
 
 
-async def _bare_ms(bare: Floor, requests: list[bytes], at_once: int, count: int) -> float:
+async def _bare_ms(bare: BareRelay, requests: list[bytes], at_once: int, count: int) -> float:
     before = bare.cpu_seconds()
     done = await load(bare.port, requests, at_once, count)
     return (bare.cpu_seconds() - before) / done * 1e3

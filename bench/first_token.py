@@ -1,8 +1,9 @@
 """Section `first_token`: what the hub adds to the time to the first word, eight at once through it.
 
 Sixteen clients ask in turn the provider itself and the hub, half of them beginning with either, so that at any time
-about eight are on each way and both ways meet the same machine. The provider's own first word takes 20 ms, and its
-answer 100 ms more: were it shorter, the clients would ask so often that the figure told how busy the machine is.
+about eight are on each way and both ways meet the same machine. A bare relay then takes the hub's place. The provider's
+own first word takes 20 ms, and its answer 100 ms more: were it shorter, the clients would ask so often that the figure
+told how busy the machine is.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from bench.accounts import sign_up
 from bench.hub_process import HubProcess, hub
 from bench.load_http import Answer, HttpConnection, completion, connections, repeat
-from bench.processes import floor, provider
+from bench.processes import provider, relay
 from bench.report import Figure
 
 AT_ONCE = 8
@@ -23,7 +24,7 @@ CHUNKS = 20
 INTERVAL_MS = 5.0
 STAGGER_SECONDS = 0.008  # so that the clients do not start in step
 
-Pair = tuple[float, float]  # seconds to the first word: directly, through the hub
+Pair = tuple[float, float]  # seconds to the first word: directly, through the hub or a bare relay
 
 
 async def measure() -> list[Figure]:
@@ -31,7 +32,7 @@ async def measure() -> list[Figure]:
         tokens = await sign_up(process, 2 * AT_ONCE)
         async with (
             provider(process.provider_port, process.provider_log, chunks=CHUNKS, interval_ms=INTERVAL_MS),
-            floor(process.provider_port, process.floor_log) as bare,
+            relay(process.provider_port, process.relay_log) as bare,
         ):
             runs = await _runs(process, tokens, process.port)
             bare_runs = await _runs(process, tokens, bare.port)

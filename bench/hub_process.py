@@ -49,8 +49,8 @@ class HubProcess:
         return self.folder / "provider.log"
 
     @property
-    def floor_log(self) -> Path:
-        return self.folder / "floor.log"
+    def relay_log(self) -> Path:
+        return self.folder / "relay.log"
 
     def cpu_seconds(self) -> float:
         return self.used().hub

@@ -98,7 +98,7 @@ def _end(process: "Popen[bytes]") -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
+class BareRelay:
     """A bare relay before the provider: measured in the same run, it tells how fast this machine is."""
 
     pid: int
@@ -109,11 +109,11 @@ class Floor:
 
 
 @contextlib.asynccontextmanager
-async def floor(provider_port: int, log: Path) -> AsyncIterator[Floor]:
+async def relay(provider_port: int, log: Path) -> AsyncIterator[BareRelay]:
     port = free_port()
     words = ["-m", "bench.bare_relay", "--port", str(port), "--provider", str(provider_port)]
     async with running(words, os.environ, bare_relay.READY, log) as pid:
-        yield Floor(pid, port)
+        yield BareRelay(pid, port)
 
 
 @contextlib.asynccontextmanager

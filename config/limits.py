@@ -255,7 +255,7 @@ ADMIN_QUEUE_BYTES: Final = 65_536  # with more waiting on a connection, events a
 DRAIN_STREAMS_SECONDS: Final = 10.0
 SHUTDOWN_SECONDS_MAX: Final = 15.0
 TASKS_GRACE_SECONDS: Final = 3.0
-CANCEL_AGAIN_SECONDS: Final = 0.5  # within the line above
+CANCEL_AGAIN_SECONDS: Final = 0.5  # within TASKS_GRACE_SECONDS
 CLOSE_STEP_SECONDS: Final = 5.0
 
 # --- process ------------------------------------------------------------------------------------------------

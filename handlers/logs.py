@@ -26,7 +26,7 @@ _SECRETS: Final = re.compile(
     r"|whsec_[\w+/=-]+|\b[as]k_live_\w+|\beyJ[\w-]+\.[\w-]+\.[\w-]+"
 )
 _VERSION: Final = re.compile(rf"[A-Za-z0-9._+/ -]{{1,{limits.CLIENT_VERSION_CHARS_MAX}}}")
-_API_PATHS: Final = ("/api/", "/v1/")  # without probes, pages and whatever strangers look for
+_API_PATHS: Final = ("/api/", "/v1/")  # without `/readyz`, `/metrics`, pages and whatever strangers look for
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 _Event = MutableMapping[str, Any]

@@ -22,12 +22,11 @@ function dismissed() {
 const stands = ({ expiresAt }) => !expiresAt || Date.parse(expiresAt) > Date.now();
 const wanted = (known) => (one) => stands(one) && !known.includes(one.id);
 
-async function load() {
-  announcements.value = (await listAnnouncements()).filter(wanted(dismissed()));
-}
-
 /** Where it fails it is tried at the next connection again: a banner is worth no error. */
-const reload = () => load().catch(() => {});
+async function load() {
+  const all = await listAnnouncements().catch(() => null);
+  if (all !== null) announcements.value = all.filter(wanted(dismissed()));
+}
 
 function add(one) {
   if (!wanted(dismissed())(one) || announcements.value.some(({ id }) => id === one.id)) return;
@@ -49,5 +48,5 @@ setInterval(() => {
 }, EXPIRY_CHECK_MS);
 onPush("announcement", (frame) => add(frame.announcement));
 onPush("announcement.ended", (frame) => remove(frame.announcement_id));
-onPush("announcements.changed", () => setTimeout(reload, Math.random() * LOAD_SPREAD_MS));
-onConnected(reload);
+onPush("announcements.changed", () => setTimeout(load, Math.random() * LOAD_SPREAD_MS));
+onConnected(load);

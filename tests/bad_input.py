@@ -1,8 +1,9 @@
 """What should never be accepted, made from valid examples: tables for the tests of bad input,
-and the count of what is stored before and after. No test is in it."""
+and what is stored before and after. No test is in it."""
 
 import asyncio
 import copy
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -21,13 +22,24 @@ MAIL_SECONDS_MAX = 10.0
 Path = tuple[str | int, ...]
 
 
-async def counts(database: Database) -> dict[str, int]:
-    """How many documents each collection has, once no mail is on its way; those that processes write unasked left out."""
+async def stored(database: Database) -> dict[str, tuple[int, str]]:
+    """How many documents each collection has and a digest of all that is in them, once no mail is on its way; those
+    that processes write unasked left out.
+    """
     async with asyncio.timeout(MAIL_SECONDS_MAX):
         while await database[MAILS].count({}):
             await asyncio.sleep(0.02)
     names = [shape.name for shape in shapes.ALL if shape.name not in WRITTEN_BY_THE_CLOCK]
-    return {name: await database[name].count({}) for name in names}
+    return {name: await _digest(database, name) for name in names}
+
+
+async def _digest(database: Database, name: str) -> tuple[int, str]:
+    """A changed document shows as well as a new one."""
+    count, digest = 0, hashlib.sha256()
+    async for document in database[name].scan({}, sort=[("_id", 1)]):
+        count += 1
+        digest.update(repr(document).encode())
+    return count, digest.hexdigest()
 
 
 def wrong_types(example: Any, *, numbers: frozenset[str] = frozenset()) -> Iterator[tuple[str, Any, Any]]:

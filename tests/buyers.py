@@ -63,7 +63,7 @@ async def buyer(site: Site) -> Buyer:
 
 
 async def refuses_amounts(
-    client: ApiClient, method: str, path: str, body: str, field: str, amounts: Iterable[str] = WRONG, **headers: str
+    client: ApiClient, method: str, path: str, body: str, field: str, amounts: Iterable[str], **headers: str
 ) -> None:
     """Each of `amounts` in the place of the body's `%s`, and what is no JSON, is refused by the field's name."""
     for amount, is_value in NO_JSON:

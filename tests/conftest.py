@@ -117,9 +117,9 @@ def open_hub(io_loop: IOLoop, mongod_uri: str, databases: Databases, tmp_path: P
         }
         loaded = settings.load(base | environ)
         with pytest.MonkeyPatch.context() as once:  # forty commands a test to make what stands there already
-            once.setattr(shapes, "ALL", databases.lacks(name))
+            once.setattr(shapes, "ALL", databases.lacks(loaded.mongodb_database))
             opened.append(io_loop.run_sync(lambda: open_services(loaded, mongod_uri, bcrypt_cost=4)))
-        databases.has_all(name)
+        databases.has_all(loaded.mongodb_database)
         return opened[-1].services
 
     yield opener
@@ -183,10 +183,9 @@ def hubs_in(folder: Path, mongod_uri: str, databases: Databases) -> Iterator[Sta
     taken: list[str] = []
 
     def starter(**environ: str) -> RunningHub:
-        if "HUB_MONGODB_DATABASE" not in environ:
-            taken.append(databases.take())
-            environ["HUB_MONGODB_DATABASE"] = taken[-1]
-        hubs.append(RunningHub(folder / f"hub{len(hubs)}", mongod_uri, **environ))
+        taken.append(databases.take())
+        own = {"HUB_MONGODB_DATABASE": taken[-1]}
+        hubs.append(RunningHub(folder / f"hub{len(hubs)}", mongod_uri, **own, **environ))
         hubs[-1].start()
         return hubs[-1]
 

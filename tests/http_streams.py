@@ -16,10 +16,10 @@ from models import wallets
 from models.conversations import message_of_stream
 from models.database import Document
 from tests.factories import sign_up
+from tests.patience import PATIENCE_SECONDS
 from tests.stand_ins.openai_server import OpenAIStandIn
 from tests.ws_client import Client
 
-PATIENCE_SECONDS = 10.0
 DONE = "[DONE]"
 SECRET = "of every node of a face, so that a token is good on all of them"
 OPEN: list[asyncio.StreamWriter] = []  # of every connection made; `abort_all` ends those that a test left

@@ -1,6 +1,5 @@
 """Reads the mails that a hub without a mail server has written, waiting for the one that is due."""
 
-import asyncio
 import email
 import email.policy
 import re
@@ -8,7 +7,8 @@ from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-WAIT_SECONDS = 10.0
+from tests.patience import until
+
 _LINK = re.compile(r"https?://\S+\?token=\S+")
 
 
@@ -20,13 +20,12 @@ def letters(data_dir: Path) -> list[EmailMessage]:
 
 async def letter_to(data_dir: Path, address: str, subject: str, number: int = 1) -> EmailMessage:
     """The `number`th letter with this subject to an address, once it is there."""
-    deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
-    while True:
-        found = [one for one in letters(data_dir) if one["To"] == address and one["Subject"] == subject]
-        if len(found) >= number:
-            return found[number - 1]
-        assert asyncio.get_running_loop().time() < deadline, f"no {subject!r} to {address}"
-        await asyncio.sleep(0.02)
+
+    def found() -> list[EmailMessage]:
+        return [one for one in letters(data_dir) if one["To"] == address and one["Subject"] == subject]
+
+    await until(lambda: len(found()) >= number)
+    return found()[number - 1]
 
 
 def link_in(letter: EmailMessage) -> str:

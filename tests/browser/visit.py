@@ -134,5 +134,24 @@ def words_in(answer: Locator, least: int) -> int:
     return words
 
 
+def grows(answer: Locator, times: int = 12) -> bool:
+    """Whether it becomes longer so often before it ends: a stream that is followed does, what is read again comes whole."""
+    followed: bool = text_of(answer).evaluate(
+        """(node, times) => new Promise((resolve) => {
+          const message = node.closest('[data-test="message"]');
+          let length = node.textContent.length;
+          const look = () => {
+            if (message.dataset.status !== "streaming" || !node.isConnected) return resolve(false);
+            if (node.textContent.length > length) times -= 1;
+            length = node.textContent.length;
+            if (times) requestAnimationFrame(look); else resolve(true);
+          };
+          look();
+        })""",
+        times,
+    )
+    return followed
+
+
 def expect_status(answer: Locator, status: str, seconds: float = 30) -> None:
     expect(answer).to_have_attribute("data-status", status, timeout=seconds * 1000)

@@ -7,6 +7,7 @@ a rule that finds nothing there would find nothing anywhere.
 import ast
 import configparser
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -29,6 +30,8 @@ WRITES = {
     *("find_one_and_update", "delete_one", "delete_many"),
 }
 
+# Names of what a caller has to know. The hashes of the entries' chain are told to everybody, and so are not among them.
+SECRET_NAMES = re.compile(r"(secret|token|signature|digest|nonce|verifier|browser|cookie_hash|(?<![a-z])_hash)$")
 
 # Tasks that their starter awaits in every path, failures included, which the tracker would log as defects; and that of
 # the embedded database, which lies below the tracker.
@@ -202,6 +205,50 @@ def _is_money(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value in MONEY_COLLECTIONS
 
 
+def secrets_are_compared_in_constant_time(source: Source) -> Iterator[str]:
+    """`==` takes the longer, the more of a guess is right. The service token is for `hmac.compare_digest` alone."""
+    for node in source.nodes(ast.Compare):
+        assert isinstance(node, ast.Compare)
+        is_equality = any(isinstance(operator, ast.Eq | ast.NotEq) for operator in node.ops)
+        if is_equality and any(map(_is_secret, (node.left, *node.comparators))):
+            yield f"{source.path}:{node.lineno} compares {ast.unparse(node)}"
+    compared = {part for node, name in source.called if name == "hmac.compare_digest" for part in ast.walk(node)}
+    for node in source.nodes(ast.Attribute):
+        assert isinstance(node, ast.Attribute)
+        if node.attr == "service_token" and node not in compared:
+            yield f"{source.path}:{node.lineno} uses {ast.unparse(node)}"
+
+
+def _is_secret(node: ast.expr) -> bool:
+    """By its last name: `settings.service_token.encode()`, `record["nonce"]`, `digest(value)`."""
+    written = ast.unparse(node).removesuffix(".encode()")
+    return SECRET_NAMES.search(re.sub(r"(\(.*\)|'\])$", "", written)) is not None
+
+
+def the_audit_log_is_only_added_to(source: Source) -> Iterator[str]:
+    """A row comes by the operation that it tells of, as an `Insert`; `models/audit_log.py` reads them."""
+    if source.path == "models/audit_log.py":
+        yield from (f"{source.path}:{node.lineno} calls {name}" for node, name in source.called if _changes(name))
+        return
+    inserted = {part for node, name in source.called if name == "Insert" for part in ast.walk(node)}
+    for node in source.walked:
+        if _names_audit_log(node) and node not in inserted:
+            yield f"{source.path}:{getattr(node, 'lineno', 0)} names {ast.unparse(node)}"
+
+
+def _changes(name: str) -> bool:
+    return _writes(name) or name in ("Update", "Delete")
+
+
+def _names_audit_log(node: ast.AST) -> bool:
+    match node:
+        case ast.Constant(value="audit_log"):
+            return True
+        case ast.Name(id="AUDIT_LOG") | ast.Attribute(attr="AUDIT_LOG") | ast.alias(name="AUDIT_LOG"):
+            return True
+    return False
+
+
 # Each rule with the path of a file that does not exist and a text that breaks the rule there.
 BROKEN: dict[Rule, tuple[str, str]] = {
     imports_point_left: ("models/x.py", "from hub import errors"),
@@ -214,6 +261,8 @@ BROKEN: dict[Rule, tuple[str, str]] = {
     modules_say_what_they_own: ("hub/x.py", "x = 1"),
     files_and_functions_are_short: ("hub/x.py", "def x():\n" + "    y()\n" * FUNCTION_LINES_MAX),
     money_has_one_writer: ("hub/x.py", "await tx.update('wallets', changes)"),
+    secrets_are_compared_in_constant_time: ("hub/x.py", "credential.value == self._settings.service_token"),
+    the_audit_log_is_only_added_to: ("hub/x.py", "Update(audit_log.AUDIT_LOG, {'_id': row}, change)"),
 }
 RULES = sorted(BROKEN, key=lambda rule: rule.__name__)
 
@@ -244,6 +293,15 @@ def test_the_rule_finds_what_breaks_it(rule: Rule) -> None:
         (money_has_one_writer, "models/x.py", "from models.wallets import HOLDS"),
         (money_has_one_writer, "hub/x.py", "database[wallets.WALLETS]"),
         (money_has_one_writer, "models/wallets.py", "await database[WALLETS].update_one({}, {})"),
+        (secrets_are_compared_in_constant_time, "hub/x.py", "a.encode() != settings.service_token.encode()"),
+        (secrets_are_compared_in_constant_time, "hub/x.py", "credential.value in (settings.service_token,)"),
+        (secrets_are_compared_in_constant_time, "hub/x.py", "digest(value) == stored"),
+        (secrets_are_compared_in_constant_time, "hub/x.py", "claims['nonce'] != given"),
+        (the_audit_log_is_only_added_to, "hub/x.py", "Delete('audit_log', {'_id': row})"),
+        (the_audit_log_is_only_added_to, "handlers/x.py", "await services.database['audit_log'].delete_many({})"),
+        (the_audit_log_is_only_added_to, "models/x.py", "from models.audit_log import AUDIT_LOG"),
+        (the_audit_log_is_only_added_to, "models/audit_log.py", "await database[AUDIT_LOG].update_one({}, {})"),
+        (the_audit_log_is_only_added_to, "models/audit_log.py", "Delete(AUDIT_LOG, {'_id': row})"),
     ],
 )
 def test_the_rule_finds_other_forms(rule: Rule, path: str, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 from hub.operations import Kind
 from models.notification_settings import CATEGORIES
@@ -21,5 +22,15 @@ def test_every_path_beside_the_documents_is_described() -> None:
 
 
 def test_words_that_requests_may_use_are_all_there() -> None:
-    for word in (*Kind.__args__, *CATEGORIES, "proof=true", "autoTopup", "Idempotency-Key", "from=", "nextDayAt"):
-        assert word in API, word
+    page = " ".join(API.split())
+    categories = [f"`{category}`" for category in CATEGORIES]
+    for word in (
+        ", ".join(get_args(Kind)),
+        *categories,
+        "proof=true",
+        "autoTopup",
+        "Idempotency-Key",
+        "from=",
+        "nextDayAt",
+    ):
+        assert word in page, word

@@ -8,6 +8,7 @@ from hub.audit import audit
 from tests.api_client import Answer
 from tests.contract.examples import filled, mailed, notification_id
 from tests.contract.refusals import REFUSALS, Refusal
+from tests.contract.rows import HOSTS
 from tests.factories import grant
 from tests.site import PASSWORD, Site
 
@@ -84,3 +85,35 @@ async def test_what_is_refused_is_told_by_its_documented_status_and_code(site: S
     assert wrong == []
     assert [difference async for difference in audit(site.services.database)] == []
     await site.client().post("/api/auth/login", {"email": made.facts["email"], "password": PASSWORD})
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("api", "path", "code"),
+    [
+        ("smart_ai_hub", "/api/auth/login", "INTERNAL_ERROR"),
+        ("ai_aggregator", "/v1/chat/completions", "INTERNAL_ERROR"),
+        ("ai_playground", "/api/auth/login", "SERVER_ERROR"),
+        ("ai_assistant", "/api/auth/login", "INTERNAL_ERROR"),
+    ],
+)
+async def test_what_nobody_foresaw_is_told_without_its_words(
+    site: Site, monkeypatch: pytest.MonkeyPatch, api: str, path: str, code: str
+) -> None:
+    client = site.client(api, token=await site.token())
+    met: list[str] = []
+
+    async def defect(*args: Any) -> Any:
+        met.append(api)
+        raise RuntimeError("CANARY mongodb://hub:word@10.0.0.1")
+
+    monkeypatch.setattr("hub.identity.Identities.login", defect)
+    monkeypatch.setattr("hub.chat.Chat.start", defect)
+    bodies = {
+        "/api/auth/login": {"email": "user1@example.com", "password": PASSWORD},
+        "/v1/chat/completions": {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}]},
+    }
+    answer = await client.post(path, bodies[path], status=500, headers={"Host": HOSTS[api]})
+    assert (answer.code, met) == (code, [api])
+    told = f"{answer.body} {list(answer.headers.get_all())}"
+    assert "CANARY" not in told and "RuntimeError" not in told and "mongodb" not in told

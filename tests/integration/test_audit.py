@@ -14,6 +14,7 @@ from models.clock import now
 from models.database import Database
 from tests.factories import make_wallet
 from tests.ledger_parts import debit, differences, place, results, running
+from tests.patience import until
 from tests.site import Site
 
 pytestmark = pytest.mark.gen_test
@@ -137,21 +138,17 @@ async def test_the_metrics_count_the_wallets_that_drift(watchful_site: Site) -> 
     user = (await watchful_site.register())["data"]["user"]["id"]
     books = watchful_site.services.database["wallets"]
 
-    async def shown(wallets: int) -> None:
-        """Wait until `/metrics` says so many."""
-        async with asyncio.timeout(10):
-            while f"\nhub_ledger_drift_wallets {wallets}.0\n".encode() not in await metrics():
-                await asyncio.sleep(0.02)
+    async def shown(wallets: int) -> bool:
+        """Whether `/metrics` says so many."""
+        answer = await watchful_site.client().raw("GET", "/metrics")
+        return f"\nhub_ledger_drift_wallets {wallets}.0\n".encode() in answer.body
 
-    async def metrics() -> bytes:
-        return (await watchful_site.client().raw("GET", "/metrics")).body
-
-    await shown(0)
+    await until(lambda: shown(0))
     await books.update_one({"_id": user}, {"$inc": {"credits": 1}, "$set": {"updated_at": now()}})
-    await shown(1)
+    await until(lambda: shown(1))
     assert watchful_site.services.metrics.drifting == 1
     await books.update_one({"_id": user}, {"$inc": {"credits": -1}, "$set": {"updated_at": now()}})
-    await shown(0)
+    await until(lambda: shown(0))
 
 
 async def test_an_operation_that_waited_long_is_summed_all_the_same(database: Database) -> None:

@@ -81,7 +81,7 @@ def test_every_command_has_an_example() -> None:
 
 @pytest.mark.gen_test
 async def test_a_wrong_type_in_any_field(face: Face) -> None:
-    before = await bad_input.counts(face.services.database)
+    before = await bad_input.stored(face.services.database)
     wrong: list[Any] = []
     for command, example in EXAMPLES.items():
         cases = [
@@ -94,12 +94,12 @@ async def test_a_wrong_type_in_any_field(face: Face) -> None:
             if not refuses(reply, field)
         ]
     assert wrong == []
-    assert await bad_input.counts(face.services.database) == before
+    assert await bad_input.stored(face.services.database) == before
 
 
 @pytest.mark.gen_test
 async def test_missing_fields_and_fields_that_are_not_ones_own(face: Face) -> None:
-    before = await bad_input.counts(face.services.database)
+    before = await bad_input.stored(face.services.database)
     wrong: list[Any] = []
     for command, example in EXAMPLES.items():
         cases = list(bad_input.missing(example, REQUIRED.get(command, ())))
@@ -111,7 +111,7 @@ async def test_missing_fields_and_fields_that_are_not_ones_own(face: Face) -> No
             if not refuses(reply, field)
         ]
     assert wrong == []
-    assert await bad_input.counts(face.services.database) == before
+    assert await bad_input.stored(face.services.database) == before
 
 
 def refuses(reply: dict[str, Any], field: str) -> bool:
@@ -121,7 +121,7 @@ def refuses(reply: dict[str, Any], field: str) -> bool:
 @pytest.mark.gen_test
 async def test_what_is_not_plain_json(face: Face) -> None:
     """Each on a connection of its own: the tenth in a minute would close it."""
-    before = await bad_input.counts(face.services.database)
+    before = await bad_input.stored(face.services.database)
     wrong: list[Any] = []
     example = {"id": 7, "type": "chat.resume", **EXAMPLES["chat.resume"]}
     texts = bad_input.malformed(example, "after")
@@ -137,7 +137,7 @@ async def test_what_is_not_plain_json(face: Face) -> None:
         assert (await socket.request("ping"))["server_time"]
         socket.abort()
     assert wrong == []
-    assert await bad_input.counts(face.services.database) == before
+    assert await bad_input.stored(face.services.database) == before
 
 
 @pytest.mark.gen_test

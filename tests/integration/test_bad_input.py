@@ -1,6 +1,7 @@
 """Bad input on every HTTP body: refused as the caller's mistake, by the field's name, and nothing of it is stored."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ def names(answer: Any, field: str) -> bool:
 
 @pytest.mark.gen_test
 async def test_what_is_not_plain_json(face: Face) -> None:
-    before = await bad_input.counts(face.services.database)
+    before = await bad_input.stored(face.services.database)
     wrong: list[Any] = []
     for name, body in BODIES.items():
         for what, text in bad_input.malformed(body.example, body.required[0]).items():
@@ -130,13 +131,13 @@ async def test_what_is_not_plain_json(face: Face) -> None:
             if response.status != 400 or answer["error"]["code"] not in ("VALIDATION_ERROR", "INVALID_REQUEST"):
                 wrong.append((name, what, response.status, answer))
     assert wrong == []
-    assert await bad_input.counts(face.services.database) == before
+    assert await bad_input.stored(face.services.database) == before
 
 
 @pytest.mark.gen_test
 async def test_numbers_that_are_none_are_named(face: Face) -> None:
     """In fields that the schema knows, and in those that it would let through."""
-    before = await bad_input.counts(face.services.database)
+    before = await bad_input.stored(face.services.database)
     wrong: list[Any] = []
     for body in BODIES.values():
         for number, is_json in bad_input.NUMBERS.items():
@@ -146,12 +147,12 @@ async def test_numbers_that_are_none_are_named(face: Face) -> None:
                 if (response.status, fields_of(answer)) != (body.refused if is_json else 400, named):
                     wrong.append((body.path, number[:20], response.status, answer))
     assert wrong == []
-    assert await bad_input.counts(face.services.database) == before
+    assert await bad_input.stored(face.services.database) == before
 
 
 @pytest.mark.gen_test
 async def test_a_wrong_type_in_any_field(face: Face) -> None:
-    before = await bad_input.counts(face.services.database)
+    before = await bad_input.stored(face.services.database)
     wrong: list[Any] = []
     for name, body in BODIES.items():
         for field, value, changed in bad_input.wrong_types(body.example, numbers=body.numbers):
@@ -161,12 +162,12 @@ async def test_a_wrong_type_in_any_field(face: Face) -> None:
             if response.status != body.refused or not names(answer, field):
                 wrong.append((name, field, value, response.status, answer.get("error")))
     assert wrong == []
-    assert await bad_input.counts(face.services.database) == before
+    assert await bad_input.stored(face.services.database) == before
 
 
 @pytest.mark.gen_test
 async def test_missing_fields_other_shapes_and_fields_that_are_not_ones_own(face: Face) -> None:
-    before = await bad_input.counts(face.services.database)
+    before = await bad_input.stored(face.services.database)
     wrong: list[Any] = []
     for body in BODIES.values():
         cases: list[tuple[str, Any]] = list(bad_input.missing(body.example, body.required))
@@ -182,12 +183,12 @@ async def test_missing_fields_other_shapes_and_fields_that_are_not_ones_own(face
             response, answer = await post(face, body.path, json.dumps(shape).encode())
             wrong += [(body.path, shape, answer)] if response.status != body.refused else []
     assert wrong == []
-    assert await bad_input.counts(face.services.database) == before
+    assert await bad_input.stored(face.services.database) == before
 
 
 @pytest.mark.gen_test
 async def test_a_body_that_is_too_large_or_packed_or_of_another_kind(face: Face) -> None:
-    before = await bad_input.counts(face.services.database)
+    before = await bad_input.stored(face.services.database)
     for body in BODIES.values():
         padded = json.dumps(body.example).encode().ljust(body.bytes_max + 1)
         assert (await post(face, body.path, padded))[0].status == 413
@@ -196,7 +197,7 @@ async def test_a_body_that_is_too_large_or_packed_or_of_another_kind(face: Face)
             assert (await post(face, body.path, packed, {"Content-Encoding": encoding}))[0].status == 400
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "a/b;c"):
             assert (await post(face, body.path, body.example, {"Content-Type": kind}))[0].status == 400
-    assert await bad_input.counts(face.services.database) == before
+    assert await bad_input.stored(face.services.database) == before
 
 
 @pytest.mark.gen_test
@@ -211,14 +212,14 @@ async def test_a_length_that_is_no_number(face: Face) -> None:
 
 @pytest.mark.gen_test
 async def test_a_length_that_promises_more_or_less_than_comes(face: Face) -> None:
-    before = await bad_input.counts(face.services.database)
+    before = await bad_input.stored(face.services.database)
     content = json.dumps(BODIES["register"].example).encode()
     less = await send(face.port, "POST", "/api/auth/register", body=content, headers={"Content-Length": "20"})
     assert (await less.response()).status == 400
     more = await send(face.port, "POST", "/api/auth/register", body=content, headers={"Content-Length": "5000"})
     more.writer.write_eof()
     assert await more.reader.read() == b""
-    assert await bad_input.counts(face.services.database) == before
+    assert await bad_input.stored(face.services.database) == before
 
 
 @pytest.mark.gen_test
@@ -236,6 +237,28 @@ async def test_an_endless_chunked_body_is_cut_off(face: Face) -> None:
     writer.transport.abort()
 
 
+@pytest.mark.gen_test
+@pytest.mark.parametrize("name", ["v1", "mcp"])
+async def test_an_endless_chunked_body_is_cut_off_at_a_completions_bound_too(face: Face, name: str) -> None:
+    """Whoever it comes from: a credential does not make it longer."""
+    before = await bad_input.stored(face.services.database)
+    body = BODIES[name]
+    head = f"POST {body.path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {face.token}\r\n"
+    head += "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", face.port)
+    writer.write(head.encode())
+    chunk, sent = b"100000\r\n" + b" " * (1 << 20) + b"\r\n", 0
+    with contextlib.suppress(ConnectionError):
+        while sent < 4 * body.bytes_max and not reader.at_eof():
+            writer.write(chunk)
+            sent += 1 << 20
+            await writer.drain()
+    assert body.bytes_max <= sent < 2 * body.bytes_max
+    writer.transport.abort()
+    assert face.provider.requests == []
+    assert await bad_input.stored(face.services.database) == before
+
+
 VALUES: Final[list[tuple[str, dict[str, Any], int, str | None]]] = [
     ("v1", {"model": "gpt-99"}, 404, None),
     ("mcp", {"model": "gpt-99"}, 404, None),
@@ -246,7 +269,11 @@ VALUES: Final[list[tuple[str, dict[str, Any], int, str | None]]] = [
         for name in ("v1", "mcp")
         for role in ("", "User", "admin", "system\u200b", "x" * 10_000)
     ),
-    *(("v1", {field: value}, 400, field) for field in ("max_tokens", "n") for value in (0, -1, -(2**63), 2**63 - 1)),
+    *(
+        ("v1", {field: value}, 400, field)
+        for field in ("max_tokens", "max_completion_tokens", "n")
+        for value in (0, -1, -(2**63), 2**63 - 1)
+    ),
     *(("mcp", {"maxTokens": value}, 422, "maxTokens") for value in (0, -1, -(2**63), 2**63 - 1)),
     *(
         (name, {"temperature": value}, BODIES[name].refused, "temperature")
@@ -274,14 +301,14 @@ VALUES: Final[list[tuple[str, dict[str, Any], int, str | None]]] = [
 
 @pytest.mark.gen_test
 async def test_values_out_of_range(face: Face) -> None:
-    before = await bad_input.counts(face.services.database)
+    before = await bad_input.stored(face.services.database)
     wrong: list[Any] = []
     for name, change, status, field in VALUES:
         response, answer = await post(face, BODIES[name].path, {**BODIES[name].example, **change})
         if response.status != status or (field is not None and not names(answer, field)):
             wrong.append((name, str(change)[:100], response.status, answer["error"]))
     assert wrong == []
-    assert await bad_input.counts(face.services.database) == before
+    assert await bad_input.stored(face.services.database) == before
 
 
 @pytest.mark.gen_test

@@ -70,7 +70,7 @@ async def heal(hub: RunningHub, token: str) -> set[int]:
 
 
 @pytest.mark.timeout(120)
-def test_a_killed_hub_finds_its_database_again(hub: RunningHub) -> None:
+def test_a_killed_hub_finds_its_database_again_and_a_stopped_one_starts_in_time(hub: RunningHub) -> None:
     token = hub.register()
     database = mongod_pid(hub)
     streams = asyncio.run(begin(hub, token, 4))

@@ -164,6 +164,27 @@ async def test_an_answer_that_is_to_continue_outlives_its_reader(hasty: Face) ->
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize("wish", [{}, {"on_disconnect": "continue"}])
+async def test_a_sockets_answer_outlives_it_unless_it_asked_otherwise(hasty: Face, wish: dict[str, str]) -> None:
+    """The line is lost early on, and the answer lasts several times the grace that an abandoned one would have."""
+    socket = await Client.open(hasty.port)
+    await socket.request("connect", token=hasty.token)
+    started = await socket.request("chat.start", model="gpt-4", message="Tell me", **wish)
+    stream = running(hasty, started["stream_id"])
+    await socket.push("chat.delta")
+    socket.abort()
+    async with asyncio.timeout(5):
+        while stream.followers:
+            await asyncio.sleep(0.01)
+    assert stream.offset < TOKENS - 2 * GRACE_TOKENS, "it has to go on without a reader for longer than the grace"
+    await hasty.at_rest()
+    message = await hasty.message(stream.id)
+    assert (message["status"], message["content"]) == ("complete", " word" * TOKENS)
+    assert await assert_billed_as_stored(hasty, stream.id) == TOKENS
+    assert hasty.provider.cancelled == 0
+
+
+@pytest.mark.gen_test
 async def test_who_reads_nothing_is_cut_off(hasty: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "WRITE_SECONDS_MAX", 0.2)
     hasty.provider.default = Scenario(chunks=2_000, word=" word" * 1_000)

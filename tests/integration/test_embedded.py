@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from models.data_lock import DataFolderInUse, DataLock
 from models.embedded import EmbeddedMongod
 from models.mongod_binary import EmbeddedError
 from models.mongod_process import Files
+from tests.patience import until
 
 # Another hub process: it starts the database in the folder it is given, says so, and is then killed.
 _ROOT = Path(__file__).parents[2]
@@ -78,12 +79,6 @@ async def _names(uri: str) -> list[str]:
         return [thing["_id"] async for thing in client.kept.things.find(sort=[("_id", 1)])]
 
 
-async def _until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
 def _exists(pid: int) -> bool:
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
@@ -116,7 +111,7 @@ def test_a_fresh_folder_gets_transactions_and_keeps_its_data(folder: Path) -> No
             assert lifetime["transactionLifetimeLimitSeconds"] == limits.EMBEDDED_TRANSACTION_SECONDS
             with pytest.raises(database.DatabaseError):
                 await database.admin(uri, {"configureFailPoint": "failCommand", "mode": "off"}, timeout_seconds=5)
-        await _until(lambda: not _exists(pid))
+        await until(lambda: not _exists(pid))
         assert mongod.pid is None
         async with _started(folder) as (mongod, uri):
             assert (await _names(uri), mongod.port) == (["first"], port)
@@ -147,7 +142,7 @@ def test_a_mongod_that_outlived_its_hub_is_adopted(folder: Path) -> None:
         async with _started(folder) as (mongod, uri):
             assert mongod.pid == pid
             await _write(uri, "kept")
-        await _until(lambda: not _exists(pid))
+        await until(lambda: not _exists(pid))
 
     asyncio.run(scenario())
 
@@ -159,7 +154,7 @@ def test_one_that_runs_with_other_options_is_started_anew(folder: Path) -> None:
         mongod = EmbeddedMongod(folder, test_commands=True)
         uri = await mongod.start()
         try:
-            await _until(lambda: not _exists(pid))
+            await until(lambda: not _exists(pid))
             await database.admin(uri, {"configureFailPoint": "failCommand", "mode": "off"}, timeout_seconds=5)
         finally:
             await mongod.stop()
@@ -174,7 +169,7 @@ def test_a_killed_mongod_is_started_again_on_its_port(folder: Path) -> None:
             pid, port = mongod.pid, mongod.port
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
-            await _until(lambda: mongod.pid not in (None, pid))
+            await until(lambda: mongod.pid not in (None, pid))
             await _write(uri, "while it recovers")
             assert mongod.port == port
             assert await _names(uri) == ["before", "while it recovers"]
@@ -189,7 +184,7 @@ def test_a_crash_of_both_loses_nothing(folder: Path) -> None:
         port = (folder / "mongod" / "port").read_text().strip()
         await _write(f"mongodb://127.0.0.1:{port}/?replicaSet=hub", "before")
         os.kill(pid, signal.SIGKILL)
-        await _until(lambda: not _exists(pid))
+        await until(lambda: not _exists(pid))
 
     async def scenario() -> None:
         assert (folder / "mongod" / "db" / "mongod.lock").read_text(), "the killed mongod left its lock"
@@ -232,8 +227,8 @@ def test_a_full_log_is_put_aside(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
     async def scenario() -> None:
         async with _started(folder):
-            await _until((folder / "mongod" / "mongod.log.1").exists)
-            await _until((folder / "mongod" / "mongod.log").exists)
+            await until((folder / "mongod" / "mongod.log.1").exists)
+            await until((folder / "mongod" / "mongod.log").exists)
 
     asyncio.run(scenario())
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from config import limits
-from models.database import admin
+from tests.ledger_parts import fail_point
 from tests.site import PASSWORD, Site
 
 # --- signing up and in ---------------------------------------------------------------------------------------------
@@ -227,11 +227,8 @@ async def test_errors_below_v1_carry_both_forms(site: Site) -> None:
 async def test_a_database_that_breaks_off_is_503(site: Site, mongod_uri: str) -> None:
     client = site.client(token=await site.token())
     await client.get("/api/users/me")  # the identity is known from here on
-    data = {"failCommands": ["find"], "closeConnection": True, "appName": "hub"}
-    await admin(
-        mongod_uri, {"configureFailPoint": "failCommand", "mode": {"times": 2}, "data": data}, timeout_seconds=5
-    )
-    answer = await client.get("/api/credits/balance", status=503)
+    async with fail_point(mongod_uri, {"times": 2}, ["find"], at_least=2, closeConnection=True):
+        answer = await client.get("/api/credits/balance", status=503)
     assert answer.code == "SERVICE_UNAVAILABLE" and "mongo" not in str(answer.body).lower()
     await client.get("/api/credits/balance")
 

@@ -15,6 +15,7 @@ from models import events, wallets
 from models.database import Database, Document, Transaction
 from tests.factories import grant, make_wallet
 from tests.ledger_parts import Process, another_database, debit, differences, entries, place, result, results, running
+from tests.patience import until
 
 pytestmark = pytest.mark.gen_test
 
@@ -193,9 +194,7 @@ async def test_a_hold_whose_placing_was_cut_off_is_taken_back(process: Process, 
     placing.cancel()
     await asyncio.wait([placing])
     assert placing.cancelled()
-    async with asyncio.timeout(10):
-        while len(process.tasks) > 1:  # the committer goes on
-            await asyncio.sleep(0.01)
+    await until(lambda: len(process.tasks) <= 1)  # the committer goes on
     assert (await process.ledger.wallet(user)).credits_held == 0
     assert await wallets.holds_open(database) == 0
     assert await database["idempotency"].count({}) == 0

@@ -1,15 +1,16 @@
 """The transport and its providers against servers on loopback: tries counted, silence cut, cancellation noticed upstream."""
 
 import asyncio
+import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 
 import pytest
 
-from config import settings
+from config import limits, settings
 from config.catalogue import AiModel, load_catalogue
 from hub.providers.base import Delta, Finish, ProviderCall, ProviderError, ProviderEvent, Usage
 from hub.providers.http_provider import HttpProvider
@@ -27,6 +28,7 @@ QUICK = Patience(
     backoff_seconds=0.01,
     drain_seconds=0.05,
 )
+FULL_HOUSE_MAX = 20  # connections that a queue of none may take nevertheless
 CATALOGUE = load_catalogue()
 GPT_4, CLAUDE = CATALOGUE["gpt-4"], CATALOGUE["claude-3"]
 
@@ -178,6 +180,31 @@ def test_a_retry_after_without_end_or_sense_counts_as_none(after: str) -> None:
     run(test)
 
 
+def test_retry_after_in_milliseconds_counts_before_seconds() -> None:
+    async def test(there: World) -> None:
+        told = (("retry-after-ms", "200"),)
+        there.openai.script(Scenario("error", status=429, retry_after="120", headers=told))
+        started = time.monotonic()
+        await there.stream()
+        assert 0.18 <= time.monotonic() - started < 8
+        assert len(there.openai.requests) == 2
+
+    run(test)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("wish", "status", "tries"), [("false", 500, 1), ("true", 404, 3), ("perhaps", 500, 3), ("perhaps", 404, 1)]
+)
+def test_x_should_retry_counts_before_the_status(model: AiModel, wish: str, status: int, tries: int) -> None:
+    async def test(there: World) -> None:
+        there.side(model).default = Scenario("error", status=status, headers=(("x-should-retry", wish),))
+        error = await there.failure(model)
+        assert error.status == status and len(there.side(model).requests) == tries
+
+    run(test)
+
+
 def test_a_long_retry_after_gives_up_at_once_with_the_figure() -> None:
     async def test(there: World) -> None:
         error = await there.failure(prompt="#error429 retry-after=120")
@@ -276,7 +303,12 @@ def test_cancelling_the_task_closes_the_call_upstream(kind: str) -> None:
 @BOTH
 @pytest.mark.parametrize(
     ("kind", "usage"),
-    [("usage_missing", None), ("usage_absurd", Usage(10**12, 10**12)), ("usage_negative", Usage(-5, -7))],
+    [
+        ("usage_missing", None),
+        ("usage_absurd", Usage(10**12, 10**12)),
+        ("usage_negative", Usage(-5, -7)),
+        ("usage_zero", Usage(9, 0)),
+    ],
 )
 def test_usage_is_passed_on_as_it_came(model: AiModel, kind: str, usage: Usage | None) -> None:
     async def test(there: World) -> None:
@@ -297,6 +329,60 @@ def test_nobody_listens() -> None:
         assert error.message == "OpenAI could not be reached" and error.status is None
 
     run(test)
+
+
+@contextmanager
+def full_house() -> Iterator[str]:
+    """The address of a server that takes no more connections: its queue is full, and a handshake gets no answer."""
+    with ExitStack() as sockets:
+        listening = sockets.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        address = listening.getsockname()
+        for _ in range(FULL_HOUSE_MAX):
+            waiting = sockets.enter_context(socket.socket())
+            waiting.settimeout(0.2)
+            try:
+                waiting.connect(address)
+            except TimeoutError:
+                yield "http://{}:{}/v1".format(*address)
+                return
+        raise AssertionError("its queue never filled up")
+
+
+def test_a_handshake_that_is_never_answered_is_given_up() -> None:
+    """Each try after its time, so that the caller hears of it long before the network would say so."""
+    patience = replace(QUICK, connect_seconds=0.2, pool_seconds=10.0)
+
+    async def main(url: str) -> None:
+        providers = await Providers.open(settings.load(environment(OPENAI_BASE_URL=url)), patience)
+        try:
+            started = time.monotonic()
+            error = await World(OpenAIStandIn(), AnthropicStandIn(), providers).failure()
+            took = time.monotonic() - started
+        finally:
+            await providers.close()
+        assert (error.message, error.status, error.temporary) == ("OpenAI could not be reached in time", None, True)
+        assert patience.tries * patience.connect_seconds * 0.9 <= took < 10
+
+    with full_house() as url:
+        asyncio.run(main(url))
+
+
+def test_who_waits_too_long_for_a_free_connection_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PROVIDER_CONNECTIONS_MAX", 1)
+
+    async def test(there: World) -> None:
+        first = asyncio.create_task(there.stream(prompt="#hang_first"))
+        while not there.openai.requests:
+            await asyncio.sleep(0.01)
+        assert (await there.failure()).message == "OpenAI could not be reached in time"
+        assert len(there.openai.requests) == 1 and not first.done()
+        first.cancel()
+        await asyncio.wait([first])
+        assert text_of(await there.stream()) == " word" * 8
+
+    run(test, replace(QUICK, connect_seconds=0.1, pool_seconds=0.1, idle_seconds=10))
 
 
 def test_a_stand_in_in_a_thread() -> None:

@@ -1,6 +1,7 @@
 """The documented limits of Smart AI Hub, used up: each class by itself, told on every answer, kept to the last request."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,6 +63,29 @@ async def test_users_count_by_themselves(limited_site: Site) -> None:
         await call(first, one, 200)
     await call(first, one, 429)
     assert (await call(second, one, 200)).headers["X-RateLimit-Remaining"] == str(one.per_minute - 1)
+
+
+@pytest.fixture
+def proxied_site(serve: Callable[..., Site]) -> Site:
+    """It believes a proxy on this machine, which may so come from any address."""
+    return serve(HUB_TRUSTED_PROXIES="127.0.0.1")
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("addresses", "left"),
+    [
+        (("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:3::1"), (99, 98, 99)),
+        (("203.0.113.7", "203.0.113.8", "::ffff:203.0.113.7"), (99, 99, 98)),
+    ],
+)
+async def test_strangers_count_by_place(proxied_site: Site, addresses: tuple[str, ...], left: tuple[int, ...]) -> None:
+    """Who has an IPv6 network of /64 has more addresses than there are requests to refuse: it counts as one."""
+    told = []
+    for address in addresses:
+        answer = await proxied_site.client().get("/api/auth/methods", headers={"X-Forwarded-For": address})
+        told.append(int(answer.headers["X-RateLimit-Remaining"]))
+    assert told == list(left)
 
 
 @pytest.mark.gen_test

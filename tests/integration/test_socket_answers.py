@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import pytest
 
-from models.database import admin
+from config import limits
 from tests.api_client import ApiClient, check
+from tests.ledger_parts import fail_point
 from tests.site import Site
 
 PATHS: Final = {"/ws": "smart_ai_hub", "/ws/admin": "smart_ai_hub", "/v1/ai/stream": "ai_playground"}
@@ -43,7 +44,7 @@ async def test_what_is_no_upgrade_is_answered_in_the_dialect(site: Site, path: s
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         answer = await client.request(method, path, {}, status=405)
         assert answer.code == "METHOD_NOT_ALLOWED" and "GET" in answer.headers["Allow"]
-    await client.post(path, b" " * (1 << 20) + b" ", status=413)
+    await client.post(path, b" " * (limits.BODY_BYTES_MAX + 1), status=413)
     await refused(client, path, 400, malformed, Connection="close")
     await refused(client, path, 400, malformed, **{"Sec-WebSocket-Key": ""})
     old = await refused(client, path, 400, malformed, **{"Sec-WebSocket-Version": "8"})
@@ -70,16 +71,8 @@ async def test_a_database_that_is_away_is_503_with_every_header(site: Site, mong
     """On the sockets as on the rest; a token that was not seen before has to be looked up."""
     paths = {**PATHS, "/api/users/me": "smart_ai_hub"}
     tokens = [await site.token() for _ in paths]
-    await _reads_fail(mongod_uri, "alwaysOn")
-    try:
+    async with fail_point(mongod_uri, "alwaysOn", ["find"], closeConnection=True):
         for (path, dialect), token in zip(paths.items(), tokens, strict=True):
             response = await site.client().raw("GET", path, None, {**UPGRADE, "Authorization": f"Bearer {token}"})
             assert response.code == 503, path
             check(response, dialect)
-    finally:
-        await _reads_fail(mongod_uri, "off")
-
-
-async def _reads_fail(mongod_uri: str, mode: str) -> None:
-    fault = {"failCommands": ["find"], "closeConnection": True, "appName": "hub"}
-    await admin(mongod_uri, {"configureFailPoint": "failCommand", "mode": mode, "data": fault}, timeout_seconds=5)

@@ -72,6 +72,22 @@ async def test_one_generation_three_transports_one_cursor(face: Face) -> None:
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/mcp/chat/completions"])
+async def test_what_no_provider_said_is_marked(face: Face, path: str) -> None:
+    """However it is asked for, and when it is replayed; a real provider's answer has no such mark."""
+    for model, mark in (("claude-3", "true"), ("gpt-4", None)):
+        key = {"Idempotency-Key": model}
+        answers = [await face.complete(path, model=model, stream=streamed) for streamed in (False, True)]
+        answers += [await face.complete(path, key, model=model) for _ in range(2)]
+        assert [answer.status for answer in answers] == [200] * 4
+        assert answers[-1].headers["idempotency-hit"] == "true"
+        assert [answer.headers.get("x-hub-sandbox") for answer in answers] == [mark] * 4
+        for number, answer in enumerate(answers):
+            await (answer.events() if number == 1 else answer.json())
+    await face.at_rest()
+
+
+@pytest.mark.gen_test
 async def test_a_finished_stream_replays_here_and_on_a_node_that_never_ran_it(face: Face, other_port: int) -> None:
     begun = await face.complete(stream=True, **SANDBOX)
     text = "".join(event.content for event in await begun.events())
@@ -215,6 +231,34 @@ async def test_who_signs_out_reads_no_answer_of_another_login(face: Face) -> Non
     await face.services.chat.stop(face.user, stream)
     await face.at_rest()
     assert len(face.services.readers) == 0
+
+
+@pytest.mark.gen_test
+async def test_an_answer_begun_by_sse_is_stopped_by_a_socket(face: Face) -> None:
+    """The reader is told, what came is kept and charged, and nobody else's socket can do it."""
+    face.provider.default = Scenario(chunks=400, interval_seconds=0.01)
+    begun = await face.complete(headers=GO_ON, stream=True)
+    stream = begun.headers["x-hub-stream-id"]
+    parts = await take(begun, 5)
+    stranger = await make_face(face.services, face.provider, face.port)
+    sockets = [await Client.open(face.port) for _ in range(2)]
+    for socket, token in zip(sockets, (stranger.token, face.token), strict=True):
+        await socket.request("connect", token=token)
+    refused = await sockets[0].request("chat.stop", stream_id=stream)
+    assert refused["error"]["code"] == "RESOURCE_NOT_FOUND"
+    parts += await take(begun, 5)
+    assert "error" not in await sockets[1].request("chat.stop", stream_id=stream)
+
+    *events, failure, done = await begun.events()
+    assert done.data == DONE
+    assert failure.data["error"]["code"] == "CONFLICT"
+    await face.at_rest()
+    message = await face.message(stream)
+    assert (message["status"], message["finish_reason"]) == ("stopped", "cancelled")
+    assert message["content"] == "".join(parts + [event.content for event in events])
+    assert 10 <= len(message["lengths"]) < 400
+    assert message["receipt"]["charged"] == await face.charged() > 0
+    assert face.provider.cancelled == 1
 
 
 @pytest.mark.gen_test

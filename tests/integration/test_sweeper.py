@@ -28,6 +28,7 @@ from models.database import Database, Document, Transaction
 from models.ids import new_id
 from tests.factories import make_wallet
 from tests.ledger_parts import Process, another_database, debit, differences, entries, place, result, running
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.gen_test
 
@@ -240,7 +241,7 @@ async def test_a_dead_processs_open_transaction_is_ended(database: Database, mon
         await asyncio.wait([paying], timeout=0.5)
         assert not paying.done()
         assert len(await survivor.sweeper.unlock()) == 1
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert list(await paying) == ["ok"]
         hanging.cancel()
         await asyncio.wait([hanging])

@@ -23,9 +23,9 @@ Json = dict[str, Any]
 class Scenario:
     """How one request is answered.
 
-    Kinds: normal, slow, error, error_first, error_chunk, half_json, usage_missing, usage_absurd, usage_negative, empty,
-    hang_first, hang_mid, reset, reset_mid, comments (nothing but these, without end). `chunks` words are sent,
-    `interval_seconds` apart; faults in the middle come after half of them.
+    Kinds: normal, slow, error, error_first, error_chunk, half_json, usage_missing, usage_absurd, usage_negative,
+    usage_zero, empty, hang_first, hang_mid, reset, reset_mid, comments (nothing but these, without end). `chunks` words
+    are sent, `interval_seconds` apart; faults in the middle come after half of them.
     """
 
     kind: str = "normal"
@@ -34,6 +34,7 @@ class Scenario:
     first_token_seconds: float = 0.0
     status: int = 500
     retry_after: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()  # that an error has besides
     word: str = " word"  # one token of cl100k_base
 
     @property
@@ -134,7 +135,7 @@ class StandIn(ABC):
 
     async def _answer(self, request: web.Request, body: Json, scenario: Scenario) -> web.StreamResponse:
         if scenario.kind == "error":
-            headers = {"retry-after": scenario.retry_after} if scenario.retry_after else {}
+            headers = dict(scenario.headers) | ({"retry-after": scenario.retry_after} if scenario.retry_after else {})
             return web.json_response(self.error_body(scenario.status), status=scenario.status, headers=headers)
         if scenario.kind == "reset":
             _reset(request)
@@ -214,6 +215,8 @@ def usage_counts(scenario: Scenario) -> tuple[int, int] | None:
         return 10**12, 10**12
     if scenario.kind == "usage_negative":
         return -5, -7
+    if scenario.kind == "usage_zero":
+        return 9, 0
     return 9, scenario.chunks
 
 

@@ -49,6 +49,14 @@ def test_statuses_are_those_of_the_design(code: Code, statuses: tuple[int, ...])
     assert tuple(dialect.codes[code][0] for dialect in DIALECTS.values()) == statuses
 
 
+def test_smart_ai_hubs_answers_have_the_documented_version() -> None:
+    hub = DIALECTS["smart_ai_hub"]
+    error = hub.error(HubError(Code.NOT_FOUND, "No such user"), "RESOURCE_NOT_FOUND", "req_1")
+    bodies = (hub.success(None, "Done", "req_1"), hub.page("users", [], Page(20, 0, 0), "req_1"), error)
+    for body in bodies:
+        assert (body["meta"]["version"], body["meta"]["requestId"]) == ("1.0", "req_1")
+
+
 def test_validation_details_have_each_apis_form() -> None:
     error = HubError(Code.INVALID, "bad", [FieldError("email", "is wrong", "x" * 200), FieldError("n", "is high", 9)])
     listed = [{"field": "email", "message": "is wrong"}, {"field": "n", "message": "is high"}]

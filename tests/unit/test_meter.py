@@ -43,3 +43,27 @@ def test_a_usage_of_text_that_was_not_relayed_is_not_believed() -> None:
         take_back(counted)
         usage, source = counted.believed()
         assert usage.completion_tokens < 10 and source == "counted"
+
+
+@pytest.mark.parametrize(
+    "said", [Usage(9, 0), Usage(0, 0), Usage(0, 10), Usage(9, 400), Usage(MODEL.context_tokens, 1)]
+)
+def test_a_usage_that_can_be_is_believed(said: Usage) -> None:
+    """An explicit zero too, whatever was counted."""
+    counted = meter()
+    counted.count([Delta(" word")] * 10)
+    counted.provider_usage = said
+    assert counted.believed() == (said, "provider") and not counted.absurd()
+
+
+@pytest.mark.parametrize(
+    "said", [Usage(-1, 5), Usage(9, -1), Usage(-5, -7), Usage(9, 401), Usage(MODEL.context_tokens + 1, 5)]
+)
+def test_a_usage_that_cannot_be_is_counted_instead(said: Usage) -> None:
+    counted = meter()
+    counted.count([Delta(" word")] * 10)
+    counted.provider_usage = said
+    assert counted.believed() == (Usage(9, 10), "counted") and counted.absurd()
+    silent = meter()
+    silent.provider_usage = said
+    assert silent.believed() == (Usage(0, 0), "counted")

@@ -9,13 +9,59 @@ import pytest
 from tornado.web import RequestHandler
 
 from handlers.access import Access, access_of, admin, methods_of, public, scope, unmarked, user
-from handlers.application import ROUTES
+from handlers.application import ROUTES, every_route
 from handlers.base import ApiHandler
 from handlers.routing import SHARED_PATHS, Route, RoutesError, check_overlaps
 from hub.errors import Code, HubError
 from hub.identity_cache import Identity
 
 ROOT = Path(__file__).parents[2]
+
+# Which routes have limits of their own; all others are `general`.
+LIMIT_CLASSES = {
+    "auth": """
+        /api/auth/register
+        /api/auth/login
+        /api/auth/logout
+        /api/auth/refresh
+        /api/auth/google
+        /api/auth/google/callback
+        /api/auth/google/exchange
+        /api/auth/forgot-password
+        /api/auth/reset-password
+        /api/auth/verify-email
+        /api/auth/resend-verification
+    """,
+    "mcp": """
+        /api/mcp/models
+        /api/mcp/chat/completions
+        /api/v1/mcp/points/deduct
+    """,
+    "admin": """
+        /api/admin/users
+        /api/admin/users/([A-Za-z0-9_]{1,64})
+        /api/admin/users/([A-Za-z0-9_]{1,64})/credits/adjust
+        /api/admin/audit-log
+        /api/admin/metrics
+        /api/admin/stats/points
+        /api/admin/announcements
+        /api/admin/announcements/([A-Za-z0-9_]{1,64})
+        /api/admin/exchange-rates
+        /api/admin/exchange-rates/([A-Za-z0-9_]{1,64})
+        /api/admin/webhooks
+        /api/admin/webhooks/([A-Za-z0-9_]{1,64})
+    """,
+}
+NOT_COUNTED = """
+    /api/v1/mcp/points/deduct
+    /api/webhooks/stripe
+    /api/health
+    /readyz
+    /metrics
+    /ws
+    /ws/admin
+    /v1/ai/stream
+"""
 
 
 class Marked(ApiHandler):
@@ -41,6 +87,16 @@ def test_every_route_is_marked_and_none_overlaps() -> None:
 
 def test_what_several_apis_document_is_the_declared_list() -> None:
     assert {route.pattern for route in ROUTES if len(route.apis) > 1} <= SHARED_PATHS
+
+
+def test_each_route_has_its_limit_class() -> None:
+    expected = {pattern: name for name, patterns in LIMIT_CLASSES.items() for pattern in patterns.split()}
+    found = {route.pattern: route.limit_class for route in every_route()}
+    assert found == {**dict.fromkeys(found, "general"), **expected}
+
+
+def test_what_is_not_counted_is_the_declared_list() -> None:
+    assert sorted(route.pattern for route in every_route() if not route.counted) == sorted(NOT_COUNTED.split())
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from handlers.websocket import SocketWire
 from models import audit_log
 from models.announcements import ANNOUNCEMENTS
 from models.clock import now, timestamp
@@ -82,4 +83,26 @@ async def test_many_connections_are_told_in_portions(site: Site, monkeypatch: py
     data = (await _announce(admin, level="critical")).data
     for socket in sockets:
         assert (await socket.push("announcement"))["announcement"]["id"] == data["id"]
+    await hang_up(site)
+
+
+@pytest.mark.gen_test
+async def test_an_announcement_is_encoded_once_for_all(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every socket is handed the very same bytes."""
+    monkeypatch.setattr("config.limits.ANNOUNCED_AT_ONCE", 2)
+    written: list[bytes] = []
+    write = SocketWire.write
+
+    def noted(wire: SocketWire, data: bytes) -> Any:
+        written.append(data)
+        return write(wire, data)
+
+    admin = await administrator(site)
+    sockets = [await _connect(site, admin) for _ in range(5)]
+    monkeypatch.setattr(SocketWire, "write", noted)
+    await _announce(admin)
+    for socket in sockets:
+        await socket.push("announcement")
+    frames = [data for data in written if b'"type":"announcement"' in data]
+    assert len(frames) == 5 and all(frame is frames[0] for frame in frames)
     await hang_up(site)

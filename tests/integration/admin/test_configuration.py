@@ -60,6 +60,18 @@ async def test_of_many_new_rates_at_once_one_is_active(site: Site) -> None:
 
 
 @pytest.mark.gen_test
+async def test_a_changed_rate_is_what_exchanges_go_by(site: Site) -> None:
+    admin, user = await administrator(site), await person(site)
+    made = (await _rate(admin)).data
+    changed = (await put(admin, f"{RATES}/{made['id']}", {"rate": 1234.5})).data
+    assert {**changed, "updatedAt": 0} == {**made, "rate": 1234.5, "updatedAt": 0}
+    stored = await site.services.database[EXCHANGE_RATES].find_one({"_id": made["id"]})
+    assert stored is not None and (stored["rate"], stored["active"]) == (1_234_500_000, True)
+    exchanged = await user.client.post("/api/v1/points/exchange-from-credits", {"creditAmount": 2})
+    assert (exchanged.data["pointsReceived"], exchanged.data["newPointBalance"]) == (2_469, 2_469)
+
+
+@pytest.mark.gen_test
 async def test_bad_rates_are_refused(site: Site) -> None:
     admin, user = await administrator(site), await person(site)
     await _rate(user, 403)
@@ -106,6 +118,40 @@ async def test_without_a_secret_the_hub_makes_one(site: Site) -> None:
     admin = await administrator(site)
     made = (await admin.client.post(HOOKS, {"url": HOOK["url"], "events": ["user.created"]}, status=201)).data
     assert len(base64.b64decode(made["secret"].removeprefix("whsec_"))) == 24 and "signing_secret" not in made
+
+
+@pytest.mark.gen_test
+async def test_webhooks_are_shown_as_they_were_configured(site: Site) -> None:
+    admin = await administrator(site)
+    other = {"url": "https://example.org/other", "events": ["credit.used"], "active": False}
+    expected = {}
+    for body in (HOOK, other):
+        made = (await admin.client.post(HOOKS, body, status=201)).data
+        shown = {"url": body["url"], "events": body["events"], "active": body.get("active", True)}
+        expected[made["id"]] = {"id": made["id"], **shown, **{name: made[name] for name in ("createdAt", "updatedAt")}}
+    assert {hook["id"]: hook for hook in (await admin.client.get(HOOKS)).data} == expected
+    for endpoint_id, hook in expected.items():
+        assert (await admin.client.get(f"{HOOKS}/{endpoint_id}")).data == hook
+
+
+@pytest.mark.gen_test
+async def test_a_changed_webhook_is_stored(site: Site) -> None:
+    admin = await administrator(site)
+    before = (await admin.client.post(HOOKS, HOOK, status=201)).data
+    path = f"{HOOKS}/{before['id']}"
+    change: dict[str, Any] = {"url": "https://example.org/new", "events": ["credit.used"], "active": False}
+    await put(admin, path, {**change, "secret": "CANARY_another"})
+    found = (await admin.client.get(path)).data
+    assert {name: found[name] for name in change} == change and found["createdAt"] == before["createdAt"]
+    stored = await site.services.database[WEBHOOK_ENDPOINTS].find_one({"_id": before["id"]})
+    assert stored is not None and stored["secret"] == "CANARY_another"
+    for name in change:  # one field alone leaves the others
+        await put(admin, path, {name: HOOK.get(name, True)})
+        change[name] = HOOK.get(name, True)
+        found = (await admin.client.get(path)).data
+        assert {name: found[name] for name in change} == change
+    stored = await site.services.database[WEBHOOK_ENDPOINTS].find_one({"_id": before["id"]})
+    assert stored is not None and stored["secret"] == "CANARY_another"
 
 
 @pytest.mark.gen_test

@@ -1,6 +1,7 @@
 """The hub in figures: what was counted is what happened, on every node and after a restart."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from hub.metrics import Metrics
 from hub.operations import Leg, Operation
 from hub.request_stats import RequestStats
 from hub.statistics import Statistics
-from models import entry_totals
+from models import entry_totals, request_stats
+from models.clock import now
 from models.database import Database
 from models.ids import new_id
+from models.users import USERS
 from tests.factories import make_wallet
 from tests.integration.admin.people import adjust, administrator, change, person
 from tests.site import Site
@@ -54,6 +57,31 @@ async def test_the_metrics_count_what_happened(site: Site) -> None:
     assert before >= 4 and data["api"]["averageResponseTime"] > 0 and data["api"]["errorRate"] == 0
     await admin.client.get("/api/health", dialect="ai_assistant")
     assert (await admin.client.get("/api/admin/metrics")).data["api"]["requestsToday"] == before + 2
+
+
+@pytest.mark.gen_test
+async def test_who_came_last_month_is_not_new(site: Site) -> None:
+    admin, first, last = await administrator(site), await person(site), await person(site)
+    month = now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    for user, moment in ((last, month - timedelta(milliseconds=1)), (first, month)):
+        await site.services.database[USERS].update_one({"_id": user.id}, {"$set": {"created_at": moment}})
+    data = (await admin.client.get("/api/admin/metrics")).data
+    assert data["users"] == {"total": 3, "active": 3, "newThisMonth": 2}
+
+
+@pytest.mark.gen_test
+async def test_the_metrics_are_of_all_nodes_and_of_today(site: Site) -> None:
+    """So many that this hub's own few requests do not show in the averages."""
+    admin, database = await administrator(site), site.services.database
+    midnight = now().replace(hour=0, minute=0, second=0, microsecond=0)
+    before = (await admin.client.get("/api/admin/metrics")).data["api"]["requestsToday"]
+    for minute, failures, milliseconds in ((0, 250_000, 30e6), (0, 50_000, 12e6), (-1, 900_000, 990e6)):
+        figures = {"requests": 1_000_000, "failures": failures, "timed": 500_000, "milliseconds": milliseconds}
+        await request_stats.put(database, new_id("node"), midnight + timedelta(minutes=minute), figures)
+    data = (await admin.client.get("/api/admin/metrics")).data["api"]
+    assert data["requestsToday"] == before + 1 + 2_000_000
+    assert data["averageResponseTime"] == pytest.approx(42, rel=0.001)
+    assert data["errorRate"] == pytest.approx(0.15, rel=0.001)
 
 
 @pytest.mark.gen_test

@@ -21,7 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.ioloop import IOLoop
 
+from hub.letters import SUBJECTS
 from models.clock import now
+from tests.outbox import letter_to, token_in
 from tests.site import PASSWORD, Site
 from tests.stand_ins.oidc_server import LyingProvider, signed
 
@@ -198,6 +200,37 @@ async def test_the_end_may_lie_elsewhere_and_brings_back_what_was_passed(browser
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://smartaihub.com/auth/callback",
+        "https://staging.smartaihub.com/auth/callback",
+        "http://localhost:3000/auth/callback",
+    ],
+)
+async def test_each_documented_end_is_taken(browser: Browser, target: str) -> None:
+    end = await browser.sign_in(target)
+    assert end.startswith(f"{target}?code=")
+    await browser.exchange(query_of(end)["code"])
+
+
+@pytest.mark.gen_test
+async def test_ends_of_ones_own_take_the_place_of_the_documented(redirects_site: Site) -> None:
+    browser = Browser(redirects_site)
+    own = f"{redirects_site.services.settings.public_url}/auth/callback"
+    for target in ("https://one.example.com/back", "http://two.example.com:8080/", own):
+        assert (await browser.sign_in(target)).startswith(f"{target}?code=")
+    answer = await browser.get(f"{BEGIN}?{urlencode({'redirect_uri': ELSEWHERE})}")
+    assert answer.code == 422 and "Location" not in answer.headers
+
+
+@pytest.fixture
+def redirects_site(serve: Serve, provider: LyingProvider) -> Site:
+    given = "https://one.example.com/back, http://two.example.com:8080/"
+    return serve(**GOOGLE, GOOGLE_ISSUER_URL=provider.url, HUB_OAUTH_REDIRECTS=given)
+
+
+@pytest.mark.gen_test
 async def test_the_cookie_is_bound_to_the_host_on_https(https_google_site: Site) -> None:
     answer = await https_google_site.client().raw("GET", BEGIN)
     cookie = answer.headers["Set-Cookie"]
@@ -270,9 +303,20 @@ def slash_site(serve: Serve, provider: LyingProvider) -> Site:
 @pytest.mark.gen_test
 async def test_who_came_by_google_may_set_a_password_and_has_none_before(browser: Browser) -> None:
     await browser.exchange(query_of(await browser.sign_in())["code"])
+    client, database = browser.site.client(), browser.site.services.database
     for guess in ("", "None", PASSWORD):
-        response = await browser.site.client().raw("POST", "/api/auth/login", {"email": EMAIL, "password": guess})
+        response = await client.raw("POST", "/api/auth/login", {"email": EMAIL, "password": guess})
         assert response.code == 401
+    before = await database["users"].find_one({"email_key": EMAIL})
+    assert before is not None and before["password"] is None
+    await client.post("/api/auth/forgot-password", {"email": EMAIL})
+    letter = await letter_to(browser.site.services.settings.data_dir, EMAIL, SUBJECTS["reset"])
+    await client.post("/api/auth/reset-password", {"token": token_in(letter), "newPassword": PASSWORD})
+    signed_in = await client.post("/api/auth/login", {"email": EMAIL, "password": PASSWORD})
+    assert signed_in.data["user"]["id"] == before["_id"]
+    await client.post("/api/auth/login", {"email": EMAIL, "password": f"{PASSWORD}x"}, status=401)
+    by_google = await browser.exchange(query_of(await browser.sign_in())["code"])
+    assert by_google.data["user"]["id"] == before["_id"], "both ways lead to the same account"
 
 
 @pytest.mark.gen_test

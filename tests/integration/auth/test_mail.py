@@ -1,6 +1,5 @@
 """Mail: by SMTP to a real server on loopback, tried again, given up, and never in the way of an answer."""
 
-import asyncio
 import secrets
 import socket
 import time
@@ -21,9 +20,8 @@ from hub import letters
 from hub.letters import SUBJECTS
 from hub.mail import MailFailed, MailRefused, OutboxMailer, SmtpMailer, mailer_of
 from models.clock import now
+from tests.patience import until
 from tests.site import Site
-
-WAIT_SECONDS = 10.0
 
 
 class Inbox:
@@ -78,13 +76,6 @@ def mailing_site(serve: Callable[..., Site], smtp_port: int) -> Site:
     return serve(HUB_RATE_LIMITS="off", HUB_SMTP_URL=f"smtp://127.0.0.1:{smtp_port}", HUB_MAIL_FROM="Hub <hub@x.org>")
 
 
-async def until(condition: Any) -> None:
-    deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline, "it did not come"
-        await asyncio.sleep(0.02)
-
-
 def a_letter(to: str = "ada@example.com", name: str = "Ada") -> Any:
     return letters.compose("verify", "mail_1", to, "Hub <hub@x.org>", "http://h", name=name, link="http://h/?token=x")
 
@@ -97,9 +88,12 @@ async def test_a_mail_arrives_as_text_and_html(mailing_site: Site, inbox: Inbox)
     assert (sender, recipients) == ("hub@x.org", ["user1@example.com"])
     for part in (f"Subject: {SUBJECTS['verify']}", "text/plain", "text/html", "Message-ID: <", "Auto-Submitted"):
         assert part in content
-    async with asyncio.timeout(WAIT_SECONDS):
-        while await mailing_site.services.database["mails"].count({}):  # the server has it before we hear so
-            await asyncio.sleep(0.02)
+    jobs = mailing_site.services.database["mails"]
+
+    async def none_left() -> bool:
+        return await jobs.count({}) == 0
+
+    await until(none_left)  # the server has it before we hear so
     assert not (mailing_site.services.settings.data_dir / "outbox").exists()
 
 
@@ -111,8 +105,7 @@ async def test_a_temporary_refusal_is_tried_again(mailing_site: Site, inbox: Inb
     jobs = mailing_site.services.database["mails"]
     job = await jobs.find_one({})
     assert job is not None and job["attempts"] == 1
-    while (await jobs.find_one({"claim": None})) is None:
-        await asyncio.sleep(0.02)
+    await until(lambda: jobs.find_one({"claim": None}))
     await jobs.update_one({}, {"$set": {"due_at": now()}})
     mailing_site.services.mail.wake()
     await until(lambda: inbox.mails)
@@ -127,8 +120,7 @@ async def test_what_will_never_go_is_given_up(mailing_site: Site, inbox: Inbox) 
     inbox.answers = ["451 come back later"]
     await mailing_site.register()
     jobs = mailing_site.services.database["mails"]
-    while (await jobs.find_one({"claim": None, "attempts": 1})) is None:
-        await asyncio.sleep(0.02)
+    await until(lambda: jobs.find_one({"claim": None, "attempts": 1}))
     inbox.answers = ["451 no"]
     spent = len(limits.MAIL_RETRY_SECONDS)
     await jobs.update_one({}, {"$set": {"due_at": now(), "attempts": spent}})

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from hub.letters import SUBJECTS
+from models import mails, users
 from models.clock import now
+from models.database import Database
 from tests.outbox import letter_to, letters, link_in, token_in
 from tests.site import PASSWORD, Site
 
@@ -152,9 +154,24 @@ async def test_only_digests_are_stored(site: Site) -> None:
 
 
 @pytest.mark.gen_test
-async def test_known_and_unknown_addresses_are_answered_alike_and_cost_the_same(site: Site) -> None:
+async def test_known_and_unknown_addresses_are_answered_alike_and_cost_the_same(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both promise the same job; who has the address, if anybody, is looked up by the job."""
     await site.register()
-    bodies = []
+    bodies, jobs, looked_up = [], [], []
+    add, by_email = mails.add, users.by_email
+
+    async def noted_job(database: Database, mail: dict[str, Any]) -> None:
+        jobs.append((mail["email_key"], {name: type(value) for name, value in mail.items()}, len(looked_up)))
+        await add(database, mail)
+
+    async def noted_look(database: Database, email_key: str) -> Any:
+        looked_up.append(email_key)
+        return await by_email(database, email_key)
+
+    monkeypatch.setattr(mails, "add", noted_job)
+    monkeypatch.setattr(users, "by_email", noted_look)
     passwords = site.services.passwords
     before = passwords.hashes, passwords.checks
     for email in (EMAIL, "nobody@example.com"):
@@ -162,6 +179,8 @@ async def test_known_and_unknown_addresses_are_answered_alike_and_cost_the_same(
         bodies.append({name: value for name, value in answer.body.items() if name != "meta"})
     assert bodies[0] == bodies[1]
     assert (passwords.hashes, passwords.checks) == before
+    assert [email for email, _, _ in jobs] == [EMAIL, "nobody@example.com"]
+    assert jobs[0][1] == jobs[1][1] and jobs[0][2] == 0, "nobody was looked up before the job was promised"
     await letter_to(site.services.settings.data_dir, EMAIL, SUBJECTS["reset"])
     assert not [one for one in letters(site.services.settings.data_dir) if one["To"] == "nobody@example.com"]
 

@@ -8,8 +8,11 @@ from config import limits
 from hub.chat_records import outcome_of
 from hub.errors import Code, HubError
 from hub.idempotency import IdempotencyKey
+from hub.ledger import Ledger
+from hub.operations import Applied, Operation
 from hub.prices import charge_micro
-from hub.streams import replayed
+from hub.providers.base import Usage
+from hub.streams import Stream, replayed
 from models import conversations
 from tests.factories import ask, grant, make_user
 from tests.integration.chat.parts import Scene, words
@@ -88,12 +91,28 @@ async def test_no_credits_no_call(scene: Scene) -> None:
 
 
 @pytest.mark.gen_test
-async def test_a_hold_that_is_refused_cancels_the_call(scene: Scene) -> None:
+async def test_a_hold_that_is_refused_cancels_the_call(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider speaks already when the refusal comes, and nobody hears a word of it."""
+    commit, began = Ledger.commit, list[Stream]()
+
+    async def late(self: Ledger, operation: Operation) -> Applied:
+        async with asyncio.timeout(5):
+            while not scene.provider.requests:
+                await asyncio.sleep(0.01)
+        began.extend(scene.services.streams.running)
+        await asyncio.sleep(0.2)  # for four words, which must not get through
+        return await commit(self, operation)
+
     await grant(scene.services.ledger, scene.user.user_id, -10_000_000 + 20)
     scene.provider.default = Scenario(chunks=400, interval_seconds=0.05)
+    monkeypatch.setattr(Ledger, "commit", late)
     with pytest.raises(HubError) as refused:
         await scene.services.chat.start(scene.user, ask("so many words " * 20))
     assert refused.value.code is Code.INSUFFICIENT_CREDITS
+    await scene.provider.wait_cancelled()
+    assert [request.cancelled for request in scene.provider.requests] == [True]
+    assert [stream.offset for stream in began] == [0] and len(scene.services.streams) == 0
+    assert await scene.services.database["messages"].count({}) == 0
     await scene.assert_sound()
     assert (await scene.services.ledger.wallet(scene.user.user_id)).credits == 20
 
@@ -146,14 +165,33 @@ async def test_a_provider_that_fails_is_told_and_only_what_came_is_charged(scene
     await scene.assert_sound()
 
 
-@pytest.mark.parametrize(("kind", "source"), [("usage_missing", "counted"), ("usage_absurd", "counted")])
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("kind", ["usage_missing", "usage_absurd", "usage_negative"])
 @pytest.mark.gen_test
-async def test_usage_that_is_missing_or_absurd_is_counted(scene: Scene, kind: str, source: str) -> None:
+async def test_usage_that_is_missing_or_cannot_be_is_counted(scene: Scene, kind: str, streamed: bool) -> None:
     scene.provider.script(Scenario(kind=kind, chunks=20))
-    stream = (await scene.services.chat.start(scene.user, ask())).stream
+    stream = (await scene.services.chat.start(scene.user, ask(streamed=streamed))).stream
     outcome = await scene.finished(stream)
-    assert outcome.usage_source == source
-    assert outcome.usage.completion_tokens == 20
+    model, usage = scene.services.catalogue["gpt-4"], outcome.usage
+    assert outcome.usage_source == "counted"
+    assert usage.completion_tokens == 20 and 0 < usage.prompt_tokens < 50
+    assert outcome.receipt is not None
+    assert outcome.receipt.charged == charge_micro(model, usage.prompt_tokens, 20)
+    assert [entry["amount"] for entry in await scene.entries()] == [-outcome.receipt.charged, 10_000_000]
+    await scene.assert_sound()
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.gen_test
+async def test_a_providers_zero_is_a_zero(scene: Scene, streamed: bool) -> None:
+    """It says that 20 words cost no token of answer, and is believed: the prompt alone is charged."""
+    scene.provider.script(Scenario("usage_zero", chunks=20))
+    stream = (await scene.services.chat.start(scene.user, ask(streamed=streamed))).stream
+    outcome = await scene.finished(stream)
+    assert (outcome.usage, outcome.usage_source) == (Usage(9, 0), "provider")
+    assert outcome.receipt is not None
+    assert outcome.receipt.charged == charge_micro(scene.services.catalogue["gpt-4"], 9, 0) > 0
+    assert (await scene.message(stream))["content"] == words(20)
     await scene.assert_sound()
 
 

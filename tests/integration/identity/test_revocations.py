@@ -27,6 +27,7 @@ from tests.integration.identity.parts import (
     put_out,
     registration,
 )
+from tests.patience import until, within
 
 
 @pytest.mark.gen_test
@@ -62,7 +63,7 @@ async def test_a_suspended_user_is_refused(hub: Hub) -> None:
 @asynccontextmanager
 async def _following(hub: Hub) -> AsyncIterator[asyncio.Task[None]]:
     task = hub.tasks.start(hub.identities.follow(), "revocations")
-    await asyncio.wait_for(hub.identities.revocations.following.wait(), 10)
+    await until(hub.identities.revocations.following.is_set)
     try:
         yield task
     finally:
@@ -81,7 +82,8 @@ async def test_another_node_hears_within_a_second_without_the_broker(hub: Hub, t
         result = await hub.identities.register(registration())
         identity = await other.identities.resolve(bearer(result))
         await hub.identities.logout(identity)
-        await asyncio.wait_for(_refused(other, bearer(result)), 3)
+        async with within(1):
+            await _refused(other, bearer(result))
 
 
 @pytest.mark.gen_test
@@ -93,8 +95,7 @@ async def test_followers_hand_on_what_the_broker_lost_and_only_that(hub: Hub, tm
         result = await hub.identities.register(registration())
         for reason in ("first", "second"):
             await put_out(hub, result, reason)
-        while len(heard["other"]) < 2:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(heard["other"]) >= 2)
         assert [data["reason"] for data in heard["own"]] == ["first", "second"]
         assert heard["other"] == heard["own"]
 
@@ -120,11 +121,11 @@ async def test_the_change_stream_is_opened_again_when_it_breaks(hub: Hub, mongod
         reply = await admin.admin.command({"configureFailPoint": "failCommand", "mode": {"times": 3}, "data": fault})
         result = await hub.identities.register(registration())
         identity = await other.identities.resolve(bearer(result))
-        while other.identities.revocations.following.is_set():
-            await asyncio.sleep(0.01)
-        await asyncio.wait_for(other.identities.revocations.following.wait(), 10)
+        await until(lambda: not other.identities.revocations.following.is_set())
+        await until(other.identities.revocations.following.is_set)
         await hub.identities.logout(identity)
-        await asyncio.wait_for(_refused(other, bearer(result)), 3)
+        async with within(1):
+            await _refused(other, bearer(result))
         off = await admin.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
         assert off["count"] - reply["count"] == 3
 

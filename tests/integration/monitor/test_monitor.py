@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import orjson
@@ -17,13 +18,13 @@ from hub.committer import Committed
 from hub.identity_cache import Credential
 from hub.monitor import COLUMNS, shown
 from hub.realtime import channels, close_codes
-from hub.realtime.broker import Publication
+from hub.realtime.broker import Publication, user_channel
 from hub.realtime.connection import Entrance
 from hub.realtime.outbox import Outbox
 from hub.realtime.subscriptions import EventFilters, EventListener
 from models.clock import now
 from tests.factories import tell
-from tests.integration.realtime.site import until
+from tests.patience import until, within
 from tests.site import Site
 from tests.ws_client import Client, Refused
 
@@ -94,6 +95,7 @@ async def test_kept_samples_come_first_then_one_a_second(site: Site) -> None:
     times = [sample[0] for sample in samples] + live
     steps = [later - earlier for earlier, later in pairwise(times)]
     assert min(steps) > 0 and 0.7 < sum(steps) / len(steps) < 3, steps  # a late one is made up for by the next
+    assert median(steps) < 1.6, steps
     assert abs(live[-1] - time.time()) < 2
     await client.request("subscribe", channel=METRICS)  # twice is once
     await client.request("ping")
@@ -112,7 +114,7 @@ async def test_an_hour_is_kept_and_no_more(site: Site) -> None:
     for _ in range(limits.METRIC_SAMPLES_MAX + 100):
         monitor.sample(site.services.connections, site.services.streams)
     size = sys.getsizeof(monitor._rows) + sum(map(sys.getsizeof, monitor._rows))
-    assert len(monitor._rows) == limits.METRIC_SAMPLES_MAX and size < 1 << 20, size
+    assert len(monitor._rows) == limits.METRIC_SAMPLES_MAX == 3_600 and size < 1 << 20, size
     client, _ = await _admin(site)
     await client.request("subscribe", channel=METRICS)
     samples, count = await _history(client)
@@ -154,6 +156,39 @@ async def test_open_holds_and_streams_show_while_an_answer_runs(site: Site) -> N
     await client.request("chat.stop", stream_id=started["stream_id"])
     await client.answer_of(started["stream_id"])
     await _sample_with(client, lambda one: one["holds"] == 0 and one["streams"] == 0)
+
+
+@pytest.mark.gen_test
+async def test_bytes_that_wait_for_a_slow_client_show(site: Site) -> None:
+    services = site.services
+    client, _ = await _admin(site)
+    await client.request("subscribe", channel=METRICS)
+    deaf = await Client.open(site.port, receive_buffer=4_096)
+    reply = await deaf.request("connect", token=await site.token())
+    channel, position = user_channel(reply["user"]["id"]), reply["position"]
+    assert (await _sample_with(client, lambda one: True))["queue_bytes"] == 0
+    for number in range(1, 400):
+        event = Publication("event", "big", {"fill": "x" * 10_000}, position["epoch"], position["offset"] + number)
+        services.broker.publish(channel, event)
+        await asyncio.sleep(0)
+        if services.connections.queued_bytes > 20_000:
+            break
+    queued = services.connections.queued_bytes
+    services.monitor.sample(services.connections, services.streams)
+    assert 20_000 < queued == (await _sample_with(client, lambda one: one["queue_bytes"]))["queue_bytes"]
+
+
+@pytest.mark.gen_test
+async def test_a_wallet_that_does_not_add_up_shows(site: Site) -> None:
+    services = site.services
+    client, user = await _admin(site)
+    await client.request("subscribe", channel=METRICS)
+    for more, drifting in ((1, 1), (-1, 0)):
+        change = {"$inc": {"credits": more}, "$set": {"updated_at": now()}}
+        await services.database["wallets"].update_one({"_id": user}, change)
+        services.metrics.drift(await services.drift.check())
+        services.monitor.sample(services.connections, services.streams)
+        await _sample_with(client, lambda one, wanted=drifting: one["drift"] == wanted)
 
 
 @pytest.mark.gen_test
@@ -363,10 +398,9 @@ async def test_an_api_key_is_no_administrator(site: Site) -> None:
 async def test_who_is_demoted_is_cut_within_a_second(site: Site) -> None:
     client, user = await _admin(site, "/ws/admin")
     await _history(client)
-    started = time.monotonic()
-    await site.services.identities.change_user(user, {"role": "user"})
-    assert await client.close_code() == close_codes.NOT_ADMINISTRATOR
-    assert time.monotonic() - started < 3, "a second, and some for a busy machine"
+    async with within(1):
+        await site.services.identities.change_user(user, {"role": "user"})
+        assert await client.close_code() == close_codes.NOT_ADMINISTRATOR
 
 
 @pytest.mark.gen_test
@@ -374,10 +408,10 @@ async def test_a_demoted_listener_keeps_its_connection_alone(site: Site) -> None
     client, user = await _admin(site)
     for channel in (METRICS, EVENTS):
         await client.request("subscribe", channel=channel)
-    started = time.monotonic()
-    await site.services.identities.change_user(user, {"role": "user"})
-    lost = {(await client.push("subscription.lost"))["channel"] for _ in range(2)}
-    assert lost == {METRICS, EVENTS} and time.monotonic() - started < 3
+    async with within(1):
+        await site.services.identities.change_user(user, {"role": "user"})
+        lost = {(await client.push("subscription.lost"))["channel"] for _ in range(2)}
+    assert lost == {METRICS, EVENTS}
     client.frames.clear()
     await _something_was_told(site)
     await client.request("ping")

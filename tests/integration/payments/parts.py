@@ -9,8 +9,9 @@ import stripe as library
 
 from config import limits
 from models.payments import PAYMENTS
-from tests.buyers import Buyer
-from tests.stand_ins.stripe_server import WEBHOOK_SECRET, LocalStripe
+from tests.buyers import Buyer, buyer, keyed
+from tests.site import Site
+from tests.stand_ins.stripe_server import WEBHOOK_SECRET, LocalStripe, StripeLine
 
 PURCHASE, POINTS, WEBHOOK = "/api/credits/purchase", "/api/v1/points/purchase", "/api/webhooks/stripe"
 ORDER = {"packageId": "pro", "paymentMethodId": "pm_card_visa", "amount": 1000}
@@ -26,6 +27,15 @@ def event(intent: str, name: str = "payment_intent.succeeded", **fields: Any) ->
     return json.dumps(
         {"id": "evt_1", "object": "event", "type": name, "data": {"object": {**shown, "metadata": {}, **fields}}}
     ).encode()
+
+
+async def bought_unheard(site: Site, line: StripeLine, request: str = "/confirm") -> Buyer:
+    """Who bought with the key `k`, while the answer to one of the hub's requests was lost; the line stays cut."""
+    user = await buyer(site)
+    line.cut(request)
+    unknown = await user.client.post(PURCHASE, ORDER, headers=keyed("k"), status=503)
+    assert unknown.headers["Retry-After"] and line.withheld == 1
+    return user
 
 
 async def paid_after_all(user: Buyer, stripe: LocalStripe) -> str:

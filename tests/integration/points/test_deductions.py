@@ -1,5 +1,6 @@
 """Our own services take points: exactly those that are there, once for each key, and topped up where the user allows it."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -12,6 +13,17 @@ from tests.site import Site
 
 DEDUCT = "/api/v1/mcp/points/deduct"
 KEYS = length(10, 40)
+# Each way to move money, with a request that a wallet of ten credits and a thousand points can pay.
+TWINS: dict[str, Any] = {
+    DEDUCT: {"amount": 5, "description": "Used for AI service"},
+    "/api/v1/points/exchange-from-credits": {"creditAmount": 1},
+    "/api/v1/points/claim-daily-reward": None,
+    "/api/v1/points/purchase": {
+        "pointsAmount": 10_000,
+        "paymentDetails": {"stripePaymentIntentId": "pi_twins", "amount": 10},
+    },
+    "/api/credits/purchase": {"packageId": "pkg_starter", "paymentMethodId": "pm_1", "amount": 1000},
+}
 
 
 async def _with_points(site: Site, points: int) -> Buyer:
@@ -75,6 +87,28 @@ async def test_a_repeated_deduction_gets_the_first_ones_answer(site: Site) -> No
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize("path", TWINS)
+async def test_twins_at_once_get_the_winners_answer(site: Site, path: str) -> None:
+    """Or are told to come again; and who does so gets it too."""
+    user = await _with_points(site, 1_000)
+    headers = {"X-Service-Token": str(site.services.settings.service_token), "X-User-ID": user.id}
+    client = site.client() if path == DEDUCT else user.client
+
+    async def one() -> Any:
+        return await client.raw("POST", path, TWINS[path], {**headers, "Idempotency-Key": "k"})
+
+    answers = await asyncio.gather(*(one() for _ in range(30)))
+    good = [answer for answer in answers if answer.code == 200]
+    (winner,) = [answer for answer in good if "Idempotency-Hit" not in answer.headers]
+    told = {**_body(winner), "meta": 0}
+    assert [{**_body(answer), "meta": 0} for answer in (*good, await one())] == [told] * (len(good) + 1)
+    late = [answer for answer in answers if answer.code != 200]
+    assert {(answer.code, _body(answer)["error"]["code"]) for answer in late} <= {(409, "RESOURCE_CONFLICT")}
+    assert len({entry["operation"] for unit in ("credit", "point") for entry in await user.entries(unit)}) == 3
+    await check_books(site)
+
+
+@pytest.mark.gen_test
 async def test_short_points_are_topped_up_where_the_user_allows_it(site: Site) -> None:
     user = await _with_points(site, 50)
     assert (await user.deduct(100)).code == 402
@@ -91,6 +125,22 @@ async def test_short_points_are_topped_up_where_the_user_allows_it(site: Site) -
     assert _body(await user.deduct(100, "k"))["autoTopupTriggered"] is True
     assert _body(await user.deduct(100))["autoTopupTriggered"] is False
     assert (await user.types())["notification.created"] == 2  # the welcome and the top-up
+    await check_books(site)
+
+
+@pytest.mark.gen_test
+async def test_who_allows_it_by_their_profile_is_topped_up(site: Site) -> None:
+    user = await _with_points(site, 50)
+    for allowed, codes in (({"enabled": False, "credits": 2}, {402}), ({"enabled": True}, {200})):
+        await user.client.request("PUT", "/api/users/me", {"autoTopup": allowed}, status=200)
+        assert {(await user.deduct(100)).code} == codes
+    assert await user.balance() == (8_000_000, 1_950), "the amount that was chosen before"
+    await user.client.request("PUT", "/api/users/me", {"autoTopup": {"enabled": True, "credits": 0.5}}, status=200)
+    answer = _body(await user.deduct(2_000))
+    assert (answer["autoTopupTriggered"], answer["new_balance"]) == (True, 450)
+    await user.client.request("PUT", "/api/users/me", {"autoTopup": None}, status=200)
+    assert (await user.deduct(451)).code == 402
+    assert await user.balance() == (7_500_000, 450)
     await check_books(site)
 
 

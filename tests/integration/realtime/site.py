@@ -16,6 +16,7 @@ from handlers.application import make_application, make_server
 from hub.identity import LoginResult
 from hub.services import Opened, Services, open_services
 from hub.signup import Registration
+from tests.patience import until
 from tests.ws_client import Client
 
 T = TypeVar("T")
@@ -100,11 +101,3 @@ class Site:
         reply = await client.request("connect", token=login.access_token)
         assert reply["type"] == "connected", reply
         return client, reply
-
-
-async def until(condition: Callable[[], bool], seconds: float = 8.0) -> None:
-    """Wait for what the hub does by itself."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.005)

@@ -182,6 +182,23 @@ def test_a_flood_closes_its_own_connection_only(hub: Site, opcode: int) -> None:
     hub.run(scenario)
 
 
+@pytest.mark.parametrize("kind", [("send", "ping"), ("send_raw", PING, b"x"), ("send_raw", PONG, b"x")])
+def test_a_little_too_much_is_told_by_its_close_code(hub: Site, kind: Any) -> None:
+    """A little less than the burst is allowed. What comes beyond it is read too, so that no reset takes the code away."""
+
+    async def scenario(site: Site) -> None:
+        login = await site.user()
+        polite, hasty = [(await site.connect(login))[0] for _ in range(2)]
+        for client, number in ((polite, limits.COMMAND_BURST - 20), (hasty, limits.COMMAND_BURST + 20)):
+            for _ in range(number):  # without a pause: the hub, on the same loop, sees them together
+                getattr(client, kind[0])(*kind[1:])
+        assert await hasty.close_code() == close_codes.TOO_MANY_MESSAGES
+        await polite.request("ping")
+        await polite.close()
+
+    hub.run(scenario)
+
+
 def test_many_commands_at_once_are_answered_in_turn(hub: Site) -> None:
     async def scenario(site: Site) -> None:
         login = await site.user()

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from config import limits
-from tests.bad_input import counts
+from tests.bad_input import stored
 from tests.integration.realtime.site import Site
 from tests.integration.test_bad_input import MESSAGES, VALUES, names
 
@@ -21,7 +21,7 @@ def test_values_out_of_range(hub: Site, monkeypatch: pytest.MonkeyPatch) -> None
     async def scenario(site: Site) -> None:
         login = await site.user()
         client, _ = await site.connect(login)
-        before = await counts(site.services.database)
+        before = await stored(site.services.database)
         wrong: list[Any] = []
         for number, (change, field) in enumerate(CHANGES):
             frame = {"id": f"v{number}", "type": "chat.start", "model": "gpt-4", "messages": MESSAGES, **change}
@@ -31,7 +31,7 @@ def test_values_out_of_range(hub: Site, monkeypatch: pytest.MonkeyPatch) -> None
             if error["code"] != code or (field and not names({"error": error}, field)):
                 wrong.append((str(change)[:100], error))
         assert wrong == []
-        assert await counts(site.services.database) == before
+        assert await stored(site.services.database) == before
         await client.request("ping")
         await client.close()
 

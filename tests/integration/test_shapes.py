@@ -1,0 +1,115 @@
+"""The second guard: what MongoDB itself refuses, and what it throws away in time, whoever writes past the ledger."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database as Driver
+
+from models import wallets
+from models.clock import now
+from models.database import Database, DatabaseError, Document, DuplicateKey
+from models.ids import new_id
+
+DAY_SECONDS: Final = 86_400
+# What goes by itself: the date that counts, and how many seconds after it.
+EXPIRES: Final = {
+    "events": ("created_at", 7 * DAY_SECONDS),
+    "idempotency": ("created_at", 7 * DAY_SECONDS),
+    "logins": ("expires_at", 0),
+    "mails": ("expires_at", 0),
+    "messages": ("expires_at", 0),
+    "notifications": ("expires_at", 0),
+    "one_time": ("expires_at", 0),
+    "request_stats": ("minute", 35 * DAY_SECONDS),
+    "revocations": ("created_at", DAY_SECONDS),
+}
+COUNTS: Final = ("credits", "credits_held", "points", "seq", "version", "offset")
+
+
+@pytest.fixture
+def driver(database: Database, mongod_uri: str) -> Iterator[Driver[dict[str, Any]]]:
+    """The same database as an operator's shell sees it."""
+    with MongoClient[dict[str, Any]](mongod_uri) as client:
+        yield client[database.name]
+
+
+def new_entry(**fields: Any) -> Document:
+    entry = {"_id": new_id("txn"), "wallet": "user_1", "seq": 1, "operation": new_id("op"), "leg": 0}
+    return {**entry, "unit": "credit", "kind": "bonus", "amount": 5, "balance_after": 5, **fields}
+
+
+@pytest.mark.gen_test
+async def test_a_wallets_number_and_an_operations_leg_stand_once(database: Database) -> None:
+    entries = database[wallets.ENTRIES]
+    first = new_entry()
+    await entries.insert_one(first)
+    for twin in (new_entry(), new_entry(seq=2, operation=first["operation"])):
+        with pytest.raises(DuplicateKey):
+            await entries.insert_one(twin)
+    others = (new_entry(seq=2), new_entry(wallet="user_2"), new_entry(seq=3, operation=first["operation"], leg=1))
+    for other in others:
+        await entries.insert_one(other)
+    assert await entries.count({}) == 1 + len(others)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("value", [-1, -(2**40), 0.5, "5", None])
+async def test_a_wallet_below_zero_or_in_fractions_is_refused(database: Database, value: Any) -> None:
+    books = database[wallets.WALLETS]
+    good = wallets.new_wallet("user_1", "epoch", now())
+    for field in COUNTS:
+        with pytest.raises(DatabaseError, match="failed validation"):
+            await books.insert_one({**good, "_id": "user_2", field: value})
+    await books.insert_one(good)
+    for field in COUNTS:
+        with pytest.raises(DatabaseError, match="failed validation"):
+            await books.update_one({"_id": "user_1"}, {"$set": {field: value}})
+    assert await books.find({}, limit=2) == [good]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("collection", "document"),
+    [
+        (wallets.WALLETS, {"_id": "user_1"}),
+        (wallets.ENTRIES, new_entry(balance_after=-1)),
+        (wallets.ENTRIES, new_entry(balance_after=0.5)),
+        (wallets.ENTRIES, new_entry(seq=0)),
+        (wallets.HOLDS, {"_id": "hold_1", "amount": 0}),
+    ],
+)
+async def test_what_no_operation_writes_is_refused(database: Database, collection: str, document: Document) -> None:
+    with pytest.raises(DatabaseError, match="failed validation"):
+        await database[collection].insert_one(document)
+    assert await database[collection].count({}) == 0
+
+
+def test_what_is_kept_for_a_time_expires(driver: Driver[dict[str, Any]]) -> None:
+    """All of it by itself, and nothing else: no entry of a wallet ever goes."""
+    found = {
+        name: (*index["key"], index["expireAfterSeconds"])
+        for name in driver.list_collection_names()
+        for index in driver[name].list_indexes()
+        if "expireAfterSeconds" in index
+    }
+    assert found == EXPIRES
+
+
+@pytest.mark.gen_test
+async def test_an_older_database_is_given_them_at_the_next_start(
+    database: Database, driver: Driver[dict[str, Any]]
+) -> None:
+    for name in (wallets.WALLETS, wallets.ENTRIES):
+        driver.command({"collMod": name, "validator": {}})
+        driver[name].drop_indexes()
+    await database[wallets.ENTRIES].insert_one(new_entry(balance_after=-1))
+    await database[wallets.ENTRIES].delete_many({})
+
+    await database.open(wallets.SHAPES)
+    await database[wallets.ENTRIES].insert_one(new_entry())
+    with pytest.raises(DuplicateKey):
+        await database[wallets.ENTRIES].insert_one(new_entry())
+    with pytest.raises(DatabaseError, match="failed validation"):
+        await database[wallets.ENTRIES].insert_one(new_entry(seq=2, balance_after=-1))

@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from tests.browser.hubs import AT_ONCE
 from tests.browser.line import Line
 from tests.browser.visit import Visit, Visitor
 from tests.conftest import Databases, hubs_in
+from tests.patience import PATIENCE_SECONDS
 from tests.running_hub import RunningHub
 
 CHROMIUM_NAMES = (
@@ -25,6 +26,8 @@ CHROMIUM_FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+
+expect.set_options(timeout=PATIENCE_SECONDS * 1_000)
 
 SharedHubs = Callable[..., RunningHub]
 

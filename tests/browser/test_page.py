@@ -86,6 +86,7 @@ def test_lost_network_is_said_and_the_answer_goes_on(visit_by_line: Visit, line:
 def test_question_asked_while_cut_off_is_sent_once(visit_by_line: Visit, line: Line) -> None:
     visit = visit_by_line
     visit.sign_up()
+    expect(visit.mark("model")).not_to_contain_text("Choose")  # the models have come
     line.cut()
     expect(visit.mark("status")).to_have_attribute("data-state", "lost")
     answer = visit.ask(QUESTION)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from config import settings
+from handlers.failures import as_hub_error
 from hub.access_tokens import AccessTokens
 from hub.errors import Code, HubError
 from hub.identity import Credential, Identities, LoginResult, Registration
@@ -17,7 +18,7 @@ from hub.passwords import Passwords
 from hub.realtime.broker import MemoryBroker, Publication
 from hub.tasks import Tasks
 from hub.throttle import Throttle
-from models.database import Database
+from models.database import Database, DatabaseError
 
 PASSWORD = "securePassword123"
 HERE = "203.0.113.7"
@@ -87,9 +88,9 @@ async def put_out(hub: Hub, result: LoginResult, reason: str = "suspended") -> N
 
 
 async def code_of(awaitable: Any) -> Code | None:
-    """How a call failed, None where it did not."""
+    """How a call failed, as its caller would be told; None where it did not."""
     try:
         await awaitable
-    except HubError as error:
-        return error.code
+    except (HubError, DatabaseError) as error:
+        return as_hub_error(error).code
     return None

@@ -51,8 +51,8 @@ class StreamEvents(StreamHandler):
 
     @scope("ai:read")
     async def get(self, stream_id: str) -> None:
-        stream = await self.services.chat.find(self.caller, stream_id)
         epoch, after = self._cursor()
+        stream = await self.services.chat.find(self.caller, stream_id, after)
         if epoch not in (None, stream.epoch) or after > stream.offset:
             after = 0  # a cursor into another log: everything from the beginning, as the first event's id shows
         stream_headers(self, stream, repeated=False)

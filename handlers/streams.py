@@ -22,7 +22,7 @@ class StreamState(StreamHandler):
         goes on.
         """
         after, epoch = together(lambda: self.query_integer("after", 0, 0, _AFTER_MAX), lambda: self.query("epoch"))
-        stream = await self.services.chat.find(self.caller, stream_id)
+        stream = await self.services.chat.find(self.caller, stream_id, after)
         self.services.chat.prolong(stream)
         good = epoch in (None, stream.epoch) and after <= stream.offset
         self._show(stream, after if good else 0)

@@ -7,10 +7,12 @@ whatever becomes of its followers.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 from weakref import WeakValueDictionary
 
@@ -18,8 +20,9 @@ import structlog
 
 from config import limits
 from config.catalogue import AiModel
+from hub import prompts
 from hub.chat_records import Job, outcome_of
-from hub.errors import Code, HubError, invalid
+from hub.errors import Code, HubError
 from hub.generation import Admitted, Progress, generate
 from hub.idempotency import IdempotencyKey, KeyTaken
 from hub.identity import Identity
@@ -29,13 +32,14 @@ from hub.prices import charge_micro
 from hub.providers.base import Provider, Usage
 from hub.providers.registry import Providers
 from hub.realtime.broker import REVOCATIONS, Broker, Publication
-from hub.revocations import ends
+from hub.realtime.stream_logs import StreamLogs
+from hub.remote_streams import RemoteStreams
+from hub.revocations import Revocations, ends
 from hub.streams import Outcome, Stream, Streams, replayed
 from hub.tasks import Tasks
-from hub.tokens import count_messages_fairly
-from models import conversations, idempotency
+from models import conversations, followers, idempotency
 from models.clock import now
-from models.database import Database, Document
+from models.database import Database, DatabaseError, Document
 from models.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -84,6 +88,9 @@ class Chat:
         tasks: Tasks,
         metrics: Metrics,
         node: str,
+        revocations: Revocations,
+        remote: RemoteStreams,
+        logs: StreamLogs | None,
         grace_seconds: float = limits.DISCONNECT_GRACE_SECONDS,
     ) -> None:
         self._database = database
@@ -94,6 +101,9 @@ class Chat:
         self._tasks = tasks
         self._metrics = metrics
         self._node = node
+        self._revocations = revocations
+        self.remote = remote  # streams of other nodes
+        self._logs = logs
         self._grace_seconds = grace_seconds
         self._draining = False
         self._keys: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # those that are being looked at
@@ -149,12 +159,11 @@ class Chat:
     async def _prepare(self, identity: Identity, request: ChatRequest) -> tuple[Job, Provider]:
         model, provider = self._model(request.model)
         self._check_room(identity)
-        history = await self._history(identity, request)
-        said = self._said(request)
-        prompt = [*history, *said]
+        said = _said(request)
+        prompt = [*await prompts.history(self._database, identity.user_id, request.conversation), *said]
         max_tokens = min(request.max_tokens or model.output_tokens_max, model.output_tokens_max)
         answer = 1 if request.max_tokens is None else max_tokens
-        prompt, prompt_tokens = await _fitting(model, prompt, keep=len(said), answer=answer)
+        prompt, prompt_tokens = await prompts.fitting(model, prompt, keep=len(said), answer=answer)
         await self._check_funds(identity, model, prompt_tokens)
         kept = request.keep_conversation or request.conversation is not None
         new_messages = [(new_id("msg"), message) for message in said] if kept else []
@@ -212,24 +221,6 @@ class Chat:
         if (await self._ledger.wallet(identity.user_id)).available <= 0:  # another node may have filled it
             raise HubError(Code.INSUFFICIENT_CREDITS, "There are no credits left")
 
-    async def _history(self, identity: Identity, request: ChatRequest) -> list[Document]:
-        """The turns of a kept conversation so far, as a provider takes them."""
-        if request.conversation is None:
-            return []
-        found = await conversations.conversation(self._database, identity.user_id, request.conversation)
-        if found is None:
-            raise HubError(Code.NOT_FOUND, "No such conversation")
-        turns = await conversations.messages(
-            self._database, request.conversation, limit=limits.CONVERSATION_CONTEXT_MESSAGES_MAX
-        )
-        said = [{"role": turn["role"], "content": turn["content"]} for turn in turns if turn["content"]]
-        return _from_a_question(said, 0, len(said))
-
-    def _said(self, request: ChatRequest) -> list[Document]:
-        if request.message is not None:
-            return [{"role": "user", "content": request.message}]
-        return list(request.messages or [])
-
     async def _launch(self, job: Job, provider: Provider) -> None:
         """Run the generation as its own task; return when its hold stands, raise what refused it."""
         admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -244,13 +235,14 @@ class Chat:
             async with aclosing(generate(job, provider, self._ledger, self._node)) as steps:
                 async for step in steps:
                     if isinstance(step, Progress):
-                        self._progress(stream, step)
+                        self._progress(job, step)
                     elif isinstance(step, Admitted):
                         stream.admitted = True
                         _answer(admitted)
                     else:
                         self._metrics.generation_ended(job.model, stream, step)
                         stream.finish(step)
+                        self._log(job)
         except HubError as error:
             if stream.admitted:
                 raise
@@ -259,10 +251,17 @@ class Chat:
             _answer(admitted, HubError(Code.INTERNAL, "The generation could not start"))
             self._end(stream)
 
-    def _progress(self, stream: Stream, step: Progress) -> None:
+    def _progress(self, job: Job, step: Progress) -> None:
+        stream = job.stream
         if not stream.deltas:
             self._metrics.generation_began(stream)
         stream.append(step.deltas, step.cost)
+        self._log(job)
+
+    def _log(self, job: Job) -> None:
+        """For the other nodes, where there may be any; an answer that nobody can ask for before its end needs no log."""
+        if self._logs is not None and not job.written_once:
+            self._logs.grew(job.stream)
 
     def _end(self, stream: Stream) -> None:
         if stream.outcome is not None:
@@ -273,10 +272,10 @@ class Chat:
             error = HubError(Code.INTERNAL, "The answer broke off; what was stored of it will be settled")
             stream.finish(Outcome(None, Usage(0, 0), "counted", None, None, error))
 
-    async def find(self, identity: Identity, stream_id: str) -> Stream:
-        """A stream of this user, running or finished. Raises `HubError` NOT_FOUND for everybody else's.
+    async def find(self, identity: Identity, stream_id: str, after: int = 0) -> Stream:
+        """A stream of this user, running or finished, here or on another node; `after` is how much of it its reader has.
 
-        IN_FLIGHT: it runs on another node or waits to be settled after a crash; ask again shortly.
+        Raises `HubError`: NOT_FOUND for everybody else's, UNAVAILABLE.
         """
         stream = self._streams.get(stream_id)
         if stream is not None and stream.user == identity.user_id:
@@ -285,22 +284,26 @@ class Chat:
         if message is None or message["user"] != identity.user_id:
             raise HubError(Code.NOT_FOUND, "No such stream")
         if message["status"] == "streaming":
-            raise HubError(Code.IN_FLIGHT, "This answer is being settled", retry_after_seconds=1)
+            return await self.remote.find(message, after)
         return replayed(message, outcome_of(message))
 
     async def stop(self, identity: Identity, stream_id: str) -> Stream:
-        """End a generation; what was produced is kept and charged. Stopping a finished one changes nothing.
-
-        Raises `HubError` as `find` does.
+        """End a generation, whichever node it runs on; what was produced is kept and charged. Stopping a finished one
+        changes nothing. Raises `HubError` as `find` does, and `DatabaseError`.
         """
         stream = await self.find(identity, stream_id)
-        self._stop(stream)
+        if stream.task is None and stream.outcome is None:
+            await self._revocations.stop(identity.user_id, stream_id)
+        else:
+            self._stop(stream)
         return stream
 
     def _revoked(self, channel: str, publication: Publication) -> None:
-        """A credential that is withdrawn generates nothing more."""
+        """A credential that is withdrawn generates nothing more; a stop that another node was asked for is done here."""
         for stream in self._streams.running_of(publication.data["user"]):
-            if ends(publication, stream.credential):
+            if publication.data.get("stream") == stream.id:
+                self._stop(stream)
+            elif ends(publication, stream.credential):
                 self._stop(stream, HubError(Code.UNAUTHENTICATED, "The credential that asked for this was withdrawn"))
 
     def _stop(self, stream: Stream, error: HubError | None = None) -> None:
@@ -317,7 +320,20 @@ class Chat:
             return
         if stream.abandoned is None:
             loop = asyncio.get_running_loop()
-            stream.abandoned = loop.call_later(self._grace_seconds, self._stop, stream)
+            stream.abandoned = loop.call_later(self._grace_seconds, self._abandon, stream)
+
+    def _abandon(self, stream: Stream) -> None:
+        self._tasks.start(self._stop_unless_followed(stream), f"{stream.id} abandoned")
+
+    async def _stop_unless_followed(self, stream: Stream) -> None:
+        """Its reader may have come back to another node; where that cannot be asked, nobody has."""
+        with contextlib.suppress(DatabaseError):
+            since = now() - timedelta(seconds=max(self._grace_seconds, 2 * limits.FOLLOWED_SECONDS))
+            if await followers.followed_since(self._database, stream.id, since):
+                self.prolong(stream)
+                return
+        if not stream.followers:
+            self._stop(stream)
 
     def prolong(self, stream: Stream) -> None:
         """Somebody asked after it: one that waits for its reader to come back waits anew."""
@@ -339,6 +355,12 @@ class Chat:
             await asyncio.wait(running, timeout=limits.DATABASE_DOWN_WAIT_SECONDS)
 
 
+def _said(request: ChatRequest) -> list[Document]:
+    if request.message is not None:
+        return [{"role": "user", "content": request.message}]
+    return list(request.messages or [])
+
+
 def _shutting_down() -> HubError:
     return HubError(Code.UNAVAILABLE, "The hub is shutting down", retry_after_seconds=2)
 
@@ -351,25 +373,3 @@ def _answer(admitted: asyncio.Future[None], error: HubError | None = None) -> No
         admitted.set_result(None)
     else:
         admitted.set_exception(error)
-
-
-async def _fitting(model: AiModel, prompt: list[Document], *, keep: int, answer: int) -> tuple[list[Document], int]:
-    """The prompt with its token count; the oldest turns of the conversation go until it and the answer fit the model.
-
-    Raises `HubError` INVALID when even what was just said does not fit.
-    """
-    tokens = await count_messages_fairly(model.vocabulary, prompt)
-    while tokens + answer > model.context_tokens and len(prompt) > keep:
-        prompt = _from_a_question(prompt, max(1, (len(prompt) - keep) // 4), len(prompt) - keep)
-        tokens = await count_messages_fairly(model.vocabulary, prompt)
-    if tokens + answer > model.context_tokens:
-        room = model.context_tokens
-        raise invalid("messages", f"{tokens} tokens and an answer of {answer} exceed the model's context of {room}")
-    return prompt, tokens
-
-
-def _from_a_question(turns: list[Document], start: int, end: int) -> list[Document]:
-    """The turns from `start` on, without those answers before `end` whose question is gone: some companies refuse them."""
-    while start < end and turns[start]["role"] == "assistant":
-        start += 1
-    return turns[start:]

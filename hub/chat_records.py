@@ -129,6 +129,8 @@ def _answer(job: Job) -> Document:
         "usage": {"prompt_tokens": job.prompt_tokens, "completion_tokens": 0},
         "created_at": job.created_at,
     }
+    if stream.on_disconnect != "continue":
+        message["on_disconnect"] = stream.on_disconnect
     if job.idempotency is not None:
         message["idempotency"] = job.idempotency.id
     if stream.conversation is None:

@@ -5,7 +5,8 @@
 
 The broker is the fast way and may lose a message; the change stream is the sure one. What came by either is remembered,
 so that it is handed on once. A signal is `revoked {user, login?, key?, kept?, reason}`, or `changed {user, reason}` when the
-user's document has to be read again and nothing has ended.
+user's document has to be read again and nothing has ended, or `stopped {user, stream, reason}` for an answer that its user
+wants no more and another node makes.
 """
 
 import asyncio
@@ -68,6 +69,11 @@ class Revocations:
         revocation = revocations.new_revocation(user, revocations.CHANGED, now(), None, None)
         await self._tell(revocation, revocations.add(self._database, revocation))
 
+    async def stop(self, user: str, stream: str) -> None:
+        """End one answer of a user, whichever node makes it. Raises `DatabaseError`; then it goes on."""
+        revocation = revocations.new_stop(user, stream, now())
+        await self._tell(revocation, revocations.add(self._database, revocation))
+
     def announce(self, revocation: Document) -> None:
         """Pass on one that an operation of the ledger has written; the change stream brings it too, a moment later."""
         self._pass_on(revocation)
@@ -89,18 +95,20 @@ class Revocations:
 
     def _publish(self, revocation: Document) -> None:
         """Drop what we hold ourselves at once, whatever becomes of the message."""
-        names: tuple[str, ...] = ("user", "login", "key", "kept", "reason")
+        names: tuple[str, ...] = ("user", "login", "key", "kept", "stream", "reason")
         data = {name: revocation[name] for name in names if name in revocation}
         data["id"] = revocation["_id"]
         self._apply(data)
-        kind = "changed" if data["reason"] == revocations.CHANGED else "revoked"
+        ends_nothing = data["reason"] in (revocations.CHANGED, revocations.STOPPED)
+        kind = data["reason"] if ends_nothing else "revoked"
         self._broker.publish(REVOCATIONS, Publication("signal", kind, data))
 
     def _heard(self, channel: str, publication: Publication) -> None:
         self._apply(publication.data)
 
     def _apply(self, data: dict[str, Any]) -> None:
-        self._cache.drop(data["user"], data.get("login"), data.get("key"))
+        if data["reason"] != revocations.STOPPED:
+            self._cache.drop(data["user"], data.get("login"), data.get("key"))
         self._remember(data["id"])
 
     def _remember(self, revocation_id: str) -> None:

@@ -62,6 +62,7 @@ class Stream:
     overhead_seconds: float | None = None  # how much of that was ours
     cost_micro: int = 0  # spent so far, not yet settled
     size_bytes: int = 0
+    logged: int = 0  # deltas that stand in the log for other nodes
     task: asyncio.Task[None] | None = None
     admitted: bool = False  # its hold stands
     settling: bool = False  # its last delta has come; it can no longer be stopped
@@ -104,19 +105,18 @@ class Stream:
         if wake in self._wakes:
             self._wakes.remove(wake)
 
-    async def changed(self, after: int) -> None:
-        """Return when there are deltas beyond `after`, or the stream has ended."""
-        if len(self.deltas) > after or self.outcome is not None:
-            return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def reached(self, offset: int) -> None:
+        """Return when there are that many deltas, or the stream has ended."""
+        there = asyncio.Event()
 
         def wake() -> None:
-            if not waiter.done():
-                waiter.set_result(None)
+            if self.offset >= offset or self.outcome is not None:
+                there.set()
 
         self.follow(wake)
         try:
-            await waiter
+            wake()
+            await there.wait()
         finally:
             self.unfollow(wake)
 
@@ -189,8 +189,8 @@ def _size_bytes(delta: Delta) -> int:
     return _DELTA_BYTES + len(delta.content) + 2 * extra
 
 
-def replayed(message: dict[str, Any], outcome: Outcome) -> Stream:
-    """A finished stream rebuilt from its stored message, delta by delta as it was."""
+def replayed(message: dict[str, Any], outcome: Outcome | None) -> Stream:
+    """A stream rebuilt from its stored message, delta by delta as it was; without an outcome it is still being written."""
     stream = Stream(
         id=message["stream"],
         user=message["user"],
@@ -201,10 +201,15 @@ def replayed(message: dict[str, Any], outcome: Outcome) -> Stream:
         epoch=message["epoch"],
         created=int(message["created_at"].timestamp()),
     )
-    extras = message.get("extras", {})
-    start = 0
-    for index, length in enumerate(message["lengths"]):
-        stream.deltas.append(Delta(message["content"][start : start + length], extras.get(str(index))))
-        start += length
+    stream.deltas = deltas_of(message)
     stream.outcome = outcome
     return stream
+
+
+def deltas_of(message: dict[str, Any]) -> list[Delta]:
+    """The deltas of a stored message, as far as it has been written."""
+    deltas, extras, start = [], message.get("extras", {}), 0
+    for index, length in enumerate(message["lengths"]):
+        deltas.append(Delta(message["content"][start : start + length], extras.get(str(index))))
+        start += length
+    return deltas

@@ -3,9 +3,11 @@
 A conversation is `{_id: conv_..., user, title, model, message_count, last_message, created_at, updated_at}`. A message is
 `{_id: msg_..., user, conversation, role, content, status, created_at}`; an assistant's message also has `{model, stream,
 epoch, lengths, extras, finish_reason, detail, usage, receipt, error}` and serves to replay its stream: `lengths` holds
-the number of characters of each delta. Messages without a conversation answer calls that keep their own history; they have
-`expires_at` and go after a week.
+the number of characters of each delta, and `on_disconnect: cancel` says that it is to end without a reader. Messages without
+a conversation answer calls that keep their own history; they have `expires_at` and go after a week.
 """
+
+from collections.abc import Sequence
 
 from models.database import CollectionShape, Database, Document, Index
 
@@ -54,6 +56,17 @@ async def messages(database: Database, conversation_id: str, *, limit: int) -> l
 
 async def message_of_stream(database: Database, stream: str) -> Document | None:
     return await database[MESSAGES].find_one({"stream": {"$eq": stream}})
+
+
+async def messages_of_streams(database: Database, streams: Sequence[str]) -> list[Document]:
+    return await database[MESSAGES].find({"stream": {"$in": list(streams)}}, limit=max(1, len(streams)))
+
+
+async def statuses(database: Database, streams: Sequence[str]) -> dict[str, str]:
+    """The status of each of these streams' messages that there is."""
+    query, projection = {"stream": {"$in": list(streams)}}, {"stream": 1, "status": 1}
+    found = await database[MESSAGES].find(query, limit=max(1, len(streams)), projection=projection)
+    return {message["stream"]: message["status"] for message in found}
 
 
 async def delete(database: Database, user: str, conversation_id: str) -> bool:

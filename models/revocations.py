@@ -1,8 +1,8 @@
 """Revocations: who is no longer what a cache may say, kept for a day and followed by every node.
 
-`{_id: revocation_..., user, login?, key?, kept?, reason, created_at}`: without `login` and `key` it concerns all of the
-user's credentials; with `kept` all of their logins but that one, and no API key. The reason `changed` ends nothing: it says
-that the user's document has to be read again.
+`{_id: revocation_..., user, login?, key?, kept?, stream?, reason, created_at}`: without `login` and `key` it concerns all
+of the user's credentials; with `kept` all of their logins but that one, and no API key. The reason `changed` ends nothing: it
+says that the user's document has to be read again; `stopped` ends no credential but one answer, `stream`, wherever it runs.
 """
 
 from collections.abc import AsyncIterator
@@ -15,6 +15,7 @@ from models.ids import new_id
 
 REVOCATIONS = "revocations"
 CHANGED = "changed"
+STOPPED = "stopped"
 SHAPES = (
     CollectionShape(
         REVOCATIONS, indexes=(Index([("created_at", 1)], expire_after_seconds=limits.REVOCATION_DAYS * 86_400),)
@@ -33,6 +34,10 @@ def new_revocation(
     if kept is not None:
         document["kept"] = kept
     return document
+
+
+def new_stop(user: str, stream: str, moment: datetime) -> Document:
+    return new_revocation(user, STOPPED, moment, None, None) | {"stream": stream}
 
 
 async def add(database: Database, revocation: Document) -> None:

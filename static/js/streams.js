@@ -144,6 +144,7 @@ onPush("chat.failed", (frame) => {
   if (!stream) return;
   settle(stream, frame);
   failed(stream.message, frame.error);
+  if (frame.offset !== stream.offset) stale.thread(stream.thread); // of a hub that died less is stored than was shown
 });
 onEvent("chat.completed", ended);
 onEvent("chat.failed", ended);

@@ -23,7 +23,7 @@ class Scene:
     async def finished(self, stream: Stream) -> Outcome:
         """Wait for the end of a stream."""
         while stream.outcome is None:
-            await stream.changed(stream.offset)
+            await stream.reached(stream.offset + 1)
         return stream.outcome
 
     async def message(self, stream: Stream) -> Document:

@@ -122,7 +122,7 @@ async def test_stopping_charges_what_was_produced(scene: Scene) -> None:
     scene.provider.script(Scenario(chunks=400, interval_seconds=0.005))
     stream = (await scene.services.chat.start(scene.user, ask())).stream
     while stream.offset < 10:
-        await stream.changed(stream.offset)
+        await stream.reached(stream.offset + 1)
     await scene.services.chat.stop(scene.user, stream.id)
     outcome = await scene.finished(stream)
     message = await scene.message(stream)

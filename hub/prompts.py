@@ -1,0 +1,41 @@
+"""What an AI model is asked: the turns of a kept conversation and what is said now, as much of it as fits the model."""
+
+from config import limits
+from config.catalogue import AiModel
+from hub.errors import Code, HubError, invalid
+from hub.tokens import count_messages_fairly
+from models import conversations
+from models.database import Database, Document
+
+
+async def history(database: Database, user: str, conversation: str | None) -> list[Document]:
+    """The turns of a kept conversation so far, as a provider takes them. Raises `HubError` NOT_FOUND."""
+    if conversation is None:
+        return []
+    if await conversations.conversation(database, user, conversation) is None:
+        raise HubError(Code.NOT_FOUND, "No such conversation")
+    turns = await conversations.messages(database, conversation, limit=limits.CONVERSATION_CONTEXT_MESSAGES_MAX)
+    said = [{"role": turn["role"], "content": turn["content"]} for turn in turns if turn["content"]]
+    return _from_a_question(said, 0, len(said))
+
+
+async def fitting(model: AiModel, prompt: list[Document], *, keep: int, answer: int) -> tuple[list[Document], int]:
+    """The prompt with its token count; the oldest turns of the conversation go until it and the answer fit the model.
+
+    Raises `HubError` INVALID when even what was just said does not fit.
+    """
+    tokens = await count_messages_fairly(model.vocabulary, prompt)
+    while tokens + answer > model.context_tokens and len(prompt) > keep:
+        prompt = _from_a_question(prompt, max(1, (len(prompt) - keep) // 4), len(prompt) - keep)
+        tokens = await count_messages_fairly(model.vocabulary, prompt)
+    if tokens + answer > model.context_tokens:
+        room = model.context_tokens
+        raise invalid("messages", f"{tokens} tokens and an answer of {answer} exceed the model's context of {room}")
+    return prompt, tokens
+
+
+def _from_a_question(turns: list[Document], start: int, end: int) -> list[Document]:
+    """The turns from `start` on, without those answers before `end` whose question is gone: some companies refuse them."""
+    while start < end and turns[start]["role"] == "assistant":
+        start += 1
+    return turns[start:]

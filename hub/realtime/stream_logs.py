@@ -1,0 +1,201 @@
+"""The logs of running streams in Redis, so that any node can follow any stream while it runs.
+
+    generation --grew()--> dirty --every 25 ms--> one XADD a stream --> Redis --read(), by cursor--> nodes that follow it
+
+An entry's id is the offset of its last delta, so a cursor into the stream is one into its log, an entry that is written
+twice is one entry, and nothing has to be remembered but the stream itself: while Redis is away nothing gathers here, and
+the first write afterwards has everything since the last. The database has the truth in any case; this is its fast way.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from config import limits
+from hub.providers.base import Delta
+from hub.streams import Stream
+from hub.tasks import Tasks
+
+log = structlog.get_logger(__name__)
+
+_BROKEN: Final = (RedisError, OSError, TimeoutError)
+# Ours are the retries, which have to end, and the deadlines: redis-py's on a write lose a cancellation in Python 3.11.
+_OPTIONS: Final[Any] = {"protocol": 2, "retry": Retry(NoBackoff(), 0), "socket_timeout": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What a log has beyond a cursor. `start`: the offset before the first of `deltas`."""
+
+    start: int
+    deltas: Sequence[Delta]
+    cost_micro: int
+    ended: bool
+
+
+class StreamLogs:
+    """Writes the logs of this node's streams and reads those of others. `prefix` parts the hubs that share a Redis."""
+
+    def __init__(self, url: str, prefix: str, tasks: Tasks) -> None:
+        self._url = url
+        self._prefix = prefix
+        self._tasks = tasks
+        self._opening = asyncio.Lock()
+        self._client: Any = None  # redis-py types the commands of a pipeline as both, answer and promise
+        self._dirty: dict[str, Stream] = {}
+        self._writing = False
+        self.failing = False  # Redis could not be reached the last time
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    # --- this node's streams ---
+
+    def grew(self, stream: Stream) -> None:
+        """There are new deltas, or it has ended. Never waits."""
+        self._dirty[stream.id] = stream
+        if not self._writing:
+            self._writing = True
+            self._tasks.start(self._write(), "stream logs")
+
+    async def _write(self) -> None:
+        """Write until nothing is dirty, a moment after it became so: what comes meanwhile goes along."""
+        try:
+            while self._dirty:
+                await asyncio.sleep(limits.STREAM_LOG_SECONDS)
+                await self._flush()
+        finally:
+            self._writing = False
+
+    async def _flush(self) -> None:
+        streams = [stream for stream in tuple(self._dirty.values()) if _is_to_be_written(stream)]
+        portion = streams[: limits.STREAM_LOGS_AT_ONCE]
+        self._dirty = {stream.id: stream for stream in streams[len(portion) :]}
+        if not portion:
+            return
+        try:
+            async with asyncio.timeout(limits.STREAM_LOG_ANSWER_SECONDS):
+                await self._append(portion)
+            self.failing = False
+        except _BROKEN as error:
+            self._complain(error)
+            running = {stream.id: stream for stream in portion if stream.outcome is None}
+            self._dirty = running | self._dirty  # one that has ended meanwhile is read from the database
+            await asyncio.sleep(limits.STREAM_LOG_RETRY_SECONDS)
+
+    async def _append(self, streams: Sequence[Stream]) -> None:
+        """Raises what redis-py raises when Redis cannot be reached."""
+        written = []
+        async with (await self._connected()).pipeline(transaction=False) as pipe:
+            for stream in streams:
+                written.append((stream, stream.offset))
+                self._add(pipe, stream)
+            answers = await pipe.execute(raise_on_error=False)
+        if failure := next((answer for answer in answers if _is_failure(answer)), None):
+            raise failure
+        for stream, offset in written:
+            stream.logged = offset
+
+    def _add(self, pipe: Any, stream: Stream) -> None:
+        key = self._key(stream.id)
+        if stream.offset > stream.logged:
+            pipe.xadd(key, {b"log": _packed(stream)}, id=f"{stream.offset}-0")
+        if stream.outcome is not None:
+            pipe.xadd(key, {b"end": b""}, id=f"{stream.offset}-1")
+            pipe.expire(key, limits.STREAM_LOG_ENDED_SECONDS)
+        elif not stream.logged:
+            pipe.expire(key, limits.STREAM_LOG_LIFE_SECONDS)
+
+    # --- those of other nodes ---
+
+    async def read(self, cursors: Mapping[str, int]) -> dict[str, Logged]:
+        """What the logs of these streams have beyond a number of deltas each. Empty while Redis cannot be reached."""
+        streams = tuple(cursors)
+        try:
+            async with asyncio.timeout(limits.STREAM_LOG_ANSWER_SECONDS):
+                found: dict[str, Logged] = {}
+                for at in range(0, len(streams), limits.STREAM_LOGS_AT_ONCE):
+                    portion = streams[at : at + limits.STREAM_LOGS_AT_ONCE]
+                    found |= await self._beyond({stream: cursors[stream] for stream in portion})
+            self.failing = False
+            return found
+        except _BROKEN as error:
+            self._complain(error)
+            return {}
+
+    async def _beyond(self, cursors: Mapping[str, int]) -> dict[str, Logged]:
+        async with (await self._connected()).pipeline(transaction=False) as pipe:
+            for stream, cursor in cursors.items():
+                pipe.xrange(self._key(stream), min=f"({cursor}-0", count=limits.STREAM_LOG_ENTRIES_AT_ONCE)
+            answers = await pipe.execute()
+        return {stream: _unpacked(entries) for stream, entries in zip(cursors, answers, strict=True) if entries}
+
+    # --- both ---
+
+    def _key(self, stream_id: str) -> str:
+        return f"{self._prefix}:stream:{stream_id}"
+
+    async def _connected(self) -> Any:
+        """The client, which connects by itself; of a cluster's kind where the address is one of a cluster's nodes."""
+        async with self._opening:
+            if self._client is None:
+                self._client = await self._open()
+        return self._client
+
+    async def _open(self) -> Any:
+        alone = Redis.from_url(self._url, **_OPTIONS, socket_connect_timeout=limits.REDIS_CONNECT_SECONDS)
+        try:
+            if (await alone.info("server")).get("redis_mode") != "cluster":
+                return alone
+        except BaseException:
+            await alone.aclose()
+            raise
+        await alone.aclose()
+        return RedisCluster.from_url(self._url, protocol=2)
+
+    def _complain(self, error: Exception) -> None:
+        """Once for each time that Redis is away."""
+        if not self.failing:
+            self.failing = True
+            log.warning("stream logs cannot be reached; other nodes follow by the database", error=str(error)[:200])
+
+
+def _is_to_be_written(stream: Stream) -> bool:
+    """One that ended before anything was written is read from the database; nobody can have followed it."""
+    return stream.outcome is None or stream.logged > 0
+
+
+def _is_failure(answer: Any) -> bool:
+    """An entry that stands already is none: it was written, and the answer lost."""
+    stands = isinstance(answer, ResponseError) and "equal or smaller" in str(answer)
+    return isinstance(answer, Exception) and not stands
+
+
+def _packed(stream: Stream) -> bytes:
+    fresh = stream.deltas[stream.logged :]
+    deltas = [delta.content if delta.extra is None else [delta.content, delta.extra] for delta in fresh]
+    return orjson.dumps([stream.logged, stream.cost_micro, deltas])
+
+
+def _unpacked(entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> Logged:
+    """Entries in order; one may repeat what the one before it has, because its writer had not heard that this stands."""
+    start: int | None = None
+    cost = 0
+    deltas: list[Delta] = []
+    for _, fields in entries:
+        if b"log" in fields:
+            begins, cost, packed = orjson.loads(fields[b"log"])
+            start = begins if start is None else start
+            known = start + len(deltas) - begins
+            deltas += [Delta(each) if isinstance(each, str) else Delta(*each) for each in packed[known:]]
+    return Logged(start or 0, deltas, cost, b"end" in entries[-1][1])

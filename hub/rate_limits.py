@@ -1,62 +1,20 @@
 """Rate limits: how many requests a user, a key or an address makes in a minute or an hour, against the plans.
 
-Fixed windows that begin with the first request, counted in this process. The package `limits` counts the same way, but its
-memory storage goes through all keys again and again: milliseconds a request with ten thousand of them. This is 3.5 us;
-`docs/performance.md` has the figures.
+Fixed windows that begin with the first request, counted by `hub/counters.py` or, of several nodes together, by
+`hub/shared_counters.py`.
 """
 
 import math
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Protocol
 
-from config import limits
 from config.plans import Limit, Plans
+from hub.counters import Counters
 from hub.errors import Code, HubError
 from hub.identity_cache import Identity
 from hub.throttle import place
 
 _ANONYMOUS_TIER = "free"
-
-
-class Counters(Protocol):
-    """Where requests are counted: here in memory, or shared by several nodes."""
-
-    async def hit(self, key: str, limit: Limit, cost: int) -> tuple[int, float]:
-        """Count `cost` requests; how many the window then has, and its end in epoch seconds."""
-        ...
-
-
-class MemoryCounters:
-    """Windows by length and key, those that end first at the front, each length within a bound of entries."""
-
-    def __init__(self) -> None:
-        self._by_seconds: dict[int, OrderedDict[str, tuple[int, float]]] = {}
-
-    async def hit(self, key: str, limit: Limit, cost: int) -> tuple[int, float]:
-        return self.count(key, limit, cost, time.time())
-
-    def count(self, key: str, limit: Limit, cost: int, moment: float) -> tuple[int, float]:
-        windows = self._by_seconds.setdefault(limit.seconds, OrderedDict())
-        used, end = windows.get(key, (0, 0.0))
-        if end <= moment:
-            used, end = 0, moment + limit.seconds
-            windows.pop(key, None)  # a new window goes to the end of the order
-        used = min(used + cost, limit.amount + 1)
-        if cost:
-            windows[key] = (used, end)
-            _forget(windows, moment)
-        return used, end
-
-
-def _forget(windows: OrderedDict[str, tuple[int, float]], moment: float) -> None:
-    """Two at each hit, so that ended windows go faster than new ones come; under a flood the oldest go early."""
-    for _ in range(2):
-        key = next(iter(windows))
-        if len(windows) == 1 or (windows[key][1] > moment and len(windows) <= limits.RATE_LIMIT_ENTRIES):
-            return
-        del windows[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +37,12 @@ class Limited:
 
 
 class RateLimits:
-    """The counts of this process. `enabled` false counts and refuses nothing, but still says what the plan would allow."""
+    """`enabled` false counts and refuses nothing, but still says what the plan would allow."""
 
-    def __init__(self, plans: Plans, enabled: bool, counters: Counters | None = None) -> None:
+    def __init__(self, plans: Plans, enabled: bool, counters: Counters) -> None:
         self._plans = plans
         self._enabled = enabled
-        self._counters = counters or MemoryCounters()
+        self._counters = counters
 
     async def hit(
         self, api: str, limit_class: str, identity: Identity | None, address: str, *, counted: bool = True

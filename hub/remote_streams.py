@@ -60,8 +60,8 @@ class RemoteStreams:
         return len(self._remotes)
 
     async def find(self, message: Document, after: int) -> Stream:
-        """The stream of a message that another node is writing, as far as it is now, and that is `after` deltas or more if it
-        ever has these; it goes on growing for a while after this, and as long as it has followers. Raises `HubError`
+        """The stream of a message that another node is writing, as far as it is now, and that is `after` deltas if it has
+        these in a moment; it goes on growing for a while after this, and as long as it has followers. Raises `HubError`
         UNAVAILABLE when there are too many, and `DatabaseError`.
         """
         remote = self._remotes.get(message["stream"])

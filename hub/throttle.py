@@ -9,29 +9,27 @@ import ipaddress
 import math
 import time
 
-from limits import RateLimitItem, parse
-from limits.aio.storage import MemoryStorage, Storage
-from limits.aio.strategies import FixedWindowRateLimiter
-
 from config import limits
+from config.plans import Limit
+from hub.counters import Counters
 from hub.errors import Code, HubError
 
-_PER_ACCOUNT = parse(limits.LOGIN_TRIES_PER_ACCOUNT)
-_PER_ADDRESS = parse(limits.LOGIN_TRIES_PER_ADDRESS)
-_REGISTRATIONS = parse(limits.REGISTRATIONS_PER_ADDRESS)
-_PASSWORD_CHANGES = parse(limits.PASSWORD_CHANGES_PER_USER)
-_RESETS_PER_ACCOUNT = parse(limits.RESETS_ASKED_PER_ACCOUNT)
-_RESETS_PER_ADDRESS = parse(limits.RESETS_ASKED_PER_ADDRESS)
-_LINKS = parse(limits.LINKS_OPENED_PER_ADDRESS)
-_VERIFICATIONS = parse(limits.VERIFICATIONS_PER_USER)
+_PER_ACCOUNT = Limit(limits.LOGIN_TRIES_PER_ACCOUNT, limits.TRIES_SECONDS)
+_PER_ADDRESS = Limit(limits.LOGIN_TRIES_PER_ADDRESS, limits.TRIES_SECONDS)
+_REGISTRATIONS = Limit(limits.REGISTRATIONS_PER_ADDRESS, limits.TRIES_SECONDS)
+_PASSWORD_CHANGES = Limit(limits.PASSWORD_CHANGES_PER_USER, limits.TRIES_SECONDS)
+_RESETS_PER_ACCOUNT = Limit(limits.RESETS_ASKED_PER_ACCOUNT, limits.TRIES_SECONDS)
+_RESETS_PER_ADDRESS = Limit(limits.RESETS_ASKED_PER_ADDRESS, limits.TRIES_SECONDS)
+_LINKS = Limit(limits.LINKS_OPENED_PER_ADDRESS, limits.TRIES_SECONDS)
+_VERIFICATIONS = Limit(limits.VERIFICATIONS_PER_USER, limits.TRIES_SECONDS)
 
 
 class Throttle:
-    """The counts. A window begins with the first try and is fixed: the moving one costs a scan of all keys a try."""
+    """A window begins with the first try and is fixed. `counters` are its own: requests without number push no try out."""
 
-    def __init__(self, enabled: bool, storage: Storage | None = None) -> None:
+    def __init__(self, enabled: bool, counters: Counters) -> None:
         self._enabled = enabled
-        self._limiter = FixedWindowRateLimiter(storage or MemoryStorage())
+        self._counters = counters
 
     async def login(self, email_key: str, address: str, known_login: str | None = None) -> None:
         """Count a try. `known_login` is the id of a valid login of this account that came with it.
@@ -46,9 +44,9 @@ class Throttle:
 
     async def succeeded(self, email_key: str, known_login: str | None = None) -> None:
         """The right password: what was tried before it counts no more against the account."""
-        await self._limiter.clear(_PER_ACCOUNT, "account", email_key)
+        await self._counters.clear(_key("account", email_key), _PER_ACCOUNT)
         if known_login is not None:
-            await self._limiter.clear(_PER_ACCOUNT, "device", known_login)
+            await self._counters.clear(_key("device", known_login), _PER_ACCOUNT)
 
     async def registration(self, address: str) -> None:
         """Count a sign-up. Raises `HubError` RATE_LIMITED."""
@@ -60,7 +58,7 @@ class Throttle:
 
     async def password_changed(self, user: str) -> None:
         """It was the right one."""
-        await self._limiter.clear(_PASSWORD_CHANGES, "password", user)
+        await self._counters.clear(_key("password", user), _PASSWORD_CHANGES)
 
     async def reset_asked(self, email_key: str, address: str) -> None:
         """Count a mail to an address, known or not. Raises `HubError` RATE_LIMITED."""
@@ -75,12 +73,17 @@ class Throttle:
         """Count a further verification mail. Raises `HubError` RATE_LIMITED."""
         await self._count(_VERIFICATIONS, "verification", user)
 
-    async def _count(self, limit: RateLimitItem, kind: str, name: str) -> None:
-        if not self._enabled or await self._limiter.hit(limit, kind, name):
+    async def _count(self, limit: Limit, kind: str, name: str) -> None:
+        if not self._enabled:
             return
-        stats = await self._limiter.get_window_stats(limit, kind, name)
-        seconds = max(1.0, math.ceil(stats.reset_time - time.time()))
-        raise HubError(Code.RATE_LIMITED, "Too many attempts, try again later", retry_after_seconds=seconds)
+        tries, end = await self._counters.hit_exactly(_key(kind, name), limit)
+        if tries > limit.amount:
+            seconds = max(1.0, math.ceil(end - time.time()))
+            raise HubError(Code.RATE_LIMITED, "Too many attempts, try again later", retry_after_seconds=seconds)
+
+
+def _key(kind: str, name: str) -> str:
+    return f"{kind}:{name}"
 
 
 def place(address: str) -> str:

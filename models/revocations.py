@@ -1,8 +1,8 @@
 """Revocations: who is no longer what a cache may say, kept for a day and followed by every node.
 
 `{_id: revocation_..., user, login?, key?, kept?, stream?, reason, created_at}`: without `login` and `key` it concerns all
-of the user's credentials; with `kept` all of their logins but that one, and no API key. The reason `changed` ends nothing: it
-says that the user's document has to be read again; `stopped` ends no credential but one answer, `stream`, wherever it runs.
+of the user's credentials; with `kept` all of their logins but that one, and no API key. The reason `changed` ends nothing:
+it says that the user's document has to be read again; `stopped` ends no credential but one answer, `stream`, wherever it runs.
 """
 
 from collections.abc import AsyncIterator

@@ -8,28 +8,22 @@ the first write afterwards has everything since the last. The database has the t
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import orjson
 import structlog
-from redis.asyncio import Redis
-from redis.asyncio.cluster import RedisCluster
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from config import limits
 from hub.providers.base import Delta
+from hub.realtime.redis_client import RedisAway, RedisClient
 from hub.streams import Stream
 from hub.tasks import Tasks
 
 log = structlog.get_logger(__name__)
-
-_BROKEN: Final = (RedisError, OSError, TimeoutError)
-# Ours are the retries, which have to end, and the deadlines: redis-py's on a write lose a cancellation in Python 3.11.
-_OPTIONS: Final[Any] = {"protocol": 2, "retry": Retry(NoBackoff(), 0), "socket_timeout": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +39,17 @@ class Logged:
 class StreamLogs:
     """Writes the logs of this node's streams and reads those of others. `prefix` parts the hubs that share a Redis."""
 
-    def __init__(self, url: str, prefix: str, tasks: Tasks) -> None:
-        self._url = url
+    def __init__(self, client: RedisClient, prefix: str, tasks: Tasks) -> None:
+        self._client = client
         self._prefix = prefix
         self._tasks = tasks
-        self._opening = asyncio.Lock()
-        self._client: Any = None  # redis-py types the commands of a pipeline as both, answer and promise
         self._dirty: dict[str, Stream] = {}
         self._writing = False
-        self.failing = False  # Redis could not be reached the last time
 
-    async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+    @property
+    def failing(self) -> bool:
+        """Redis could not be asked the last time."""
+        return self._client.failing
 
     # --- this node's streams ---
 
@@ -84,25 +76,22 @@ class StreamLogs:
         if not portion:
             return
         try:
-            async with asyncio.timeout(limits.STREAM_LOG_ANSWER_SECONDS):
-                await self._append(portion)
-            self.failing = False
-        except _BROKEN as error:
-            self._complain(error)
+            await self._append(portion)
+        except RedisAway:
             running = {stream.id: stream for stream in portion if stream.outcome is None}
             self._dirty = running | self._dirty  # one that has ended meanwhile is read from the database
-            await asyncio.sleep(limits.STREAM_LOG_RETRY_SECONDS)
+            await asyncio.sleep(limits.REDIS_REST_SECONDS)
 
     async def _append(self, streams: Sequence[Stream]) -> None:
-        """Raises what redis-py raises when Redis cannot be reached."""
-        written = []
-        async with (await self._connected()).pipeline(transaction=False) as pipe:
+        written = [(stream, stream.offset) for stream in streams]
+
+        def commands(pipe: Any) -> None:
             for stream in streams:
-                written.append((stream, stream.offset))
                 self._add(pipe, stream)
-            answers = await pipe.execute(raise_on_error=False)
-        if failure := next((answer for answer in answers if _is_failure(answer)), None):
-            raise failure
+
+        for failure in filter(_is_failure, await self._client.send(commands)):
+            log.warning("a stream's log was not written", error=str(failure)[:200])
+            return
         for stream, offset in written:
             stream.logged = offset
 
@@ -119,55 +108,24 @@ class StreamLogs:
     # --- those of other nodes ---
 
     async def read(self, cursors: Mapping[str, int]) -> dict[str, Logged]:
-        """What the logs of these streams have beyond a number of deltas each. Empty while Redis cannot be reached."""
-        streams = tuple(cursors)
-        try:
-            async with asyncio.timeout(limits.STREAM_LOG_ANSWER_SECONDS):
-                found: dict[str, Logged] = {}
-                for at in range(0, len(streams), limits.STREAM_LOGS_AT_ONCE):
-                    portion = streams[at : at + limits.STREAM_LOGS_AT_ONCE]
-                    found |= await self._beyond({stream: cursors[stream] for stream in portion})
-            self.failing = False
-            return found
-        except _BROKEN as error:
-            self._complain(error)
-            return {}
+        """What the logs of these streams have beyond a number of deltas each. Nothing while Redis cannot be asked."""
+        streams, found = tuple(cursors), dict[str, Logged]()
+        with contextlib.suppress(RedisAway):
+            for at in range(0, len(streams), limits.STREAM_LOGS_AT_ONCE):
+                found |= await self._beyond(cursors, streams[at : at + limits.STREAM_LOGS_AT_ONCE])
+        return found
 
-    async def _beyond(self, cursors: Mapping[str, int]) -> dict[str, Logged]:
-        async with (await self._connected()).pipeline(transaction=False) as pipe:
-            for stream, cursor in cursors.items():
-                pipe.xrange(self._key(stream), min=f"({cursor}-0", count=limits.STREAM_LOG_ENTRIES_AT_ONCE)
-            answers = await pipe.execute()
-        return {stream: _unpacked(entries) for stream, entries in zip(cursors, answers, strict=True) if entries}
+    async def _beyond(self, cursors: Mapping[str, int], streams: Sequence[str]) -> dict[str, Logged]:
+        def commands(pipe: Any) -> None:
+            for stream in streams:
+                beyond = f"({cursors[stream]}-0"
+                pipe.xrange(self._key(stream), min=beyond, count=limits.STREAM_LOG_ENTRIES_AT_ONCE)
 
-    # --- both ---
+        answers = zip(streams, await self._client.send(commands), strict=True)
+        return {stream: _unpacked(entries) for stream, entries in answers if entries and not _is_failure(entries)}
 
     def _key(self, stream_id: str) -> str:
         return f"{self._prefix}:stream:{stream_id}"
-
-    async def _connected(self) -> Any:
-        """The client, which connects by itself; of a cluster's kind where the address is one of a cluster's nodes."""
-        async with self._opening:
-            if self._client is None:
-                self._client = await self._open()
-        return self._client
-
-    async def _open(self) -> Any:
-        alone = Redis.from_url(self._url, **_OPTIONS, socket_connect_timeout=limits.REDIS_CONNECT_SECONDS)
-        try:
-            if (await alone.info("server")).get("redis_mode") != "cluster":
-                return alone
-        except BaseException:
-            await alone.aclose()
-            raise
-        await alone.aclose()
-        return RedisCluster.from_url(self._url, protocol=2)
-
-    def _complain(self, error: Exception) -> None:
-        """Once for each time that Redis is away."""
-        if not self.failing:
-            self.failing = True
-            log.warning("stream logs cannot be reached; other nodes follow by the database", error=str(error)[:200])
 
 
 def _is_to_be_written(stream: Stream) -> bool:

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from config import limits
 from hub.providers.base import Delta, Usage
+from hub.realtime.redis_client import RedisClient
 from hub.realtime.stream_logs import Logged, StreamLogs
 from hub.streams import Outcome, Stream
 from hub.tasks import Tasks
@@ -35,7 +36,8 @@ class Nodes:
 
     def __init__(self, url: str, tasks: Tasks) -> None:
         prefix = f"test_{secrets.token_hex(4)}"
-        self.writer, self.reader = StreamLogs(url, prefix, tasks), StreamLogs(url, prefix, tasks)
+        self.clients = RedisClient(url), RedisClient(url)
+        self.writer, self.reader = (StreamLogs(client, prefix, tasks) for client in self.clients)
         self.redis = Redis.from_url(url)
         self.stream = Stream("stream_1", "user_1", "gpt-4", None, "msg_1")
         self.key = f"{prefix}:stream:stream_1"
@@ -62,8 +64,9 @@ async def nodes(url: str) -> AsyncIterator[Nodes]:
         yield made
     finally:
         await tasks.close(1)
-        for each in (made.writer, made.reader, made.redis):
-            await (each.aclose() if isinstance(each, Redis) else each.close())
+        for client in made.clients:
+            await client.close()
+        await made.redis.aclose()
     assert not tasks.failures
 
 
@@ -137,7 +140,7 @@ async def test_what_was_written_without_an_answer_is_read_once(redis_url: str) -
 
 @in_a_loop
 async def test_redis_away_loses_nothing_and_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "STREAM_LOG_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(limits, "REDIS_REST_SECONDS", 0.05)
     server = RedisServer()
     server.start()
     try:

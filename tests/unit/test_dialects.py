@@ -11,9 +11,9 @@ from handlers.credentials import credential_of
 from handlers.dialects import DIALECTS, OPENAI_TYPES, Page
 from handlers.failures import as_hub_error
 from handlers.logs import masked, printable
+from hub.counters import MemoryCounters
 from hub.errors import Code, FieldError, HubError
 from hub.identity_cache import Credential
-from hub.rate_limits import MemoryCounters
 from models.database import DatabaseError, DatabaseUnavailable, OutcomeUnknown
 
 DOCUMENTED = {

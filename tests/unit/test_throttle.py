@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 
 import pytest
 
+from hub.counters import MemoryCounters
 from hub.errors import Code, HubError
 from hub.throttle import Throttle, place
 
@@ -22,7 +23,7 @@ async def _allowed(*tries: Awaitable[None]) -> int:
 
 def test_one_account_from_many_addresses() -> None:
     async def work() -> None:
-        throttle = Throttle(True)
+        throttle = Throttle(True, MemoryCounters())
         tries = [throttle.login("user@example.com", f"203.0.113.{n}") for n in range(200)]
         assert await _allowed(*tries) == PER_ACCOUNT
 
@@ -31,7 +32,7 @@ def test_one_account_from_many_addresses() -> None:
 
 def test_many_accounts_from_one_address() -> None:
     async def work() -> None:
-        throttle = Throttle(True)
+        throttle = Throttle(True, MemoryCounters())
         tries = [throttle.login(f"user{n}@example.com", "203.0.113.7") for n in range(200)]
         assert await _allowed(*tries) == PER_ADDRESS
 
@@ -40,7 +41,7 @@ def test_many_accounts_from_one_address() -> None:
 
 def test_an_ipv6_network_is_one_place() -> None:
     async def work() -> None:
-        throttle = Throttle(True)
+        throttle = Throttle(True, MemoryCounters())
         tries = [throttle.login(f"user{n}@example.com", f"2001:db8:1:2:{n:x}::{n:x}") for n in range(200)]
         assert await _allowed(*tries) == PER_ADDRESS
 
@@ -49,7 +50,7 @@ def test_an_ipv6_network_is_one_place() -> None:
 
 def test_a_used_up_address_uses_up_no_account() -> None:
     async def work() -> None:
-        throttle = Throttle(True)
+        throttle = Throttle(True, MemoryCounters())
         await _allowed(*(throttle.login(f"user{n}@example.com", "203.0.113.7") for n in range(PER_ADDRESS)))
         assert await _allowed(*(throttle.login("owner@example.com", "203.0.113.7") for _ in range(50))) == 0
         await throttle.login("owner@example.com", "198.51.100.1")
@@ -59,7 +60,7 @@ def test_a_used_up_address_uses_up_no_account() -> None:
 
 def test_a_known_device_is_counted_by_itself() -> None:
     async def work() -> None:
-        throttle = Throttle(True)
+        throttle = Throttle(True, MemoryCounters())
         await _allowed(*(throttle.login("owner@example.com", "203.0.113.7") for _ in range(200)))
         known = [throttle.login("owner@example.com", "203.0.113.7", "login_1") for _ in range(50)]
         assert await _allowed(*known) == PER_ACCOUNT
@@ -69,7 +70,7 @@ def test_a_known_device_is_counted_by_itself() -> None:
 
 def test_success_forgets_what_was_tried_before() -> None:
     async def work() -> None:
-        throttle = Throttle(True)
+        throttle = Throttle(True, MemoryCounters())
         for _ in range(5):
             assert await _allowed(*(throttle.login("owner@example.com", "203.0.113.7") for _ in range(9))) == 9
             await throttle.succeeded("owner@example.com")
@@ -79,7 +80,7 @@ def test_success_forgets_what_was_tried_before() -> None:
 
 def test_registrations_are_counted_apart() -> None:
     async def work() -> None:
-        throttle = Throttle(True)
+        throttle = Throttle(True, MemoryCounters())
         assert await _allowed(*(throttle.registration("203.0.113.7") for _ in range(100))) == 60
         await throttle.login("owner@example.com", "203.0.113.7")
 
@@ -88,7 +89,7 @@ def test_registrations_are_counted_apart() -> None:
 
 def test_switched_off_it_counts_nothing() -> None:
     async def work() -> None:
-        throttle = Throttle(False)
+        throttle = Throttle(False, MemoryCounters())
         assert await _allowed(*(throttle.login("owner@example.com", "203.0.113.7") for _ in range(200))) == 200
 
     asyncio.run(work())

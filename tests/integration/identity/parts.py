@@ -10,6 +10,7 @@ from typing import Any
 from config import settings
 from handlers.failures import as_hub_error
 from hub.access_tokens import AccessTokens
+from hub.counters import MemoryCounters
 from hub.errors import Code, HubError
 from hub.identity import Credential, Identities, LoginResult, Registration
 from hub.ledger import Ledger
@@ -56,7 +57,7 @@ async def open_hub(
     ledger.start(tasks)
     passwords = Passwords(configured.jwt_secret, cost=FAST)
     tokens = AccessTokens(configured.jwt_secret)
-    throttle = Throttle(configured.rate_limits)
+    throttle = Throttle(configured.rate_limits, MemoryCounters())
     identities = Identities(configured, database, ledger, broker, tokens, passwords, throttle)
     try:
         yield Hub(database, broker, passwords, identities, tasks, configured)

@@ -1,0 +1,156 @@
+"""`hub/shared_counters.py` on a real Redis: a limit is one limit for all nodes, and each node's own while Redis is away."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from config import limits
+from config.plans import Limit
+from hub.errors import Code, HubError
+from hub.realtime.redis_client import RedisClient
+from hub.services import Services
+from hub.shared_counters import SharedCounters
+from hub.tasks import Tasks
+from tests.http_streams import abort_all, ask
+from tests.patience import until, within
+from tests.redis_server import RedisServer
+
+TEN = Limit(10, 60)
+
+
+@asynccontextmanager
+async def nodes(url: str) -> AsyncIterator[tuple[SharedCounters, SharedCounters]]:
+    tasks, prefix = Tasks(), f"test_{secrets.token_hex(4)}"
+    clients = RedisClient(url), RedisClient(url)
+    yield SharedCounters(clients[0], prefix, tasks), SharedCounters(clients[1], prefix, tasks)
+    await tasks.close(1)
+    for client in clients:
+        await client.close()
+    assert not tasks.failures
+
+
+async def used(counters: SharedCounters, key: str = "k", limit: Limit = TEN) -> int:
+    return (await counters.hit(key, limit, 0))[0]
+
+
+def test_hits_are_answered_at_once_and_known_everywhere_soon(redis_url: str) -> None:
+    async def scenario() -> None:
+        async with nodes(redis_url) as (one, two):
+            assert [(await one.hit("k", TEN, 1))[0] for _ in range(4)] == [1, 2, 3, 4]
+            assert (await two.hit("k", TEN, 1))[0] == 1
+            await until(lambda: _is(two, 5))
+            await one.hit("k", TEN, 1)
+            await until(lambda: _is(one, 6))
+            assert await used(one, "another") == 0
+
+    asyncio.run(scenario())
+
+
+async def _is(counters: SharedCounters, count: int) -> bool:
+    """One node's next hit brings it the others'; zero brings nothing, so this looks at what came of those before."""
+    return await used(counters) == count
+
+
+def test_what_may_not_be_exceeded_anywhere_is_asked_first(redis_url: str) -> None:
+    async def scenario() -> None:
+        async with nodes(redis_url) as both:
+            counted = await asyncio.gather(*(both[number % 2].hit_exactly("k", TEN) for number in range(40)))
+            allowed = [count for count, _ in counted if count <= TEN.amount]
+            assert len(allowed) == TEN.amount
+            ends = {round(end) for _, end in counted}
+            assert max(ends) - min(ends) <= 1, "a window ends at the same moment on every node"
+            assert 0 < min(ends) - time.time() <= TEN.seconds + 1
+
+    asyncio.run(scenario())
+
+
+def test_a_cleared_count_begins_anew_on_every_node(redis_url: str) -> None:
+    async def scenario() -> None:
+        async with nodes(redis_url) as (one, two):
+            for _ in range(3):
+                await one.hit_exactly("k", TEN)
+            await two.clear("k", TEN)
+            assert (await one.hit_exactly("k", TEN))[0] == 1
+
+    asyncio.run(scenario())
+
+
+def test_while_redis_is_away_each_node_counts_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "REDIS_REST_SECONDS", 0.05)
+    server = RedisServer()
+    server.start()
+
+    async def scenario() -> None:
+        async with nodes(server.url) as (one, two):
+            await one.hit_exactly("k", TEN)
+            server.kill()
+            async with within(0.5):
+                assert [(await one.hit_exactly("k", TEN))[0] for _ in range(3)] == [2, 3, 4]
+                assert (await two.hit("k", TEN, 1))[0] == 1
+            await one.clear("k", TEN)
+            server.start()
+            await until(lambda: _counts_together(one, two))
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        server.kill()
+
+
+async def _counts_together(one: SharedCounters, two: SharedCounters) -> bool:
+    key = secrets.token_hex(4)
+    await one.hit_exactly(key, TEN)
+    return (await two.hit_exactly(key, TEN))[0] == 2
+
+
+@pytest.fixture
+def pair(open_hub: Callable[..., Services], redis_url: str) -> tuple[Services, Services]:
+    environ = {"HUB_REDIS_URL": redis_url, "HUB_JWT_SECRET": secrets.token_urlsafe(48)}
+    return open_hub(**environ), open_hub(**environ)
+
+
+def test_tries_of_a_password_are_counted_by_all_nodes_together(
+    io_loop: IOLoop, pair: tuple[Services, Services]
+) -> None:
+    async def one_try(number: int) -> bool:
+        try:
+            address = f"203.0.113.{number}"
+            await pair[number % 2].identities.login("nobody@example.com", "wrong", address=address)
+        except HubError as error:
+            return error.code is Code.BAD_CREDENTIALS
+        raise AssertionError("nobody has that password")
+
+    async def scenario() -> None:
+        reached = await asyncio.gather(*(one_try(number) for number in range(30)))
+        assert sum(reached) == limits.LOGIN_TRIES_PER_ACCOUNT
+
+    io_loop.run_sync(scenario)
+
+
+def test_requests_are_counted_by_all_nodes_together(
+    io_loop: IOLoop, pair: tuple[Services, Services], serve_http: Callable[[Services], int]
+) -> None:
+    ports = [serve_http(services) for services in pair]
+
+    async def remaining(port: int) -> int:
+        answer = await ask(port, "GET", "/api/mcp/models")
+        answer.writer.close()
+        return int(answer.headers["x-ratelimit-remaining"])
+
+    async def scenario() -> None:
+        before = await remaining(ports[0])
+        for _ in range(5):
+            await remaining(ports[0])
+
+        async def are_known_there() -> bool:
+            return await remaining(ports[1]) < before - 5
+
+        await until(are_known_there)
+        await abort_all()
+
+    io_loop.run_sync(scenario)

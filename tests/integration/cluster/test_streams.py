@@ -18,6 +18,7 @@ from models.database import Document
 from tests.factories import ask, sign_up
 from tests.http_streams import DONE, Response, abort_all, send
 from tests.http_streams import ask as ask_http
+from tests.length import length
 from tests.patience import until, within
 from tests.redis_server import RedisServer
 from tests.stand_ins.base import Scenario
@@ -26,6 +27,7 @@ from tests.ws_client import Client
 
 SLOW = Scenario(chunks=60, interval_seconds=0.02)
 ENDLESS = Scenario(chunks=100_000, interval_seconds=0.01)
+ONCE = {"model": "gpt-4", "messages": [{"role": "user", "content": "once"}]}
 
 
 @dataclass
@@ -252,25 +254,42 @@ async def test_a_repeat_on_the_other_node_attaches_and_is_charged_once(two: Two)
     assert [entry["kind"] for entry in entries].count("usage") == 1
 
 
+async def by_post(two: Two, key: str) -> list[tuple[int | str, str]]:
+    """The status of each of fifty, and what it was answered."""
+
+    async def once(node: int) -> tuple[int, str]:
+        answer = await two.http(node, "POST", "/v1/chat/completions", body=ONCE, headers={"Idempotency-Key": key})
+        content = await answer.json()
+        return answer.status, content["choices"][0]["message"]["content"] if answer.status == 200 else ""
+
+    return list(await asyncio.gather(*(once(number % 2) for number in range(50))))
+
+
+async def by_socket(two: Two, key: str) -> list[tuple[int | str, str]]:
+    """The same with the streams' ids."""
+    sockets = [await two.connect(number) for number in range(2)]
+    sent = [(socket, socket.send("chat.start", **ONCE, idempotency_key=key)) for _ in range(25) for socket in sockets]
+    replies = [await socket.reply(command) for socket, command in sent]
+    for socket in sockets:
+        await socket.close()
+    return [(reply["error"]["code"], "") if "error" in reply else (200, reply["stream_id"]) for reply in replies]
+
+
+@pytest.mark.faults
 @pytest.mark.gen_test
-async def test_fifty_at_once_with_one_key_on_two_nodes_pay_once(two: Two) -> None:
-    """RULES' race: whoever is late gets the stream, or is told to ask again; nobody starts a second one."""
+@pytest.mark.parametrize("way", ["post", "socket"])
+async def test_fifty_at_once_with_one_key_on_two_nodes_pay_once(two: Two, way: str) -> None:
+    """Whoever is late gets the stream, or is told to ask again; nobody starts a second one."""
     two.provider.default = Scenario(chunks=4)
-    body = {"model": "gpt-4", "messages": [{"role": "user", "content": "once"}]}
-
-    async def ask_once(key: int, number: int) -> tuple[int, str]:
-        headers = {"Idempotency-Key": f"key-{key}"}
-        answer = await two.http(number % 2, "POST", "/v1/chat/completions", body=body, headers=headers)
-        return answer.status, str((await answer.json()).get("choices"))
-
-    for key in range(4):
-        answers = await asyncio.gather(*(ask_once(key, number) for number in range(50)))
-        assert {status for status, _ in answers} <= {200, 409}
-        assert len({choices for status, choices in answers if status == 200}) == 1
-    assert len(two.provider.requests) == 4
-    entries, _ = await wallets.entries(two.one.database, two.user.user_id, "credit", skip=0, limit=99)
-    assert [entry["kind"] for entry in entries].count("usage") == 4
+    keys = length(3, 40)
+    for key in range(keys):
+        answers = await (by_post if way == "post" else by_socket)(two, f"key-{key}")
+        assert {status for status, _ in answers} <= {200, 409, "RESOURCE_CONFLICT"}
+        assert len({what for status, what in answers if status == 200}) == 1
     await two.at_rest()
+    assert len(two.provider.requests) == keys
+    entries, _ = await wallets.entries(two.one.database, two.user.user_id, "credit", skip=0, limit=99)
+    assert [entry["kind"] for entry in entries].count("usage") == keys
 
 
 @pytest.mark.gen_test

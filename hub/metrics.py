@@ -37,11 +37,13 @@ class Metrics:
         self._borne = self._counter("hub_credits_borne_total", "Cost above what was held, in credits: ours", "model")
         self._drift = self._gauge("hub_ledger_drift_wallets", "Wallets whose entries do not add up")
         self._holds = self._gauge("hub_holds_open", "Holds that are neither settled nor released")
+        self._webhooks = self._gauge("hub_webhook_backlog", "Webhook deliveries that wait")
         self._clients = self._counter("hub_client_requests_total", "Requests by X-Client-Version", "version")
         self._client_versions: set[str] = set()
         self._children: dict[tuple[str, int], Counter] = {}
         self.tally = Tally()  # the same since the last sample of the live monitoring
         self.holds_open = 0
+        self.webhook_backlog = 0
         self.drifting = 0
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -105,6 +107,10 @@ class Metrics:
     def holds(self, count: int) -> None:
         self._holds.set(count)
         self.holds_open = count
+
+    def webhooks_waiting(self, count: int) -> None:
+        self._webhooks.set(count)
+        self.webhook_backlog = count
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A gauge that asks when it is read: connections, queue bytes, running streams."""

@@ -1,36 +1,36 @@
-"""The monitor: what this process does, once a second, for the last hour; and a tail of what happens to its users.
+"""The monitor: what all nodes of the hub do, once a second, for the last hour; and a tail of what happens to its users.
 
-    counters, gauges --sample()--> ring of 3,600 encoded rows --> admin:metrics   (state: the newest counts)
-    ledger's commits --> EventTail --> admin:events                               (lossy, and says how lossy)
+    counters, gauges --tell()--> broker --> Cluster of every node --sample()--> ring of 3,600 encoded rows
+    ledger's commits --> EventTail --> broker, admin:events                       +--> admin:metrics (the newest counts)
 
-Both go to this process's own listeners: samples of several nodes in one plot would mean nothing. A row is encoded once: it
-is kept, sent first and sent live in the same form. Nothing here names a text, a credential or an address; of an event only
-what is listed in `_SHOWN` is passed on, and strings only where they look like an identifier.
+Each node tells at the beginning of a second and makes its row in the middle of it. Where the nodes' clocks agree, a row
+has each node once, and all nodes have the same rows. A row is encoded once: it is kept, sent first and sent live in the
+same form.
 """
 
 import asyncio
 import os
-import re
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 import orjson
 import structlog
 
 from config import limits
 from hub.committer import Committed
+from hub.event_tail import EventTail
 from hub.metrics import Metrics
+from hub.node_figures import FIGURES, Cluster, Gauges, Sum, publication
 from hub.prices import MICRO_PER_CREDIT
-from hub.realtime.broker import MemoryBroker, Publication
-from hub.realtime.channels import ADMIN_EVENTS, ADMIN_METRICS
+from hub.realtime.broker import Broker, MemoryBroker, Publication
+from hub.realtime.channels import ADMIN_METRICS
 from hub.realtime.registry import Connections
 from hub.realtime.wire import text_frame
 from hub.streams import Streams
-from models import wallets
-from models.clock import timestamp
-from models.database import Database, DatabaseError, Document
+from models import deliveries, wallets
+from models.database import Database, DatabaseError
 
 log = structlog.get_logger(__name__)
 
@@ -38,38 +38,38 @@ Row = list[float | None]
 
 # What a sample says, in this order. Rates are per second over the time since the last sample; `time` is epoch seconds.
 COLUMNS: Final = (
-    *("time", "sockets", "users", "streams"),
-    *("requests_per_second", "errors_per_second"),
+    *("time", "nodes", "sockets", "users", "streams"),
+    *("requests_per_second", "errors_per_second", "error_rate"),
     *("latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "first_token_p50_ms", "first_token_p95_ms"),
-    *("credits_per_second", "holds", "drift", "queue_bytes"),
+    *("credits_per_second", "holds", "drift", "queue_bytes", "webhook_backlog"),
     *("cpu_percent", "memory_bytes", "events_per_second"),
 )
 _HISTORY_HEAD: Final = b'{"type":"admin.metrics.history","columns":' + orjson.dumps(COLUMNS) + b',"samples":['
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
-
-# What of an event's data an administrator sees; of `receipt` and `usage` the same, one level in.
-_SHOWN: Final = frozenset(
-    {"id", "ids", "user_id", "stream_id", "message_id", "conversation_id", "model", "provider", "status", "detail"}
-    | {"finish_reason", "usage_source", "category", "type", "kind", "unit", "tier", "role", "all", "read"}
-    | {"amount", "credits", "points", "hold", "charged", "released", "seq", "cost"}
-    | {"prompt_tokens", "completion_tokens", "total_tokens"}
-)
-_INSIDE: Final = ("receipt", "usage")
-_IDENTIFIER: Final = re.compile(r"(?!sk_|ak_|whsec_|eyJ)[A-Za-z0-9][A-Za-z0-9_.:/-]{0,79}")
+_SHORTEST_SECONDS: Final = 0.001  # no rate is over less
 
 
 class Monitor:
-    """One per process; `broker` has its two channels."""
+    """One per process. `samples` carries this node's rows, on ADMIN_METRICS, to those who listen here."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, broker: Broker) -> None:
         self._metrics = metrics
-        self.broker = MemoryBroker()
+        self._broker = broker
+        self._node = ""
+        self.samples = MemoryBroker()
         self._rows: deque[bytes] = deque(maxlen=limits.METRIC_SAMPLES_MAX)
-        self._tail = EventTail(self.broker)
-        self._taken = time.monotonic()
+        self._cluster = Cluster()
+        self._tail = EventTail(broker)
+        self._told = self._sampled = time.monotonic()
         self._cpu_seconds = time.process_time()
 
+    def open(self, node: str) -> None:
+        """Listen to all nodes; `node` is this one's id."""
+        self._node = node
+        self._broker.subscribe(FIGURES, self._cluster.heard)
+
     def close(self) -> None:
+        self._broker.unsubscribe(FIGURES, self._cluster.heard)
         self._tail.close()
 
     def committed(self, committed: Committed) -> None:
@@ -82,50 +82,68 @@ class Monitor:
             self._tail.add(event)
 
     async def run(self, connections: Connections, streams: Streams) -> None:
-        """Take a sample each second, for ever."""
-        loop = asyncio.get_running_loop()
-        due = loop.time()
+        """Tell and take a sample each second, for ever."""
         while True:
-            due = max(due + limits.METRIC_SAMPLE_SECONDS, loop.time())
-            await asyncio.sleep(due - loop.time())
-            self.sample(connections, streams)
+            await _until(0.0)
+            self.tell(connections, streams)
+            await _until(limits.METRIC_SAMPLE_SECONDS / 2)
+            self.sample()
 
-    async def watch_holds(self, database: Database) -> None:
-        """Count the open holds each second, for ever; while the database is away the last count stands."""
+    async def watch_waiting(self, database: Database) -> None:
+        """Count the open holds and the webhooks that wait each second, for ever; while the database is away the last
+        counts stand.
+        """
         failing = False
         while True:
             await asyncio.sleep(limits.METRIC_SAMPLE_SECONDS)
             try:
                 self._metrics.holds(await wallets.holds_open(database))
+                self._metrics.webhooks_waiting(await deliveries.waiting(database))
                 failing = False
             except DatabaseError as error:
                 if not failing:
-                    log.warning("open holds cannot be counted", error=str(error)[:200])
+                    log.warning("open holds and waiting webhooks cannot be counted", error=str(error)[:200])
                 failing = True
 
-    def sample(self, connections: Connections, streams: Streams) -> None:
-        """Keep one row and tell who listens."""
-        row = self._row(connections, streams)
+    def tell(self, connections: Connections, streams: Streams) -> None:
+        """Say to all nodes, this one included, what this one did since it was last said, and how it stands."""
+        moment, cpu_seconds = time.monotonic(), time.process_time()
+        seconds = max(moment - self._told, _SHORTEST_SECONDS)
+        gauges = Gauges(
+            sockets=len(connections),
+            users=connections.users,
+            streams=len(streams),
+            queue_bytes=connections.queued_bytes,
+            cpu_percent=100 * (cpu_seconds - self._cpu_seconds) / seconds,
+            memory_bytes=_memory_bytes(),
+            drift=self._metrics.drifting,
+        )
+        self._told, self._cpu_seconds = moment, cpu_seconds
+        counts = self._metrics.tally.take()
+        self._broker.publish(FIGURES, publication(self._node, seconds, counts, gauges))
+
+    def sample(self) -> None:
+        """Keep one row and tell who listens here."""
+        moment = time.monotonic()
+        seconds = max(moment - self._sampled, _SHORTEST_SECONDS)
+        self._sampled = moment
+        row = self._row(seconds, self._cluster.take(seconds))
         self._rows.append(orjson.dumps(row))
         sample = dict(zip(COLUMNS, row, strict=True))
-        self.broker.publish(ADMIN_METRICS, Publication("state", "admin.metrics", {"sample": sample}))
+        self.samples.publish(ADMIN_METRICS, Publication("state", "admin.metrics", {"sample": sample}))
 
-    def _row(self, connections: Connections, streams: Streams) -> Row:
-        moment, cpu_seconds = time.monotonic(), time.process_time()
-        seconds = max(moment - self._taken, 0.001)
-        cpu_percent = 100 * (cpu_seconds - self._cpu_seconds) / seconds
-        self._taken, self._cpu_seconds = moment, cpu_seconds
-        counts = self._metrics.tally.take()
-        latency = counts.latency.percentiles((0.5, 0.95, 0.99))
-        first_token = counts.first_token.percentiles((0.5, 0.95))
+    def _row(self, seconds: float, total: Sum) -> Row:
+        counts, gauges = total.counts, total.gauges
+        times = (*counts.latency.percentiles((0.5, 0.95, 0.99)), *counts.first_token.percentiles((0.5, 0.95)))
         return [
             round(time.time(), 3),
-            *(len(connections), connections.users, len(streams)),
+            *(total.nodes, gauges.sockets, gauges.users, gauges.streams),
             *(round(counts.requests / seconds, 2), round(counts.errors / seconds, 2)),
-            *(None if value is None else round(value * 1_000, 2) for value in (*latency, *first_token)),
+            round(counts.errors / counts.requests, 4) if counts.requests else None,
+            *(None if value is None else round(value * 1_000, 2) for value in times),
             round(counts.spent_micro / MICRO_PER_CREDIT / seconds, 6),
-            *(self._metrics.holds_open, self._metrics.drifting, connections.queued_bytes),
-            *(round(cpu_percent, 1), _memory_bytes(), round(counts.events / seconds, 2)),
+            *(self._metrics.holds_open, gauges.drift, gauges.queue_bytes, self._metrics.webhook_backlog),
+            *(round(gauges.cpu_percent, 1), gauges.memory_bytes, round(counts.events / seconds, 2)),
         ]
 
     def history(self) -> Iterator[bytes]:
@@ -141,6 +159,11 @@ class Monitor:
         yield _history_frame(chunk, last=True)
 
 
+async def _until(phase_seconds: float) -> None:
+    """Sleep until the clock on the wall is so far into a second."""
+    await asyncio.sleep((phase_seconds - time.time()) % limits.METRIC_SAMPLE_SECONDS)
+
+
 def _history_frame(rows: list[bytes], last: bool) -> bytes:
     return text_frame(_HISTORY_HEAD + b",".join(rows) + (b'],"last":true}' if last else b'],"last":false}'))
 
@@ -149,62 +172,3 @@ def _memory_bytes() -> int:
     """What the process has in memory; its second word, in pages (proc_pid_statm(5))."""
     with open("/proc/self/statm", "rb", buffering=0) as statm:
         return int(statm.read(100).split()[1]) * _PAGE_BYTES
-
-
-class EventTail:
-    """Gathers events for a moment and sends them together; what is too much in that moment is only counted."""
-
-    def __init__(self, broker: MemoryBroker) -> None:
-        self._broker = broker
-        self._waiting: list[Document] = []
-        self._dropped = 0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def add(self, event: Document) -> None:
-        if len(self._waiting) >= limits.ADMIN_EVENTS_AT_ONCE:
-            self._dropped += 1
-            return
-        self._waiting.append(event_view(event))
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(limits.ADMIN_EVENTS_SECONDS, self._flush)
-
-    def _flush(self) -> None:
-        waiting, dropped = self._waiting, self._dropped
-        self._waiting, self._dropped, self._timer = [], 0, None
-        publication = Publication("notice", "admin.events", {"events": waiting, "dropped": dropped})
-        self._broker.publish(ADMIN_EVENTS, publication)
-
-    def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-
-def event_view(event: Document) -> dict[str, Any]:
-    """An event as an administrator sees it: what and whom, and figures, but no text."""
-    return {
-        "type": event["type"],
-        "user": event["channel"].removeprefix("user:"),
-        "offset": event["offset"],
-        "created_at": timestamp(event["created_at"]),
-        "data": shown(event["data"]),
-    }
-
-
-def shown(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What of an event's data is harmless."""
-    view = {name: value for name, value in data.items() if name in _SHOWN and _is_harmless(value)}
-    for name in _INSIDE:
-        inner = data.get(name)
-        if isinstance(inner, Mapping):
-            view |= {f"{name}.{key}": value for key, value in inner.items() if key in _SHOWN and _is_harmless(value)}
-    return view
-
-
-def _is_harmless(value: Any) -> bool:
-    if isinstance(value, str):
-        return _IDENTIFIER.fullmatch(value) is not None
-    if isinstance(value, list):
-        return len(value) <= limits.ADMIN_EVENT_IDS_MAX and all(
-            isinstance(one, str) and _is_harmless(one) for one in value
-        )
-    return value is None or isinstance(value, bool | int | float)

@@ -12,7 +12,7 @@ from config import limits
 from hub.errors import Code, HubError, invalid
 from hub.identity_cache import Identity
 from hub.realtime import channels, frames
-from hub.realtime.broker import Publication, Subscriber
+from hub.realtime.broker import Broker, Publication, Subscriber
 from hub.realtime.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -41,12 +41,15 @@ class EventListener:
 
     def __init__(self, outbox: Outbox, filters: EventFilters) -> None:
         self._outbox = outbox
-        self._filters = filters
+        self.filters = filters
         self._dropped = 0  # left out here, and not told yet
 
     def __call__(self, channel: str, publication: Publication) -> None:
+        """Of the signal that some may have been lost nothing is told: how many they were is not known."""
+        if publication.kind != "notice":
+            return
         events = publication.data["events"]
-        chosen = [event for event in events if self._filters.want(event)]
+        chosen = [event for event in events if self.filters.want(event)]
         dropped = publication.data["dropped"] + self._dropped
         if not chosen and not dropped:
             return
@@ -62,8 +65,8 @@ class EventListener:
 class Subscriptions:
     """One connection's. `add` twice is once, but for the filters, of which the last ones count."""
 
-    def __init__(self, outbox: Outbox, monitor: "Monitor") -> None:
-        self._broker = monitor.broker
+    def __init__(self, outbox: Outbox, broker: Broker, monitor: "Monitor") -> None:
+        self._broker = broker
         self._outbox = outbox
         self._monitor = monitor
         self._listeners: dict[str, Subscriber] = {}
@@ -77,18 +80,25 @@ class Subscriptions:
 
     def add(self, channel: str, filters: EventFilters | None = None) -> None:
         """Listen; what a channel keeps is sent first."""
-        if channel == channels.ADMIN_EVENTS:
-            self.remove(channel)
+        listener = self._listeners.get(channel)
+        if isinstance(listener, EventListener):
+            listener.filters = filters or EventFilters()
+        elif listener is not None:
+            return
+        elif channel == channels.ADMIN_EVENTS:
             self._listen(channel, EventListener(self._outbox, filters or EventFilters()))
-        elif channel not in self._listeners:
-            if channel == channels.ADMIN_METRICS:
-                for frame in self._monitor.history():
-                    self._outbox.push(frame)
+        else:
+            for frame in self._monitor.history():
+                self._outbox.push(frame)
             self._listen(channel, self._sample)
 
     def _listen(self, channel: str, listener: Subscriber) -> None:
         self._listeners[channel] = listener
-        self._broker.subscribe(channel, listener)
+        self._source(channel).subscribe(channel, listener)
+
+    def _source(self, channel: str) -> Broker:
+        """Samples are made on each node; events come from all."""
+        return self._monitor.samples if channel == channels.ADMIN_METRICS else self._broker
 
     def _sample(self, channel: str, publication: Publication) -> None:
         self._outbox.state(f"{channel} {publication.type}", publication.frame)
@@ -96,7 +106,7 @@ class Subscriptions:
     def remove(self, channel: str) -> None:
         listener = self._listeners.pop(channel, None)
         if listener is not None:
-            self._broker.unsubscribe(channel, listener)
+            self._source(channel).unsubscribe(channel, listener)
 
     def recheck(self, identity: Identity) -> None:
         """End what this identity may not listen to any more, and say so."""

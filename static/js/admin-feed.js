@@ -12,11 +12,11 @@ import { user } from "./state.js";
 
 const SAMPLES_MAX = 3_600;
 const EVENTS_MAX = 300;
-const FIGURE_SECONDS = 60; // a percentile is shown this long after the last request there was
+const FIGURE_SECONDS = 60; // what is measured of requests is shown this long after the last one there was
 
 /** `version` grows with each change; the arrays themselves are too large to be copied each second. */
 export const samples = { version: signal(0), columns: { time: [] } };
-export const latest = signal(null); // the last sample, with the percentiles of a moment ago where none are newer
+export const latest = signal(null); // the last sample, with what requests of a moment ago were like where none are newer
 export const events = signal([]); // newest first
 export const dropped = signal(0); // events that the hub left out since the subscription
 export const filters = signal({ type: "", user: "" });
@@ -28,6 +28,7 @@ export const lostRight = signal(false);
 export const isAdministrator = computed(() => user.value?.role === "admin" && !lostRight.value);
 
 const PERCENTILES = ["latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "first_token_p50_ms", "first_token_p95_ms"];
+const OF_REQUESTS = ["error_rate", ...PERCENTILES];
 let held = [];
 let arriving = null;
 let nextKey = 1;
@@ -80,7 +81,7 @@ function addSample(sample) {
 
 function current(sample) {
   const shown = { ...sample };
-  for (const name of PERCENTILES) {
+  for (const name of OF_REQUESTS) {
     const recent = samples.columns[name]?.slice(-FIGURE_SECONDS) ?? [];
     shown[name] ??= recent.findLast((value) => value !== null) ?? null;
   }

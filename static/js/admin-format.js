@@ -7,6 +7,7 @@ const UNITS = ["B", "KB", "MB", "GB", "TB"];
 export const count = (value) => whole.format(value);
 export const rate = (value) => (value < 10 ? two : one).format(value);
 export const percent = (value) => `${one.format(value)} %`;
+export const share = (value) => (value === null || value === undefined ? "–" : `${two.format(100 * value)} %`);
 export const credits = (value) => (value < 0.01 ? six : two).format(value);
 
 export function milliseconds(value) {

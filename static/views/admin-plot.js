@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { useSignalEffect } from "@preact/signals";
 import uPlot from "uplot";
 
-import { bytes, count, credits, milliseconds, percent, rate } from "../js/admin-format.js";
+import { bytes, count, credits, milliseconds, percent, rate, share } from "../js/admin-format.js";
 import { latest, samples } from "../js/admin-feed.js";
 import { theme } from "../js/theme.js";
 
@@ -14,13 +14,16 @@ const SPAN_SECONDS_MIN = 120;
 const SPAN_SECONDS_MAX = 3_600;
 
 export const PLOTS = [
+  { title: "Nodes", format: count, lines: { nodes: "nodes" } },
   { title: "Sockets and users", format: count, lines: { sockets: "sockets", users: "users" } },
   { title: "Answers and holds", format: count, lines: { streams: "answers", holds: "holds" } },
   { title: "Requests/s", format: rate, lines: { requests_per_second: "requests", errors_per_second: "errors" } },
+  { title: "Error rate", format: share, lines: { error_rate: "of the requests" } },
   { title: "Latency", format: milliseconds, lines: { latency_p50_ms: "p50", latency_p95_ms: "p95", latency_p99_ms: "p99" } },
   { title: "First token", format: milliseconds, lines: { first_token_p50_ms: "p50", first_token_p95_ms: "p95" } },
   { title: "Credits/s", format: credits, lines: { credits_per_second: "credits" } },
   { title: "Queues", format: bytes, lines: { queue_bytes: "bytes waiting" } },
+  { title: "Webhooks", format: count, lines: { webhook_backlog: "waiting" } },
   { title: "CPU", format: percent, lines: { cpu_percent: "of one core" } },
   { title: "Memory", format: bytes, lines: { memory_bytes: "in use" } },
   { title: "Drift", format: count, lines: { drift: "wallets" } },

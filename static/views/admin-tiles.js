@@ -1,13 +1,19 @@
-/** The figures of this second. */
+/** The figures of this second, of all nodes together. */
 
 import { html } from "htm/preact";
 
-import { bytes, count, credits, milliseconds, percent, rate } from "../js/admin-format.js";
+import { bytes, count, credits, milliseconds, percent, rate, share } from "../js/admin-format.js";
 import { latest } from "../js/admin-feed.js";
 import { count as counted } from "../js/format.js";
 
 /** `bad` says when a figure is a reason to worry. */
 const TILES = [
+  {
+    test: "nodes",
+    name: "Nodes",
+    value: (now) => count(now.nodes),
+    note: () => "in these figures",
+  },
   {
     test: "sockets",
     name: "Sockets",
@@ -28,9 +34,9 @@ const TILES = [
   },
   {
     test: "errors",
-    name: "Errors/s",
-    value: (now) => rate(now.errors_per_second),
-    note: () => "status 5xx",
+    name: "Error rate",
+    value: (now) => share(now.error_rate),
+    note: (now) => `${rate(now.errors_per_second)} a second`,
     bad: (now) => now.errors_per_second > 0,
   },
   {
@@ -63,6 +69,12 @@ const TILES = [
     name: "Queues",
     value: (now) => bytes(now.queue_bytes),
     note: () => "waiting for slow clients",
+  },
+  {
+    test: "webhooks",
+    name: "Webhooks",
+    value: (now) => count(now.webhook_backlog),
+    note: () => "deliveries waiting",
   },
   {
     test: "process",

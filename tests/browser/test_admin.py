@@ -46,6 +46,7 @@ UNDRAWN_JS = """async (given) => {
   while (undrawn().length && performance.now() < end) await new Promise((next) => setTimeout(next, 100));
   return undrawn().map(title);
 }"""
+PLOTS = 13
 SHOTS = os.environ.get("HUB_TEST_SHOTS", "")  # a folder, for who wants to look at the page
 
 
@@ -68,8 +69,11 @@ def test_figures_plots_and_events_live(visitor: Visitor) -> None:
     expect(admin.page.locator('[data-test="event"][data-type="user.created"]')).to_be_visible()
     assert QUESTION not in admin.page.content() and reader.email not in admin.page.content()
     expect(admin.mark("tile-drift")).to_contain_text("every wallet adds up")
-    expect(admin.mark("plot")).to_have_count(10)
-    assert admin.page.evaluate(INKED_JS) == [True] * 10
+    expect(admin.mark("tile-nodes").locator('[data-test="value"]')).to_have_text("1")
+    expect(admin.mark("tile-errors").locator('[data-test="value"]')).to_have_text("0 %")
+    expect(admin.mark("tile-webhooks").locator('[data-test="value"]')).to_have_text("0")
+    expect(admin.mark("plot")).to_have_count(PLOTS)
+    assert admin.page.evaluate(INKED_JS) == [True] * PLOTS
     assert admin.page.evaluate(UNDRAWN_JS, []) == []
     _shot(admin.page, "desktop")
 
@@ -166,5 +170,5 @@ def test_phone_and_contrast(visitor: Visitor, hub: RunningHub, scheme: str) -> N
     visit.mark("event").first.scroll_into_view_if_needed()
     _shot(visit.page, f"phone-{scheme}-events")
     visit.mark("theme").click()
-    assert visit.page.evaluate(INKED_JS) == [True] * 10
+    assert visit.page.evaluate(INKED_JS) == [True] * PLOTS
     assert visit.page.evaluate(UNDRAWN_JS, ["First token"]) == [], "of which there may have been none"

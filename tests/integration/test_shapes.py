@@ -16,6 +16,7 @@ DAY_SECONDS: Final = 86_400
 # What goes by itself: the date that counts, and how many seconds after it.
 EXPIRES: Final = {
     "events": ("created_at", 7 * DAY_SECONDS),
+    "followers": ("at", 3_600),
     "idempotency": ("created_at", 7 * DAY_SECONDS),
     "logins": ("expires_at", 0),
     "mails": ("expires_at", 0),

@@ -15,20 +15,30 @@ from tornado.ioloop import IOLoop
 
 from config import limits
 from hub.committer import Committed
+from hub.event_tail import shown
 from hub.identity_cache import Credential
-from hub.monitor import COLUMNS, shown
 from hub.realtime import channels, close_codes
 from hub.realtime.broker import Publication, user_channel
 from hub.realtime.connection import Entrance
 from hub.realtime.outbox import Outbox
 from hub.realtime.subscriptions import EventFilters, EventListener
 from models.clock import now
+from models.deliveries import DELIVERIES
+from models.ids import new_id
 from tests.factories import tell
+from tests.integration.monitor.watching import (
+    EVENTS,
+    METRICS,
+    administrator,
+    events,
+    history,
+    live,
+    sample_now,
+    sample_with,
+)
 from tests.patience import until, within
 from tests.site import Site
 from tests.ws_client import Client, Refused
-
-METRICS, EVENTS = "admin:metrics", "admin:events"
 
 
 @pytest.fixture(autouse=True)
@@ -41,55 +51,17 @@ def _sockets_end(io_loop: IOLoop, site: Site) -> Iterator[None]:
     io_loop.run_sync(end)
 
 
-async def _admin(site: Site, path: str = "/ws") -> tuple[Client, str]:
-    """A connected administrator and its id."""
-    client = await Client.open(site.port, path)
-    connected = await client.request("connect", token=await site.admin_token())
-    return client, connected["user"]["id"]
-
-
-async def _history(client: Client) -> tuple[list[list[float]], int]:
-    """All kept samples, and in how many frames they came."""
-    samples: list[list[float]] = []
-    count = 0
-    while True:
-        frame = await client.push("admin.metrics.history")
-        assert tuple(frame["columns"]) == COLUMNS
-        assert len(orjson.dumps(frame)) <= limits.FRAME_BYTES_MAX
-        samples += frame["samples"]
-        count += 1
-        if frame["last"]:
-            return samples, count
-
-
-async def _sample_with(client: Client, condition: Any) -> dict[str, Any]:
-    while True:
-        sample: dict[str, Any] = (await client.push("admin.metrics"))["sample"]
-        if condition(sample):
-            return sample
-
-
 def _event(number: int = 1, **fields: Any) -> dict[str, Any]:
     event = {"channel": "user:user_1", "epoch": "e", "offset": number, "type": "test.made", "data": {}}
     return {**event, "created_at": now(), **fields}
 
 
-async def _events(client: Client, enough: Any) -> tuple[list[dict[str, Any]], int]:
-    events: list[dict[str, Any]] = []
-    dropped = 0
-    while not enough(events, dropped):
-        frame = await client.push("admin.events")
-        events += frame["events"]
-        dropped += frame["dropped"]
-    return events, dropped
-
-
 @pytest.mark.gen_test
 async def test_kept_samples_come_first_then_one_a_second(site: Site) -> None:
     await until(lambda: len(site.services.monitor._rows) >= 2)
-    client, _ = await _admin(site)
+    client, _ = await administrator(site)
     await client.request("subscribe", channel=METRICS)
-    samples, count = await _history(client)
+    samples, count = await history(client)
     assert len(samples) >= 2 and count == 1
     live = [(await client.push("admin.metrics"))["sample"]["time"] for _ in range(2)]
     times = [sample[0] for sample in samples] + live
@@ -111,62 +83,77 @@ async def test_kept_samples_come_first_then_one_a_second(site: Site) -> None:
 async def test_an_hour_is_kept_and_no_more(site: Site) -> None:
     monitor = site.services.monitor
     site.services.metrics.tally.counts.latency.add(0.123456)
+    sample_now(site)
     for _ in range(limits.METRIC_SAMPLES_MAX + 100):
-        monitor.sample(site.services.connections, site.services.streams)
+        monitor.sample()
     size = sys.getsizeof(monitor._rows) + sum(map(sys.getsizeof, monitor._rows))
     assert len(monitor._rows) == limits.METRIC_SAMPLES_MAX == 3_600 and size < 1 << 20, size
-    client, _ = await _admin(site)
+    client, _ = await administrator(site)
     await client.request("subscribe", channel=METRICS)
-    samples, count = await _history(client)
+    samples, count = await history(client)
     assert len(samples) == limits.METRIC_SAMPLES_MAX and 3 < count < 20
     assert [sample[0] for sample in samples] == sorted(sample[0] for sample in samples)
 
 
 @pytest.mark.gen_test
 async def test_figures_are_those_of_what_happens(site: Site) -> None:
-    client, _ = await _admin(site)
+    client, _ = await administrator(site)
     await client.request("subscribe", channel=METRICS)
     token = await site.token()
     api = site.client(token=token)
     for _ in range(5):
         await api.get("/api/users/me")
-    sample = await _sample_with(client, lambda one: one["requests_per_second"] > 0)
+    sample = await sample_with(client, lambda one: one["requests_per_second"] > 0 and one["users"])
     assert 0 < sample["latency_p50_ms"] <= sample["latency_p95_ms"] <= sample["latency_p99_ms"] < 5_000
-    assert (sample["sockets"], sample["users"], sample["drift"]) == (1, 1, 0)
+    assert (sample["nodes"], sample["sockets"], sample["users"], sample["drift"]) == (1, 1, 1, 0)
+    assert sample["error_rate"] == 0
+    assert (await sample_with(client, lambda one: not one["requests_per_second"]))["error_rate"] is None
     assert sample["memory_bytes"] > 20 << 20 and sample["cpu_percent"] >= 0
     asker = await Client.open(site.port)
     await asker.request("connect", token=token)
     started = await asker.request("chat.start", model="gpt-4", message="hello", max_tokens=20)
     await asker.answer_of(started["stream_id"])
-    spent = await _sample_with(client, lambda one: one["credits_per_second"] > 0)
+    spent = await sample_with(client, lambda one: one["credits_per_second"] > 0)
     assert spent["sockets"] == spent["users"] == 2 and spent["events_per_second"] > 0
     first = [frame["sample"]["first_token_p50_ms"] for frame in client.frames if frame.get("type") == "admin.metrics"]
     assert any(value is not None and value > 0 for value in first)
     site.services.metrics.request("smart_ai_hub", 503, 0.1)
-    assert (await _sample_with(client, lambda one: one["errors_per_second"] > 0))["requests_per_second"] > 0
+    failing = await sample_with(client, lambda one: one["errors_per_second"] > 0)
+    assert failing["requests_per_second"] >= failing["errors_per_second"] and 0 < failing["error_rate"] <= 1
 
 
 @pytest.mark.gen_test
 async def test_open_holds_and_streams_show_while_an_answer_runs(site: Site) -> None:
-    client, _ = await _admin(site)
+    client, _ = await administrator(site)
     await client.request("subscribe", channel=METRICS)
     started = await client.request("chat.start", model="gpt-4", message="hello", max_tokens=400)
-    running = await _sample_with(client, lambda one: one["holds"] == 1)
-    assert running["streams"] == 1
+    await sample_with(client, lambda one: one["holds"] == one["streams"] == 1)
     await client.request("chat.stop", stream_id=started["stream_id"])
     await client.answer_of(started["stream_id"])
-    await _sample_with(client, lambda one: one["holds"] == 0 and one["streams"] == 0)
+    await sample_with(client, lambda one: one["holds"] == 0 and one["streams"] == 0)
+
+
+@pytest.mark.gen_test
+async def test_webhooks_that_wait_show(site: Site) -> None:
+    client, _ = await administrator(site)
+    await client.request("subscribe", channel=METRICS)
+    assert (await client.push("admin.metrics"))["sample"]["webhook_backlog"] == 0
+    due = {"endpoint": "wh_1", "event": "user.created", "attempts": 0, "due_at": now(), "created_at": now()}
+    for status in ("waiting", "waiting", "delivered", "dead"):
+        await site.services.database[DELIVERIES].insert_one({"_id": new_id("delivery"), "status": status, **due})
+    await sample_with(client, lambda one: one["webhook_backlog"] == 2)
+    assert b"hub_webhook_backlog 2.0" in site.services.metrics.exposition()
 
 
 @pytest.mark.gen_test
 async def test_bytes_that_wait_for_a_slow_client_show(site: Site) -> None:
     services = site.services
-    client, _ = await _admin(site)
+    client, _ = await administrator(site)
     await client.request("subscribe", channel=METRICS)
     deaf = await Client.open(site.port, receive_buffer=4_096)
     reply = await deaf.request("connect", token=await site.token())
     channel, position = user_channel(reply["user"]["id"]), reply["position"]
-    assert (await _sample_with(client, lambda one: True))["queue_bytes"] == 0
+    assert (await sample_with(client, lambda one: True))["queue_bytes"] == 0
     for number in range(1, 400):
         event = Publication("event", "big", {"fill": "x" * 10_000}, position["epoch"], position["offset"] + number)
         services.broker.publish(channel, event)
@@ -174,40 +161,40 @@ async def test_bytes_that_wait_for_a_slow_client_show(site: Site) -> None:
         if services.connections.queued_bytes > 20_000:
             break
     queued = services.connections.queued_bytes
-    services.monitor.sample(services.connections, services.streams)
-    assert 20_000 < queued == (await _sample_with(client, lambda one: one["queue_bytes"]))["queue_bytes"]
+    sample_now(site)
+    assert 20_000 < queued == (await sample_with(client, lambda one: one["queue_bytes"]))["queue_bytes"]
 
 
 @pytest.mark.gen_test
 async def test_a_wallet_that_does_not_add_up_shows(site: Site) -> None:
     services = site.services
-    client, user = await _admin(site)
+    client, user = await administrator(site)
     await client.request("subscribe", channel=METRICS)
     for more, drifting in ((1, 1), (-1, 0)):
         change = {"$inc": {"credits": more}, "$set": {"updated_at": now()}}
         await services.database["wallets"].update_one({"_id": user}, change)
         services.metrics.drift(await services.drift.check())
-        services.monitor.sample(services.connections, services.streams)
-        await _sample_with(client, lambda one, wanted=drifting: one["drift"] == wanted)
+        sample_now(site)
+        await sample_with(client, lambda one, wanted=drifting: one["drift"] == wanted)
 
 
 @pytest.mark.gen_test
 async def test_events_are_chosen_by_type_and_user(site: Site) -> None:
-    client, _ = await _admin(site)
+    client, _ = await administrator(site)
     mine = (await site.register())["data"]["user"]["id"]
     other = (await site.register())["data"]["user"]["id"]
     await client.request("subscribe", channel=EVENTS, filters={"types": ["notification.*"], "users": [mine]})
     note = await tell(site.services, mine, "T", "M")
     await tell(site.services, other, "T", "M")
     await site.services.notifications.mark_read(mine, [note])
-    events, dropped = await _events(client, lambda events, _: events and events[-1]["type"] == "notification.read")
-    assert {event["type"] for event in events} == {"notification.created", "notification.read"}
-    assert {event["user"] for event in events} == {mine}
-    assert events[-1]["data"] == {"ids": [note]} and dropped == 0
+    came, dropped = await events(client, lambda came, _: came and came[-1]["type"] == "notification.read")
+    assert {event["type"] for event in came} == {"notification.created", "notification.read"}
+    assert {event["user"] for event in came} == {mine}
+    assert came[-1]["data"] == {"ids": [note]} and dropped == 0
     await client.request("subscribe", channel=EVENTS, filters={"types": ["user.created"]})  # the last ones count
     third = (await site.register())["data"]["user"]["id"]
-    events, _ = await _events(client, lambda events, _: events)
-    assert [(event["type"], event["user"]) for event in events] == [("user.created", third)]
+    came, _ = await events(client, lambda came, _: came)
+    assert [(event["type"], event["user"]) for event in came] == [("user.created", third)]
     many = {"types": [f"t{number}" for number in range(limits.ADMIN_FILTERS_MAX + 1)]}
     for channel, filters in ((METRICS, {}), (EVENTS, {"what": []}), (EVENTS, {"types": "chat"}), (EVENTS, many)):
         client.send_text(orjson.dumps({"id": 99, "type": "subscribe", "channel": channel, "filters": filters}).decode())
@@ -216,36 +203,13 @@ async def test_events_are_chosen_by_type_and_user(site: Site) -> None:
 
 @pytest.mark.gen_test
 async def test_no_word_address_or_credential_is_in_it(site: Site) -> None:
-    client, _ = await _admin(site, "/ws/admin")
-    registered = await site.register(firstName="Xerxes", lastName="Quillfeather")
-    login = await site.client().post(
-        "/api/auth/login", {"email": registered["user"]["email"], "password": "CorrectHorse9"}
-    )
-    token = login.body["access_token"]
-    asker = await Client.open(site.port)
-    await asker.request("connect", token=token)
-    started = await asker.request("chat.start", model="gpt-4", message="marzipan-secret-prompt", max_tokens=20)
-    text, _, _ = await asker.answer_of(started["stream_id"])
-    user = registered["data"]["user"]["id"]
-    await tell(site.services, user, "marzipan title", "marzipan text")
-    events, _ = await _events(
-        client,
-        lambda events, _: [event["type"] for event in events][-1:] == ["notification.created"] and len(events) > 4,
-    )
-    assert {"user.created", "conversation.created", "chat.completed"} <= {event["type"] for event in events}
+    client, _ = await administrator(site, "/ws/admin")
+    life = await live(site)
+    came, _ = await events(client, life.is_told)
     told = orjson.dumps([frame for frame in client.frames if frame["type"].startswith("admin.")]).decode()
-    for secret in (
-        "marzipan",
-        "@",
-        "Xerxes",
-        "Quillfeather",
-        token,
-        registered["data"]["tokens"]["refreshToken"],
-        text[:30],
-    ):
-        assert secret not in told, secret
-    completed = next(event for event in events if event["type"] == "chat.completed")
-    assert completed["data"]["model"] == "gpt-4" and completed["data"]["stream_id"] == started["stream_id"]
+    assert not [secret for secret in life.secrets if secret in told]
+    completed = next(event for event in came if event["type"] == "chat.completed")
+    assert completed["data"]["model"] == "gpt-4" and completed["data"]["stream_id"] == life.stream
 
 
 def test_only_what_is_known_to_be_harmless_is_shown() -> None:
@@ -272,17 +236,17 @@ def test_only_what_is_known_to_be_harmless_is_shown() -> None:
 
 @pytest.mark.gen_test
 async def test_a_flood_is_cut_and_counted(site: Site) -> None:
-    client, _ = await _admin(site)
+    client, _ = await administrator(site)
     await client.request("subscribe", channel=EVENTS)
     await asyncio.sleep(0)
     total = 5_000
     started = time.process_time()
     site.services.monitor.committed(Committed([], [_event(number) for number in range(total)], 1, 0))
     assert time.process_time() - started < 1
-    events, dropped = await _events(
-        client, lambda events, dropped: sum(event["type"] == "test.made" for event in events) + dropped >= total
+    came, dropped = await events(
+        client, lambda came, dropped: sum(event["type"] == "test.made" for event in came) + dropped >= total
     )
-    made = [event for event in events if event["type"] == "test.made"]
+    made = [event for event in came if event["type"] == "test.made"]
     assert len(made) + dropped == total and len(made) <= limits.ADMIN_EVENTS_AT_ONCE
     await client.request("ping")
 
@@ -343,26 +307,26 @@ async def test_a_push_to_many_is_encoded_once() -> None:
 
 async def _something_was_told(site: Site) -> None:
     """Return when both channels have carried something: one who may listen has heard it."""
-    witness, _ = await _admin(site, "/ws/admin")
-    await _history(witness)
-    site.services.monitor.sample(site.services.connections, site.services.streams)
+    witness, _ = await administrator(site, "/ws/admin")
+    await history(witness)
+    sample_now(site)
     await witness.push("admin.metrics")
     await site.register()
-    await _events(witness, lambda events, _: events)
+    await events(witness, lambda came, _: came)
 
 
 @pytest.mark.gen_test
 async def test_the_administrators_socket_has_both_channels(site: Site) -> None:
-    client, _ = await _admin(site, "/ws/admin")
-    await _history(client)
+    client, _ = await administrator(site, "/ws/admin")
+    await history(client)
     await client.push("admin.metrics")
     await site.register()
-    events, _ = await _events(client, lambda events, _: "user.created" in [event["type"] for event in events])
-    assert events
+    came, _ = await events(client, lambda came, _: "user.created" in [event["type"] for event in came])
+    assert came
     by_header = {"Authorization": f"Bearer {await site.admin_token()}"}
     second = await Client.open(site.port, "/ws/admin", by_header)
     await second.request("connect")
-    await _history(second)
+    await history(second)
 
 
 @pytest.mark.gen_test
@@ -396,8 +360,8 @@ async def test_an_api_key_is_no_administrator(site: Site) -> None:
 
 @pytest.mark.gen_test
 async def test_who_is_demoted_is_cut_within_a_second(site: Site) -> None:
-    client, user = await _admin(site, "/ws/admin")
-    await _history(client)
+    client, user = await administrator(site, "/ws/admin")
+    await history(client)
     async with within(1):
         await site.services.identities.change_user(user, {"role": "user"})
         assert await client.close_code() == close_codes.NOT_ADMINISTRATOR
@@ -405,7 +369,7 @@ async def test_who_is_demoted_is_cut_within_a_second(site: Site) -> None:
 
 @pytest.mark.gen_test
 async def test_a_demoted_listener_keeps_its_connection_alone(site: Site) -> None:
-    client, user = await _admin(site)
+    client, user = await administrator(site)
     for channel in (METRICS, EVENTS):
         await client.request("subscribe", channel=channel)
     async with within(1):

@@ -198,13 +198,13 @@ def test_admin_channels_follow_the_role(hub: Site) -> None:
         for _ in range(2):
             assert await client.request("subscribe", channel="admin:events") == {"channel": "admin:events"}
         notice = Publication("notice", "admin.events", {"events": [], "dropped": 7})
-        site.services.monitor.broker.publish("admin:events", notice)
+        site.services.broker.publish("admin:events", notice)
         await client.push("admin.events", dropped=7)
         assert (await client.request("subscribe", channel="admin:other"))["error"]["code"] == "RESOURCE_NOT_FOUND"
         await site.services.identities.change_user(login.user["_id"], {"role": "user"})
         (connection,) = site.services.connections.of_user(login.user["_id"])
         await until(lambda: connection.identity is not None and connection.identity.role == "user")
-        site.services.monitor.broker.publish("admin:events", notice)
+        site.services.broker.publish("admin:events", notice)
         assert (await client.request("subscribe", channel="admin:events"))["error"]["code"] == "AUTHORIZATION_FAILED"
         assert not [frame for frame in client.pushes if frame["type"] == "admin.events" and frame["dropped"] == 7]
         await client.request("unsubscribe", channel="admin:events")

@@ -1,6 +1,7 @@
 """The command line: serve, audit, create-admin.
 
-python run.py                       serve, with the embedded database where no HUB_MONGODB_URI is set
+python run.py                       serve, with the embedded database where no HUB_MONGODB_URI is set; with HUB_PROCESSES
+                                    above 1 by so many workers, which it starts, keeps and ends
 python run.py audit                 recompute every wallet; exit 1 and name the wallets that differ
 python run.py create-admin EMAIL    make an administrator (the password is asked for, or read from standard input)
 """
@@ -9,10 +10,12 @@ import argparse
 import asyncio
 import gc
 import getpass
-import signal
+import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -25,10 +28,17 @@ from config.packages import PackagesError
 from config.plans import PlansError
 from config.settings import Settings, SettingsError, load
 from handlers import logs
-from handlers.application import make_application, make_server
+from handlers.application import HubApplication, make_application, make_server
 from hub import admin_seed, audit
 from hub.errors import HubError
+from hub.processes.figures import SharedFigures
+from hub.processes.parent import Parent
+from hub.processes.ports import until_free
+from hub.processes.supervisor import Supervisor, WorkerFailed
+from hub.processes.told import Told
+from hub.realtime.redis_server import EmbeddedRedis
 from hub.services import Opened, Services, open_services
+from hub.tasks import Tasks
 from models import shapes
 from models.data_lock import DataFolderInUse, DataLock
 from models.database import Database, DatabaseError
@@ -39,6 +49,7 @@ Command = Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, int]]
 
 log = structlog.get_logger("hub")
 
+_THIS_FILE = str(Path(__file__).resolve())
 _EXPECTED = (
     SettingsError,
     CatalogueError,
@@ -48,6 +59,7 @@ _EXPECTED = (
     EmbeddedError,
     DatabaseError,
     HubError,
+    WorkerFailed,
     OSError,
 )
 
@@ -70,9 +82,13 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="run.py", description="Smart AI Hub")
     parser.set_defaults(command=_serve)
-    commands = parser.add_subparsers(title="commands")
+    commands = parser.add_subparsers(title="commands", metavar="serve | audit | create-admin")
     commands.add_parser("serve", help="serve (the default)").set_defaults(command=_serve)
     commands.add_parser("audit", help="recompute and verify every wallet").set_defaults(command=_audit)
+    worker = commands.add_parser("worker", description="One of several processes: started by the hub itself")
+    worker.add_argument("--number", type=int, required=True)
+    worker.add_argument("--parent", type=int, required=True)
+    worker.set_defaults(command=_work)
     create_admin = commands.add_parser("create-admin", help="make an administrator")
     create_admin.add_argument("email")
     create_admin.set_defaults(command=_create_admin)
@@ -93,47 +109,22 @@ async def _mongodb(settings: Settings) -> AsyncIterator[str]:
         await mongod.stop()
 
 
-class _Told:
-    """SIGTERM and SIGINT from now on: the first ends the hub in order, even while it opens; the second hurries its end."""
-
-    def __init__(self) -> None:
-        self.stopping = asyncio.Event()
-        self._hurried = False
-        self._patience: asyncio.Timeout | None = None
-        self._opening = asyncio.current_task()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._signal)
-
-    def opened(self) -> None:
-        self._opening = None
-
-    async def unless_hurried(self, work: Awaitable[None]) -> bool:
-        """Wait for it until the second signal; whether it was done."""
-        try:
-            async with asyncio.timeout(0 if self._hurried else None) as self._patience:
-                await work
-        except TimeoutError:
-            return False
-        finally:
-            self._patience = None
-        return True
-
-    def _signal(self) -> None:
-        if not self.stopping.is_set():
-            self._stop()
-            return
-        self._hurried = True
-        if self._patience is not None:
-            self._patience.reschedule(0)
-
-    def _stop(self) -> None:
-        self.stopping.set()
-        if self._opening is not None:
-            self._opening.cancel()
+@asynccontextmanager
+async def _redis(settings: Settings, tasks: Tasks) -> AsyncIterator[str]:
+    """The address of the Redis by which workers hear each other: one's own, or the embedded one while the block runs."""
+    if settings.redis_url is not None:
+        yield settings.redis_url
+        return
+    redis = EmbeddedRedis(settings.data_dir, tasks)
+    url = await redis.start()
+    try:
+        yield url
+    finally:
+        await redis.stop()
 
 
 async def _serve(settings: Settings, options: argparse.Namespace) -> int:
-    told = _Told()
+    told = Told()
     try:
         await _serve_on_lock(settings, told)
     except asyncio.CancelledError:
@@ -143,20 +134,70 @@ async def _serve(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-async def _serve_on_lock(settings: Settings, told: _Told) -> None:
+async def _serve_on_lock(settings: Settings, told: Told) -> None:
     lock = DataLock(settings.data_dir / "hub.lock")
     lock.acquire()
     try:
+        if settings.processes > 1:
+            await until_free(settings.ports, settings.host)
         async with _mongodb(settings) as uri:
-            opened = await open_services(settings, uri)
-            told.opened()
-            _spare_collector()
-            try:
-                await _serve_until_told(opened.services, told)
-            finally:
-                await opened.close()
+            if settings.processes > 1:
+                await _supervise(settings, uri, told)
+            else:
+                await _open_and_serve(settings, uri, told)
     finally:
         lock.release()
+
+
+async def _supervise(settings: Settings, uri: str, told: Told) -> None:
+    """Several workers on the ports, and what they share. They end first, the database last."""
+    tasks = Tasks()
+    async with _redis(settings, tasks) as redis_url:
+        environ = {**os.environ, "HUB_MONGODB_URI": uri, "HUB_REDIS_URL": redis_url}
+        command = [sys.executable, _THIS_FILE, "worker"]
+        supervisor = Supervisor(command, environ, settings.processes, tasks)
+        try:
+            await supervisor.start()
+            told.opened()
+            _announce(settings)
+            await told.stopping.wait()
+        finally:
+            await supervisor.end(told)
+    await tasks.close(limits.TASKS_GRACE_SECONDS)
+
+
+async def _work(settings: Settings, options: argparse.Namespace) -> int:
+    """One of several workers. The supervisor is told how the start went, and says it once for all."""
+    told = Told()
+    parent = Parent(options.parent, told.end)
+    assert settings.mongodb_uri is not None, "the supervisor names the database"
+    try:
+        await _open_and_serve(settings, settings.mongodb_uri, told, _Worker(options.number, parent))
+    except asyncio.CancelledError:
+        if not told.stopping.is_set():
+            raise
+    except _EXPECTED as error:
+        parent.failed(str(error))
+        return 1
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """Which of several this process is, and who waits for it."""
+
+    number: int
+    parent: Parent
+
+
+async def _open_and_serve(settings: Settings, uri: str, told: Told, worker: _Worker | None = None) -> None:
+    opened = await open_services(settings, uri)
+    told.opened()
+    _spare_collector()
+    try:
+        await _serve_until_told(opened.services, told, worker)
+    finally:
+        await opened.close()
 
 
 def _spare_collector() -> None:
@@ -166,28 +207,55 @@ def _spare_collector() -> None:
     gc.set_threshold(limits.GC_ALLOCATIONS, 50, 100)
 
 
-async def _serve_until_told(services: Services, told: _Told) -> None:
+async def _serve_until_told(services: Services, told: Told, worker: _Worker | None) -> None:
     """Listen until SIGTERM or SIGINT, then end in order: not ready, no new requests, streams, sockets."""
     settings = services.settings
     application = make_application(services)
     server = make_server(application)
-    for port in settings.ports:
-        server.listen(port, settings.host)
-    log.info("the hub serves", address=settings.public_url, database=services.database.name, env=settings.env)
+    async with _sharing(application, worker):
+        for port in settings.ports:
+            server.listen(port, settings.host, reuse_port=worker is not None)
+        log.info("the hub serves", address=settings.public_url, database=services.database.name, env=settings.env)
+        if worker is None:
+            _announce(settings)
+        else:
+            worker.parent.ready()
+        await told.stopping.wait()
+        log.info("the hub stops")
+        application.draining = True
+        server.stop()
+        await _end_within(limits.DRAIN_SECONDS_MAX, services, server, told)
+
+
+def _announce(settings: Settings) -> None:
     print(f"\n  Smart AI Hub is at {settings.public_url}\n", flush=True)
-    await told.stopping.wait()
-    log.info("the hub stops")
-    application.draining = True
-    server.stop()
-    await _end_within(limits.SHUTDOWN_SECONDS_MAX, services, server, told)
 
 
-async def _end_within(seconds: float, services: Services, server: HTTPServer, told: _Told) -> None:
+@asynccontextmanager
+async def _sharing(application: HubApplication, worker: _Worker | None) -> AsyncIterator[None]:
+    """One of several workers leaves its figures for the others while the block runs."""
+    if worker is None:
+        yield
+        return
+    services = application.services
+    figures = SharedFigures(services.settings.data_dir / "nodes", worker.number, services.metrics)
+    await figures.write()
+    services.tasks.repeat(figures.write, limits.FIGURES_SECONDS, "shared figures")
+    application.shared_figures = figures
+    try:
+        yield
+    finally:
+        figures.close()
+
+
+async def _end_within(seconds: float, services: Services, server: HTTPServer, told: Told) -> None:
     """What is not done by then is cut off when the services close; no client keeps the process from ending."""
     try:
         async with asyncio.timeout(seconds):
+            moving = services.tasks.start(services.connections.move_all(), "moving")
             if not await told.unless_hurried(services.chat.drain(limits.DRAIN_STREAMS_SECONDS)):
                 await services.chat.drain(0)  # they are stopped where they are, and settled
+            await moving
             await services.connections.close_all()
             await server.close_all_connections()
     except TimeoutError:

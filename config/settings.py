@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from config import limits
+
 Network = IPv4Network | IPv6Network
 
 SECRET_BYTES_MIN = 32
@@ -51,7 +53,8 @@ class Settings:
     data_dir: Path  # embedded database, generated secrets
     mongodb_uri: str | None  # none: the embedded database
     mongodb_database: str
-    redis_url: str | None  # none: the hub is one process
+    redis_url: str | None  # none: the hub is alone on its database; several processes of it then have an embedded Redis
+    processes: int  # HUB_PROCESSES: so many serve the same ports; with one there is no supervisor
     jwt_secret: str
     service_token: str
     admin_email: str | None
@@ -121,6 +124,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         mongodb_uri=reader.text("HUB_MONGODB_URI", None),
         mongodb_database=reader.text("HUB_MONGODB_DATABASE", "smart_ai_hub") or "",
         redis_url=reader.redis("HUB_REDIS_URL"),
+        processes=reader.integer("HUB_PROCESSES", 1, 1, limits.PROCESSES_MAX),
         jwt_secret=reader.secret("HUB_JWT_SECRET", data_dir, production),
         service_token=reader.secret("HUB_SERVICE_TOKEN", data_dir, production),
         admin_email=reader.text("HUB_ADMIN_EMAIL", None),

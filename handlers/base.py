@@ -90,6 +90,8 @@ class ApiHandler(RequestHandler):
             self._headers[name] = value
         for name, value in (self._kept or {}).items():
             self._headers[name] = value
+        if cast("HubApplication", self.application).draining:
+            self._headers["Connection"] = "close"  # the next request is for whoever comes after us
 
     def keep_header(self, name: str, value: str) -> None:
         """Set a header that error answers have too."""

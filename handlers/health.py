@@ -35,7 +35,7 @@ class Ready(ApiHandler):
 
 
 class Figures(ApiHandler):
-    """Prometheus' text form; the labels name no user. In production for this machine and our own services alone."""
+    """Prometheus' text form, of all workers; no label names a user. In production for this machine and our services."""
 
     async def prepare(self) -> None:
         """The mark says the most that is allowed; who asks from elsewhere in production is asked for the service's token."""
@@ -44,9 +44,11 @@ class Figures(ApiHandler):
         await super().prepare()
 
     @public
-    def get(self) -> None:
+    async def get(self) -> None:
+        shared = self.hub.shared_figures
+        text = await shared.exposition() if shared is not None else self.services.metrics.exposition()
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
-        self.finish(self.services.metrics.exposition())
+        self.finish(text)
 
 
 ROUTES = [

@@ -13,9 +13,10 @@ from pathlib import Path
 import structlog
 
 from config import limits
-from models import database, mongod_binary, mongod_process
+from models import database, mongod_binary, mongod_process, server_process
 from models.mongod_binary import EmbeddedError
-from models.mongod_process import REPLICA_SET, Files, MongodProcess
+from models.mongod_process import REPLICA_SET, Files, port_of
+from models.server_process import ServerProcess
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ class EmbeddedMongod:
     def __init__(self, data_dir: Path, *, test_commands: bool = False) -> None:
         self._files = Files(data_dir.resolve() / "mongod")
         self._test_commands = test_commands  # lets tests place faults in the server
-        self._process: MongodProcess | None = None
+        self._process: ServerProcess | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._restarts = 0  # in a row
 
@@ -45,7 +46,7 @@ class EmbeddedMongod:
     @property
     def port(self) -> int | None:
         """The server's port on 127.0.0.1, which does not change while the hub runs."""
-        return self._process.port if self._process else None
+        return port_of(self._process) if self._process else None
 
     @staticmethod
     def running_address(data_dir: Path) -> str:
@@ -69,7 +70,7 @@ class EmbeddedMongod:
             raise
         self._watcher = asyncio.create_task(self._watch(binary), name="embedded mongod")
         self._watcher.add_done_callback(_report)
-        log.info("embedded database serves", port=process.port, pid=process.pid, adopted=process.child is None)
+        log.info("embedded database serves", port=port_of(process), pid=process.pid, adopted=process.child is None)
         return _uri(process)
 
     async def stop(self) -> None:
@@ -85,7 +86,7 @@ class EmbeddedMongod:
         if process is not None and not await process.end():
             log.warning("embedded database had to be killed; it recovers at its next start", pid=process.pid)
 
-    async def _serve(self, binary: Path) -> MongodProcess:
+    async def _serve(self, binary: Path) -> ServerProcess:
         """Adopt or start it, again where it ends early: its port may be lost to someone else between look and use."""
         for _ in range(limits.EMBEDDED_START_TRIES):
             self._process = process = await self._adopted(binary) or self._spawned(
@@ -102,23 +103,23 @@ class EmbeddedMongod:
             f"{process.status}: see {self._files.log}"
         )
 
-    async def _adopted(self, binary: Path) -> MongodProcess | None:
+    async def _adopted(self, binary: Path) -> ServerProcess | None:
         """The server that runs on our folder; ended first where it was started in another way than we would."""
         process = mongod_process.running(self._files)
         if process is None:
             return None
-        if process.command == mongod_process.command(binary, self._files, process.port, self._test_commands):
-            mongod_process.keep_port(self._files, process.port)
+        if process.command == mongod_process.command(binary, self._files, port_of(process), self._test_commands):
+            mongod_process.keep_port(self._files, port_of(process))
             return process
         log.info("embedded database runs with other options: starting it anew", pid=process.pid)
         await process.end()
         return None
 
-    def _spawned(self, binary: Path, port: int) -> MongodProcess:
+    def _spawned(self, binary: Path, port: int) -> ServerProcess:
         self._bound_log(None)
         mongod_process.keep_port(self._files, port)
         words = mongod_process.command(binary, self._files, port, self._test_commands)
-        return mongod_process.spawn(words, port)
+        return server_process.spawn(words)
 
     async def _explain_end(self, binary: Path) -> None:
         """Raise at once for what no further try can mend."""
@@ -126,7 +127,7 @@ class EmbeddedMongod:
         if missing:
             raise mongod_binary.explain_missing(missing)
 
-    async def _until_primary(self, process: MongodProcess) -> None:
+    async def _until_primary(self, process: ServerProcess) -> None:
         try:
             async with asyncio.timeout(limits.EMBEDDED_START_SECONDS_MAX):
                 while not await self._is_primary(process):
@@ -137,10 +138,10 @@ class EmbeddedMongod:
                 f"see {self._files.log}"
             ) from None
 
-    async def _is_primary(self, process: MongodProcess) -> bool:
+    async def _is_primary(self, process: ServerProcess) -> bool:
         if not process.alive():
             raise _Ended
-        if not await _accepts(process.port):
+        if not await _accepts(port_of(process)):
             return False
         try:
             hello = await _ask(process, {"hello": 1})
@@ -166,11 +167,11 @@ class EmbeddedMongod:
             await self._restart(binary, process)
             served_at = loop.time()
 
-    async def _restart(self, binary: Path, dead: MongodProcess | None) -> None:
+    async def _restart(self, binary: Path, dead: ServerProcess | None) -> None:
         """One try, after a pause that doubles with each try in a row. The port stays: clients know no other."""
-        pause_seconds = min(0.25 * (2**self._restarts - 1), limits.EMBEDDED_RESTART_SECONDS_MAX)
-        self._restarts = min(self._restarts + 1, 16)
-        port = dead.port if dead else mongod_process.choose_port(self._files)
+        pause_seconds = server_process.restart_pause(self._restarts, limits.EMBEDDED_RESTART_SECONDS_MAX)
+        self._restarts += 1
+        port = port_of(dead) if dead else mongod_process.choose_port(self._files)
         log.error("embedded database ended", status=dead.status if dead else None, pause_seconds=pause_seconds)
         await asyncio.sleep(pause_seconds)
         try:
@@ -181,7 +182,7 @@ class EmbeddedMongod:
         else:
             log.warning("embedded database serves again", port=port, pid=process.pid)
 
-    def _bound_log(self, process: MongodProcess | None) -> None:
+    def _bound_log(self, process: ServerProcess | None) -> None:
         """Put a full log aside; a running server is told to open a new one."""
         try:
             full = self._files.log.stat().st_size > limits.EMBEDDED_LOG_BYTES_MAX
@@ -193,8 +194,8 @@ class EmbeddedMongod:
                 process.send(signal.SIGUSR1)
 
 
-def _uri(process: MongodProcess) -> str:
-    return f"mongodb://127.0.0.1:{process.port}/?replicaSet={REPLICA_SET}"
+def _uri(process: ServerProcess) -> str:
+    return f"mongodb://127.0.0.1:{port_of(process)}/?replicaSet={REPLICA_SET}"
 
 
 def _report(watcher: asyncio.Task[None]) -> None:
@@ -212,17 +213,19 @@ async def _accepts(port: int) -> bool:
     return True
 
 
-async def _ask(process: MongodProcess, command: database.Document) -> database.Document:
-    return await database.admin(f"mongodb://127.0.0.1:{process.port}/", command, timeout_seconds=_ANSWER_SECONDS_MAX)
+async def _ask(process: ServerProcess, command: database.Document) -> database.Document:
+    return await database.admin(
+        f"mongodb://127.0.0.1:{port_of(process)}/", command, timeout_seconds=_ANSWER_SECONDS_MAX
+    )
 
 
-async def _configure(process: MongodProcess) -> None:
+async def _configure(process: ServerProcess) -> None:
     """Make the replica set of a new folder, or give it the port it has now.
 
     In the second case mongod first asks whoever has the old port whether that is itself, and serves only after 30 s
     where a listener there takes the connection and never answers.
     """
-    host = f"127.0.0.1:{process.port}"
+    host = f"127.0.0.1:{port_of(process)}"
     try:
         config = (await _ask(process, {"replSetGetConfig": 1}))["config"]
     except database.DatabaseUnavailable:

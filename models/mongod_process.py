@@ -1,19 +1,17 @@
-"""One `mongod` process: its command line, its start, its adoption after a crash of the hub, its end.
+"""One `mongod` process: its files, its command line, its port, and how it is found after a crash of the hub.
 
-The process outlives a hub that is killed. The next hub finds it by the pid that mongod itself writes into its folder,
-and trusts it only if that pid's command line names this very folder: pids are used again. Never speaks to the server.
+The next hub finds it by the pid that mongod itself writes into its folder, and takes it for ours only if its command
+line names this very folder. Never speaks to the server.
 """
 
-import asyncio
-import os
 import secrets
-import signal
 import socket
-import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from config import limits
+from models import server_process
+from models.server_process import ServerProcess
 
 REPLICA_SET = "hub"
 
@@ -54,45 +52,9 @@ class Files:
         self.folder.chmod(0o700)  # the server asks for no password: the files are for the owner alone
 
 
-@dataclass(slots=True)
-class MongodProcess:
-    """A running, or ended, `mongod`; `child` is None for one that another process started."""
-
-    pid: int
-    port: int
-    command: tuple[str, ...]
-    child: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
-
-    def alive(self) -> bool:
-        if self.child is not None:
-            return self.child.poll() is None
-        return _command_of(self.pid) == self.command
-
-    @property
-    def status(self) -> int | None:
-        """The exit status; None while it runs, and for a process that is not our child."""
-        return self.child.returncode if self.child is not None else None
-
-    async def end(self) -> bool:
-        """Ask it to end, insist after `EMBEDDED_STOP_SECONDS_MAX`; whether it ended by being asked."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            self.send(number)
-            if await self._ended_within(limits.EMBEDDED_STOP_SECONDS_MAX):
-                return number is signal.SIGTERM
-        return False
-
-    def send(self, number: signal.Signals) -> None:
-        if self.alive():
-            os.kill(self.pid, number)
-
-    async def _ended_within(self, seconds: float) -> bool:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        while self.alive():
-            if loop.time() > deadline:
-                return False
-            await asyncio.sleep(0.02)
-        return True
+def port_of(process: ServerProcess) -> int:
+    """Where it listens, on 127.0.0.1."""
+    return int(process.option("--port") or 0)
 
 
 def command(binary: Path, files: Files, port: int, test_commands: bool) -> tuple[str, ...]:
@@ -118,42 +80,10 @@ def command(binary: Path, files: Files, port: int, test_commands: bool) -> tuple
     return (str(binary), *flags, *(word for pair in pairs for word in pair))
 
 
-def spawn(words: tuple[str, ...], port: int) -> MongodProcess:
-    """Start it in a session of its own: Ctrl-C in the hub's terminal must not end the database before the hub drained."""
-    child = subprocess.Popen(
-        words,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd="/",
-    )
-    return MongodProcess(child.pid, port, words, child)
-
-
-def running(files: Files) -> MongodProcess | None:
+def running(files: Files) -> ServerProcess | None:
     """The mongod that still runs on this folder, whoever started it."""
-    try:
-        pid = int(files.pid.read_text())
-    except (OSError, ValueError):
-        return None
-    words = _command_of(pid)
-    if _option(words, "--dbpath") != str(files.database):
-        return None
-    return MongodProcess(pid, int(_option(words, "--port") or 0), words)
-
-
-def _option(words: tuple[str, ...], name: str) -> str | None:
-    return words[words.index(name) + 1] if name in words[:-1] else None
-
-
-def _command_of(pid: int) -> tuple[str, ...]:
-    """Its command line; empty for a process that is gone, a zombie, or another user's."""
-    try:
-        text = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return ()
-    return tuple(os.fsdecode(word) for word in text.split(b"\0")[:-1])
+    process = server_process.running(files.pid)
+    return process if process is not None and process.option("--dbpath") == str(files.database) else None
 
 
 def port_is_free(port: int) -> bool:

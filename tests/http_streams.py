@@ -64,11 +64,14 @@ class Response:
         self._left += piece
         return bool(piece)
 
-    async def json(self) -> Any:
+    async def text(self) -> str:
         while await self._more():
             pass
         self.writer.close()
-        return json.loads(self.raw)
+        return self.raw.decode()
+
+    async def json(self) -> Any:
+        return json.loads(await self.text())
 
     async def event(self) -> Event | None:
         """The next event; None at the end of the answer. Comments are counted and passed over."""

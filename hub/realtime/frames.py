@@ -66,6 +66,11 @@ def error_push(error: HubError) -> bytes:
     return frame({"type": "error", "error": error_view(error)})
 
 
+def moving(reconnect_ms: int) -> bytes:
+    """The node is about to close the connection; what is to be waited before the next one."""
+    return frame({"type": "moving", "reconnect_ms": reconnect_ms})
+
+
 def error_view(error: HubError) -> Json:
     view: Json = {"code": ERROR_CODES[error.code], "message": error.message, "temporary": error.temporary}
     if error.details:

@@ -1,5 +1,6 @@
 /**
- * One WebSocket to the hub, kept alive: commands by id, pushes, heartbeat, reconnection with jittered back-off.
+ * One WebSocket to the hub, kept alive: commands by id, pushes, heartbeat, reconnection with jittered back-off, or after the
+ * pause that a node names before it ends.
  * It knows no view and no business word. A command that was cut off by a lost socket is sent again on the next one, which
  * is safe because every command of the page is a read, names what it changes, or carries an idempotency key.
  *
@@ -16,6 +17,7 @@ const HURRY_MS = 3_000; // for a heartbeat after the machine woke or changed its
 const HEARTBEAT_CHECK_MS = 5_000;
 const HEARTBEAT_GRACE_SECONDS = 10;
 const PENDING_MAX = 200;
+const MOVED = 4001; // the node that served us ends, as it told by `moving`
 const FRAME_BYTES_MAX = 65_536; // the hub ends a connection that sends more; sent again and again it would never return
 
 export class HubError extends Error {
@@ -43,6 +45,7 @@ export class Connection {
   #pending = new Map();
   #nextId = 1;
   #attempt = 0;
+  #movingMs = null; // the hub has said that it will close this socket, and what to wait before the next one
   #openedAt = 0;
   #heardAt = 0;
   #pingSeconds = 25;
@@ -150,6 +153,7 @@ export class Connection {
     clearTimeout(this.#probeTimer);
     this.#probeTimer = 0;
     const frame = JSON.parse(data);
+    if (frame.type === "moving") this.#movingMs = frame.reconnect_ms;
     if (frame.id === undefined) return this.options.onPush(frame);
     const command = this.#pending.get(frame.id);
     if (!command) return;
@@ -176,10 +180,12 @@ export class Connection {
 
   #lost(code) {
     if (this.#ready && Date.now() - this.#openedAt > STEADY_MS) this.#attempt = 0;
+    const movingMs = this.#movingMs;
     this.#drop();
     this.#refuse((command) => command.once);
     if (!this.#running) return;
-    this.#retryTimer = setTimeout(() => this.#open(), retryDelay(this.#attempt++));
+    const delay = code === MOVED && movingMs !== null ? movingMs : retryDelay(this.#attempt++);
+    this.#retryTimer = setTimeout(() => this.#open(), delay);
     this.options.onState({ name: "lost", code });
   }
 
@@ -189,6 +195,7 @@ export class Connection {
     clearTimeout(this.#probeTimer);
     this.#probeTimer = 0;
     this.#ready = false;
+    this.#movingMs = null;
     if (!this.#socket) return;
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
     this.#socket.close();

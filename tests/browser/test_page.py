@@ -3,12 +3,14 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocketRoute, expect
 
 from tests.browser.hubs import SLOW, at_length, slowly
 from tests.browser.line import Line
 from tests.browser.visit import PASSWORD, QUESTION, Visit, Visitor, expect_status, grows, text_of, words_in
 from tests.conftest import StartHub
+
+PAUSE_MS = 60_000  # longer than any of the page's own pauses, so that they are told apart
 
 
 def _assert_whole(visit: Visit) -> None:
@@ -222,6 +224,34 @@ def test_reconnection_backs_off_within_its_bounds(visit: Visit) -> None:
     assert most == sorted(most)
     assert (min(least), max(most)) == (300, 15_000)
     assert all(low < high for low, high in zip(least[1:], most[1:], strict=True))
+
+
+def _end_the_node(socket: WebSocketRoute) -> None:
+    """What a node that ends sends to a page that has just connected."""
+    socket.send('{"id": 1, "type": "connected", "ping_seconds": 25}')
+    socket.send(f'{{"type": "moving", "reconnect_ms": {PAUSE_MS}}}')
+    socket.close(code=4001)
+
+
+def test_a_node_that_ends_names_the_pause_before_the_next_connection(visit: Visit) -> None:
+    visit.page.clock.install()
+    visit.page.route_web_socket("**/moving", lambda socket: socket.on_message(lambda _: _end_the_node(socket)))
+    visit.page.goto(visit.url)
+    visit.page.evaluate(
+        """async () => {
+          const {Connection} = await import("/static/js/connection.js");
+          window.states = [];
+          const nothing = () => null;
+          const options = {position: nothing, isRefused: async () => false, onConnected: nothing, onPush: nothing};
+          const url = `${location.origin.replace("http", "ws")}/moving`;
+          new Connection({...options, url, onState: ({name}) => window.states.push(name)}).start();
+        }"""
+    )
+    visit.page.wait_for_function("() => states.length === 2")
+    visit.page.clock.fast_forward(PAUSE_MS - 10_000)
+    assert visit.page.evaluate("states") == ["open", "lost"]
+    visit.page.clock.fast_forward(10_000)
+    visit.page.wait_for_function("() => states.length > 2")
 
 
 def test_an_address_that_is_not_allowed_is_said_and_not_tried_again(visit: Visit) -> None:

@@ -16,6 +16,7 @@ from models import mongod_process
 from models.mongod_process import Files
 from tests.conftest import StartHub
 from tests.http_streams import Connection, Response, abort_all, ask, send
+from tests.patience import PATIENCE_SECONDS
 from tests.running_hub import START_SECONDS_MAX, RunningHub
 from tests.ws_client import Client
 
@@ -65,19 +66,27 @@ class Clients:
         await self.answer.event()
 
     async def ready(self) -> int:
-        """The status of the answer that comes next on the probe's connection."""
-        response = await self.probe.response()
-        await self.probe.reader.readexactly(int(response.headers["content-length"]))
-        return response.status
+        return (await answer_on(self.probe)).status
 
     async def unready(self) -> None:
-        """Ask until the signal has arrived."""
-        async with asyncio.timeout(10):
-            status = 200
-            while status == 200:
-                self.probe.writer.write(PROBE)
-                status = await self.ready()
-        assert status == 503
+        await until_unready(self.probe)
+
+
+async def answer_on(connection: Connection) -> Response:
+    """The answer that comes next; its body is read, so that another may follow."""
+    response = await connection.response()
+    await connection.reader.readexactly(int(response.headers["content-length"]))
+    return response
+
+
+async def until_unready(probe: Connection) -> None:
+    """Ask on a connection that is open until the signal has arrived; the connection is not to be used for more."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        response = None
+        while response is None or response.status == 200:
+            probe.writer.write(PROBE)
+            response = await answer_on(probe)
+    assert (response.status, response.headers["connection"]) == (503, "close")
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
@@ -103,6 +112,7 @@ def test_the_end_is_told_first_and_running_answers_are_waited_for(start_hub: Sta
         assert not await listens(hub)
         events = await clients.answer.events()
         assert events[-1].data == "[DONE]"
+        assert (await clients.socket.push("moving"))["reconnect_ms"] <= limits.MOVE_RECONNECT_MS_MAX
         assert await clients.socket.close_code() == close_codes.SHUTTING_DOWN
 
     run(scenario())

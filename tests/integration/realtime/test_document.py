@@ -31,7 +31,7 @@ def test_every_message_is_met(hub: Site) -> None:
         await _lists(site, client, connected["user"]["id"])
         await _announcements(site, client, connected["user"]["id"])
         await _monitoring(site, client, connected["user"]["id"])
-        await client.close()
+        await _moving(site, client, connected["user"]["id"])
         nobody = await Client.open(site.port, "/v1/ai/stream")
         nobody.send_json("bareChat", {"model": "gpt-4", "messages": [{"role": "user", "content": "hi"}]})
         await nobody.push("error")
@@ -103,6 +103,14 @@ async def _monitoring(site: Site, client: Client, user: str) -> None:
     await client.push("admin.events")
     await site.services.identities.change_user(user, {"role": "user"})
     await client.push("subscription.lost", channel="admin:events")
+
+
+async def _moving(site: Site, client: Client, user: str) -> None:
+    """As the very last: it ends the connection."""
+    (connection,) = site.services.connections.of_user(user)
+    connection.move(250)
+    assert await client.push("moving") == {"type": "moving", "reconnect_ms": 250}
+    assert await client.close_code() == close_codes.SHUTTING_DOWN
 
 
 def test_the_document_names_every_command_error_and_close_code() -> None:

@@ -4,6 +4,7 @@
 SETUP := sh .ci/setup.sh
 BIN := .venv/bin
 LIBRARIES := static/node_modules/.installed
+PEERS := bench/peers/node_modules/.installed
 # One process more than the two cores of a small machine, for many tests wait; each has a database of its own, and whoever
 # is done takes tests from the others. In one process, for a debugger: make test ARGS="-n 0".
 IN_PARALLEL := -n 3 --dist worksteal
@@ -23,6 +24,7 @@ run: .venv/.installed $(LIBRARIES) ## install what is missing and start the hub 
 
 test: .venv/.installed-test $(LIBRARIES) ## install what the tests need and run them all (make test ARGS="-k ledger")
 	@$(SETUP) browser
+	@$(SETUP) redis
 	@exec $(BIN)/pytest $(IN_PARALLEL) $(ARGS)
 
 test-faults: .venv/.installed-test ## the seeded faults at their full length, some minutes
@@ -34,11 +36,11 @@ check: .venv/.installed-check ## style, types, and the syntax of the page's scri
 	$(BIN)/mypy
 	@$(SETUP) scripts
 
-bench: .venv/.installed ## measure CPU per request, chunk and frame
+bench: .venv/.installed-bench $(PEERS) ## measure CPU per request, chunk and frame, beside others' servers
 	@exec $(BIN)/python -m bench $(ARGS)
 
 clean: ## remove what was installed and cached; the data folder stays
-	rm -rf .venv static/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv static/node_modules bench/peers/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.installed: setup.cfg pyproject.toml
@@ -53,6 +55,14 @@ clean: ## remove what was installed and cached; the data folder stays
 	@$(SETUP) install check
 	@touch $@
 
+.venv/.installed-bench: .venv/.installed
+	@$(SETUP) install bench
+	@touch $@
+
 $(LIBRARIES): static/package-lock.json
 	@$(SETUP) page
+	@touch $@
+
+$(PEERS): bench/peers/package-lock.json
+	@$(SETUP) peers
 	@touch $@

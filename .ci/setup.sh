@@ -1,8 +1,10 @@
 #!/bin/sh
 # What the Makefile needs on a machine where nothing has been installed by hand. Each argument is one step:
-#   install EXTRAS   the virtual environment with the hub's packages (EXTRAS: none, test or check)
+#   install EXTRAS   the virtual environment with the hub's packages (EXTRAS: none, test, check or bench)
 #   page             the page's libraries, by npm
+#   peers            other WebSocket servers, by npm, that the benchmarks measure the hub beside
 #   browser          Chromium, for the tests of the page
+#   redis            a Redis that can be a cluster with sharded channels, for the tests of the broker
 #   scripts          parse the page's own scripts
 # Installs system packages only as root on a system with apt-get; elsewhere it says what to install.
 set -eu
@@ -69,10 +71,20 @@ find_node() {
     npm() { node "$node_home/lib/node_modules/npm/bin/npm-cli.js" "$@"; } # the wheel's bin/npm has lost its link
 }
 
-page() {
+# What stands in the lock file of folder $1.
+npm_packages() {
     find_node
+    (cd "$1" && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error)
+}
+
+page() {
     say "installing the page's libraries"
-    (cd static && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error)
+    npm_packages static
+}
+
+peers() {
+    say "installing the servers that the hub is measured beside"
+    npm_packages bench/peers
 }
 
 # The shell alone where there is such a package: a third less to compute than a browser with its windows.
@@ -81,6 +93,15 @@ browser() {
         if command -v "$name" >/dev/null; then return; fi
     done
     system_packages "the tests of the page" chromium-headless-shell || system_packages "the tests of the page" chromium
+}
+
+# The program alone, which Debian has under the name of its checker, without the package that would start a service. The
+# Redis of a Python wheel, which the other tests use, is older than sharded channels.
+redis() {
+    for name in redis-server redis-check-rdb; do
+        if command -v "$name" >/dev/null; then return; fi
+    done
+    system_packages "the tests of a Redis cluster" redis-tools
 }
 
 # As modules and by standard input: Node 20 takes a .js file for a script of the old kind.
@@ -94,6 +115,6 @@ scripts() {
 step=${1:?a step}; shift
 case $step in
     install) install "${1:-}" ;;
-    page | browser | scripts) "$step" ;;
+    page | peers | browser | redis | scripts) "$step" ;;
     *) fail "there is no step $step" ;;
 esac

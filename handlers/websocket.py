@@ -10,13 +10,13 @@ It hands text to a `Connection` and knows no command.
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 import structlog
 from tornado.httputil import HTTPHeaders
-from tornado.iostream import IOStream
-from tornado.websocket import WebSocketHandler, WebSocketProtocol, WebSocketProtocol13
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.websocket import WebSocketHandler, WebSocketProtocol, WebSocketProtocol13, _WebSocketParams
 
 from config import limits
 from handlers.access import Access, public
@@ -31,7 +31,6 @@ from hub.realtime.connection import Connection, Entrance
 
 log = structlog.get_logger(__name__)
 
-_PING_LOST_BY_TORNADO: Final = "ping timed out"
 _MAIN_ENTRANCE: Final = Entrance()
 _VERSION: Final = "13"  # of the protocol, RFC 6455's
 _GOING_WRONG: Final = 1011  # RFC 6455: the server met an unexpected condition
@@ -46,14 +45,38 @@ class Closable(Protocol):
 
 
 class SocketWire:
-    """Writes whole frames to a WebSocket's stream: straight into the socket while it takes them."""
+    """Writes whole frames to a WebSocket's stream: straight into the socket while it takes them.
+
+    `straight`: nothing waits before what is written next, and no close frame has gone out. Whoever else writes to the
+    stream takes it back; the questions that it spares each frame are asked while it is False.
+    """
+
+    __slots__ = ("_handler", "_send", "_stream", "straight")
 
     def __init__(self, handler: Closable, stream: IOStream) -> None:
         self._handler = handler
         self._stream = stream
+        self._send: Callable[[bytes], int] = stream.socket.send
+        self.straight = True
 
     def write(self, data: bytes) -> "asyncio.Future[None] | None":
-        return None if self._handler.is_closing() else write_through(self._stream, data)
+        if self.straight:
+            try:
+                sent = self._send(data)
+            except OSError:  # left to the stream, which meets it again and closes properly
+                sent = 0
+            if sent == len(data):
+                return None
+            data = data[sent:]
+        return self._write_behind(data)
+
+    def _write_behind(self, data: bytes) -> "asyncio.Future[None] | None":
+        self.straight = False
+        if self._handler.is_closing():
+            return None
+        left = write_through(self._stream, data)
+        self.straight = left is None
+        return left
 
     def close(self, code: int, reason: str) -> None:
         self._handler.close(code, reason)
@@ -63,15 +86,52 @@ class SocketWire:
 
 
 class BoundedProtocol(WebSocketProtocol13):
-    """Tornado's, with our close code for a lost ping and a bound on the fragments of one message."""
+    """Tornado's, with our own pings and close code for a lost one, and a bound on the fragments of one message."""
 
-    _fragments = 0
-    _pong_due = False
+    __slots__ = ("_fragments", "_ping_timer", "_pong_due", "wire")  # in the instance's dictionary they cost 1.5 KiB
+
+    def __init__(self, handler: WebSocketHandler, params: _WebSocketParams) -> None:
+        super().__init__(handler, False, params)
+        self.wire: SocketWire | None = None  # to be told when frames of our own must not pass Tornado's
+        self._fragments = 0
+        self._pong_due = False
+        self._ping_timer: asyncio.TimerHandle | None = None
+
+    def start_pinging(self) -> None:
+        """By a timer: Tornado's task for each socket takes 2 KiB."""
+        if self.ping_interval:
+            self._ping_timer = asyncio.get_running_loop().call_later(self.ping_interval, self._ping)
+
+    def _ping(self) -> None:
+        self._received_pong = False
+        try:
+            self.write_ping(b"")
+        except StreamClosedError:
+            return  # whoever reads has met it too
+        self._ping_timer = asyncio.get_running_loop().call_later(self.ping_timeout, self._look_for_pong)
+
+    def _look_for_pong(self) -> None:
+        if not self._received_pong:
+            self.close(close_codes.PING_LOST, close_codes.REASONS[close_codes.PING_LOST])
+            # who sends no pong will hardly answer a close, for which Tornado would wait five seconds
+            asyncio.get_running_loop().call_later(limits.PING_LOST_GRACE_SECONDS, self._abort)
+            return
+        seconds = self.ping_interval - self.ping_timeout
+        self._ping_timer = asyncio.get_running_loop().call_later(seconds, self._ping)
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
-        if code is None and reason == _PING_LOST_BY_TORNADO:
-            code, reason = close_codes.PING_LOST, close_codes.REASONS[close_codes.PING_LOST]
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+            self._ping_timer = None
+        if self.wire is not None:
+            self.wire.straight = False
         super().close(code, reason)
+
+    def _write_frame(self, fin: bool, opcode: int, data: bytes, flags: int = 0) -> "asyncio.Future[None]":
+        written = super()._write_frame(fin, opcode, data, flags)
+        if self.wire is not None and self.stream.writing():
+            self.wire.straight = False
+        return written
 
     def write_ping(self, data: bytes) -> None:
         self._pong_due = True
@@ -131,6 +191,7 @@ class Socket(ApiHandler, WebSocketHandler):
     @public
     async def get(self, *args: Any, **kwargs: Any) -> None:
         self._check_handshake()
+        await self.services.connections.arrivals.turn()
         await super().get(*args, **kwargs)
 
     def _check_handshake(self) -> None:
@@ -147,7 +208,7 @@ class Socket(ApiHandler, WebSocketHandler):
 
     def get_websocket_protocol(self) -> WebSocketProtocol | None:
         made = super().get_websocket_protocol()
-        return BoundedProtocol(self, False, made.params) if isinstance(made, WebSocketProtocol13) else made
+        return BoundedProtocol(self, made.params) if isinstance(made, WebSocketProtocol13) else made
 
     def get_compression_options(self) -> None:
         """None: what is sent is short, and what comes in compressed could unfold without end."""
@@ -168,7 +229,7 @@ class Socket(ApiHandler, WebSocketHandler):
 
     def open(self, *args: str, **kwargs: str) -> None:
         """Registering is the last thing done: were anything to fail behind it, no `on_close` would come."""
-        self._headers, self._kept = HTTPHeaders(), None  # they have been sent, and would be 1.5 KiB of each idle socket
+        self._forget_upgrade()
         try:
             self._begin()
         except Exception:
@@ -177,6 +238,11 @@ class Socket(ApiHandler, WebSocketHandler):
                 self._connection.closed()
             self.close(_GOING_WRONG)
 
+    def _forget_upgrade(self) -> None:
+        """What was read and sent for it: together 4 KiB of each idle socket."""
+        self._headers, self._kept = HTTPHeaders(), None
+        self.request.headers, self.request.connection = HTTPHeaders(), None
+
     def _begin(self) -> None:
         assert self.ws_connection is not None and self.ws_connection.stream is not None
         stream = self.ws_connection.stream
@@ -184,6 +250,8 @@ class Socket(ApiHandler, WebSocketHandler):
         if stream.socket.family in (socket.AF_INET, socket.AF_INET6):
             stream.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, limits.SOCKET_UNSENT_BYTES)
         wire = SocketWire(self, stream)
+        if isinstance(self.ws_connection, BoundedProtocol):
+            self.ws_connection.wire = wire
         self._connection = Connection(self.services, wire, self.address, self.credential, self.identity, self._entrance)
         self._connection.open()
 

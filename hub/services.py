@@ -22,6 +22,7 @@ from hub.administration import Administration
 from hub.announcements import Announcements
 from hub.audit import DriftMonitor
 from hub.chat import Chat
+from hub.counters import Counters, MemoryCounters
 from hub.google import Google
 from hub.google_sign_in import GoogleSignIn
 from hub.identity import Identities
@@ -41,8 +42,14 @@ from hub.rate_limits import RateLimits
 from hub.readers import Readers
 from hub.realtime.broker import Broker, MemoryBroker
 from hub.realtime.redis_broker import RedisBroker
+from hub.realtime.redis_client import RedisClient
 from hub.realtime.registry import Connections
+from hub.realtime.stream_logs import StreamLogs
+from hub.realtime.wallet_follower import WalletFollower
+from hub.remote_streams import RemoteStreams
 from hub.request_stats import RequestStats
+from hub.revocations import Revocations
+from hub.shared_counters import SharedCounters
 from hub.statistics import Statistics
 from hub.streams import Streams
 from hub.sweeper import Sweeper
@@ -94,6 +101,7 @@ class Services:
     request_stats: RequestStats
     rate_limits: RateLimits
     connections: Connections
+    recoveries: asyncio.Semaphore  # turns at reading users' channels, in the order in which they were asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +154,8 @@ class _Opening:
         self._packages = load_packages()
         self._tasks = Tasks()
         self._broker = _broker(settings, self._tasks)
-        self._monitor = Monitor(self._metrics)
+        self._redis = None if settings.redis_url is None else RedisClient(settings.redis_url)
+        self._monitor = Monitor(self._metrics, self._broker)
 
     async def services(self, mongodb_uri: str) -> Services:
         database = await self._database(mongodb_uri)
@@ -154,7 +163,7 @@ class _Opening:
         mail = MailJobs(self._settings, database, mailer_of(self._settings), self._tasks)
         passwords, identities, accounts = await self._identities(database, ledger, mail)
         google = await self._google(database, identities, accounts)
-        providers, streams, chat = await self._chat(database, ledger, node)
+        providers, streams, chat = await self._chat(database, ledger, node, identities.revocations)
         return Services(
             settings=self._settings,
             catalogue=self._catalogue,
@@ -187,8 +196,9 @@ class _Opening:
             webhook_endpoints=WebhookEndpoints(self._settings, database, ledger),
             statistics=Statistics(database),
             request_stats=self._request_stats(database, node),
-            rate_limits=RateLimits(self._plans, self._settings.rate_limits),
+            rate_limits=self._rate_limits(),
             connections=self._connections(),
+            recoveries=asyncio.Semaphore(limits.RECOVERIES_AT_ONCE),
         )
 
     def _closes(self, name: str, closing: Closing) -> None:
@@ -201,12 +211,15 @@ class _Opening:
         await exchange_rates.ensure_default(database)
         self._closes("tasks", lambda: self._tasks.close(limits.TASKS_GRACE_SECONDS))
         self._closes("broker", self._broker.close)
+        if self._redis is not None:
+            self._closes("redis", self._redis.close)
         await self._broker.open()
         return database
 
     async def _ledger(self, database: Database) -> tuple[Ledger, Node, Sweeper]:
         self._closes("monitor", self._monitor.close)
         node = Node(database, self._settings.data_dir)
+        self._monitor.open(node.id)
         self._closes("node", node.close)  # after the ledger: until it has drained, its holds have a living owner
         ledger = Ledger(database, self._broker, self._monitor.committed)
         self._closes("ledger", ledger.close)
@@ -224,7 +237,7 @@ class _Opening:
         settings = self._settings
         passwords = Passwords(settings.jwt_secret, cost=self._bcrypt_cost)
         self._closes("passwords", passwords.close)
-        access_tokens, throttle = AccessTokens(settings.jwt_secret), Throttle(settings.rate_limits)
+        access_tokens, throttle = AccessTokens(settings.jwt_secret), self._throttle()
         identities = Identities(settings, database, ledger, self._broker, access_tokens, passwords, throttle, mail.wake)
         self._closes("identities", identities.close)
         await admin_seed.seed(settings, database, identities, passwords)
@@ -237,10 +250,12 @@ class _Opening:
         await google.open()
         return GoogleSignIn(self._settings, database, identities, accounts, google)
 
-    async def _chat(self, database: Database, ledger: Ledger, node: Node) -> tuple[Providers, Streams, Chat]:
+    async def _chat(
+        self, database: Database, ledger: Ledger, node: Node, revocations: Revocations
+    ) -> tuple[Providers, Streams, Chat]:
         providers = await Providers.open(self._settings)
         self._closes("providers", providers.close)
-        streams = Streams()
+        streams, logs = Streams(), self._stream_logs()
         chat = Chat(
             database=database,
             ledger=ledger,
@@ -250,10 +265,30 @@ class _Opening:
             tasks=self._tasks,
             metrics=self._metrics,
             node=node.id,
+            revocations=revocations,
+            remote=RemoteStreams(database, logs, self._catalogue, self._tasks),
+            logs=logs,
         )
         chat.open(self._broker)
         self._closes("chat", lambda: chat.close(self._broker))
         return providers, streams, chat
+
+    def _stream_logs(self) -> StreamLogs | None:
+        """A hub alone needs none: whoever follows its streams is connected to it."""
+        if self._redis is None:
+            return None
+        return StreamLogs(self._redis, self._settings.mongodb_database, self._tasks)
+
+    def _throttle(self) -> Throttle:
+        return Throttle(self._settings.rate_limits, self._counters("tries"))
+
+    def _rate_limits(self) -> RateLimits:
+        return RateLimits(self._plans, self._settings.rate_limits, self._counters("requests"))
+
+    def _counters(self, what: str) -> Counters:
+        if self._redis is None:
+            return MemoryCounters()
+        return SharedCounters(self._redis, f"{self._settings.mongodb_database}:{what}", self._tasks)
 
     def _readers(self) -> Readers:
         readers = Readers(self._broker)
@@ -303,9 +338,11 @@ def _start_loops(services: Services) -> None:
     services.tasks.start(services.statistics.run(), "entry totals")
     services.tasks.start(services.identities.follow(), "revocations")
     services.tasks.start(services.mail.run(), "mail jobs")
+    if isinstance(services.broker, RedisBroker):
+        services.tasks.start(WalletFollower(services.database, services.broker).run(), "wallet follower")
     services.tasks.repeat(partial(_watch_ledger, services), limits.DRIFT_SECONDS, "ledger watch")
     services.tasks.start(services.monitor.run(services.connections, services.streams), "monitor")
-    services.tasks.start(services.monitor.watch_holds(services.database), "open holds")
+    services.tasks.start(services.monitor.watch_waiting(services.database), "open holds and webhooks")
 
 
 async def _watch_ledger(services: Services) -> None:

@@ -24,6 +24,7 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from config import limits
+from models.gathered import Gathered
 from models.heartbeat import Heartbeat
 
 Document = dict[str, Any]
@@ -34,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 _AWARE = CodecOptions[Document](document_class=dict, tz_aware=True)
 _WRITE_CONFLICT = 112
+_NAMESPACE_EXISTS = 48
 
 
 class DatabaseError(Exception):
@@ -249,6 +251,7 @@ class Database:
             event_listeners=[self._heartbeat],
         )
         self._database = self._client.get_database(name, codec_options=_AWARE)
+        self._gathered: dict[str, Gathered] = {}
         self.name = name
 
     @property
@@ -262,6 +265,12 @@ class Database:
 
     def __getitem__(self, name: str) -> Collection:
         return Collection(self._database[name])
+
+    async def by_id(self, collection: str, document_id: str) -> Document | None:
+        """One document, read together with others of its collection that are asked for at the same moment."""
+        if collection not in self._gathered:
+            self._gathered[collection] = Gathered(self[collection].find)
+        return await self._gathered[collection].get(document_id)
 
     async def open(self, shapes: Sequence[CollectionShape]) -> None:
         """Connect, refuse a server without transactions, and make collections, validators and indexes.
@@ -283,11 +292,28 @@ class Database:
     async def _make(self, shape: CollectionShape, exists: bool) -> None:
         validator = {"$jsonSchema": shape.schema} if shape.schema else {}
         if not exists:
-            await self._database.create_collection(shape.name, validator=validator, check_exists=False)
-        elif validator:
+            exists = not await self._create(shape.name, validator)
+        if exists and validator:
             await self._database.command({"collMod": shape.name, "validator": validator})
         if shape.indexes:
             await self._database[shape.name].create_indexes([_index_model(index) for index in shape.indexes])
+
+    @asynccontextmanager
+    async def watch(self, pipeline: Sequence[Mapping[str, Any]]) -> Any:
+        """A change stream over all collections; iterate over it for change documents."""
+        with _translated():
+            async with await self._database.watch(pipeline) as stream:
+                yield stream
+
+    async def _create(self, name: str, validator: Mapping[str, Any]) -> bool:
+        """False where another process, which starts at the same moment, was faster."""
+        try:
+            await self._database.create_collection(name, validator=validator, check_exists=False)
+        except driver.OperationFailure as error:
+            if error.code != _NAMESPACE_EXISTS:
+                raise
+            return False
+        return True
 
     async def close(self) -> None:
         await self._client.close()

@@ -36,7 +36,7 @@ async def add(database: Database, login: Document) -> None:
 
 
 async def by_id(database: Database, login_id: str) -> Document | None:
-    return await database[LOGINS].find_one({"_id": {"$eq": login_id}})
+    return await database.by_id(LOGINS, login_id)
 
 
 async def count(database: Database, user: str) -> int:

@@ -67,7 +67,7 @@ def without_password(user: Document) -> Document:
 
 
 async def by_id(database: Database, user_id: str) -> Document | None:
-    return await database[USERS].find_one({"_id": {"$eq": user_id}})
+    return await database.by_id(USERS, user_id)
 
 
 async def by_email(database: Database, email_key: str) -> Document | None:

@@ -11,6 +11,8 @@ model, prompt_tokens, created_at, expires_at}` and exists exactly while it holds
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -102,7 +104,7 @@ def entry_hash(entry: Document) -> str:
 
 
 async def wallet(database: Database, user: str) -> Document | None:
-    return await database[WALLETS].find_one({"_id": {"$eq": user}})
+    return await database.by_id(WALLETS, user)
 
 
 async def wallet_within(transaction: Transaction, user: str) -> Document | None:
@@ -217,3 +219,46 @@ async def entry_sums(database: Database, user: str, *, after: int, until: int) -
         ]
     )
     return sum(row["count"] for row in rows), {row["_id"]: row["sum"] for row in rows}
+
+
+# --- what is followed while the broker is away ---
+
+_CHANGED = "updateDescription.updatedFields"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Of a user's wallet, with the `version` and `offset` that it has now where they are other ones; or, without a user, of
+    a document of another collection.
+    """
+
+    user: str | None = None
+    version: int | None = None
+    offset: int | None = None
+
+
+@asynccontextmanager
+async def watch(database: Database, *others: str) -> AsyncIterator[AsyncIterator[Change | None]]:
+    """Changes of wallets, and of other collections, from the moment the block is entered, by whichever node; None when
+    there was none for a second. Raises `DatabaseError`, also within the block.
+
+    Whatever happens to a user is written together with the user's wallet, so that wallets tell of everything; the events
+    alone would not tell of a balance that changes without one.
+    """
+    match = {"ns.coll": {"$in": [WALLETS, *others]}, "operationType": {"$in": ["insert", "update"]}}
+    fields = {"ns": 1, "documentKey": 1, f"{_CHANGED}.version": 1, f"{_CHANGED}.offset": 1}
+    async with database.watch([{"$match": match}, {"$project": fields}]) as stream:
+        yield _changes(stream)
+
+
+async def _changes(stream: Any) -> AsyncIterator[Change | None]:
+    while stream.alive:
+        document = await stream.try_next()
+        yield None if document is None else _change(document)
+
+
+def _change(document: Document) -> Change:
+    if document["ns"]["coll"] != WALLETS:
+        return Change()
+    changed = document.get("updateDescription", {}).get("updatedFields", {})
+    return Change(document["documentKey"]["_id"], changed.get("version"), changed.get("offset"))

@@ -21,6 +21,7 @@ from models import shapes
 from models.database import CollectionShape, Database
 from models.embedded import EmbeddedMongod
 from tests.http_streams import SECRET, Face, abort_all, make_face
+from tests.redis_cluster import RedisCluster
 from tests.redis_server import RedisServer
 from tests.running_hub import RunningHub
 from tests.stand_ins.openai_server import OpenAIStandIn
@@ -43,6 +44,15 @@ def redis_url() -> Iterator[str]:
     server.start()
     yield server.url
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_url() -> Iterator[str]:
+    """The address of one server of a real Redis cluster that stays up."""
+    cluster = RedisCluster()
+    cluster.start()
+    yield cluster.url
+    cluster.close()
 
 
 class Databases:

@@ -18,7 +18,6 @@ from hub.idempotency import IdempotencyKey
 from hub.identity import Identity
 from hub.providers.base import Json
 from hub.realtime import channels, frames, schemas, views
-from hub.realtime.broker import user_channel
 from hub.realtime.feed import Feed, Missed, Position, event_frame, history_view, missed_since
 from hub.realtime.frames import CommandId
 from hub.realtime.subscriptions import EventFilters
@@ -70,13 +69,20 @@ async def connect(connection: "Connection", command_id: CommandId | None, data: 
     identity = await connection.check()
     services = connection.services
     feed = Feed(
-        identity.user_id, services.database, services.broker, connection.outbox, services.tasks, connection.lost
+        identity.user_id,
+        services.database,
+        services.broker,
+        connection.outbox,
+        services.tasks,
+        services.recoveries,
+        connection.lost,
     )
     try:
         await feed.listening()
-        wallet = await services.ledger.wallet(identity.user_id)
-        since = Position(**data["recover"]) if "recover" in data else None
-        missed = await feed.start(wallet, since)
+        async with services.recoveries:
+            wallet = await services.ledger.wallet(identity.user_id)
+            since = Position(**data["recover"]) if "recover" in data else None
+            missed = await feed.start(wallet, since)
     except BaseException:
         feed.close()
         raise
@@ -115,14 +121,20 @@ async def ping(connection: "Connection", _: CommandId | None, data: dict[str, An
 
 
 async def subscribe(connection: "Connection", command_id: CommandId | None, data: dict[str, Any]) -> None:
-    """Answer, then send what the channel keeps; one's own channel is listened to already."""
+    """Answer, then send what the channel keeps; one's own channel is listened to already.
+
+    Events come from all nodes, so that the answer waits until they are heard: from then on none is missed unnoticed.
+    """
     channel, given = data["channel"], data.get("filters")
     channels.authorise(_identity(connection), channel)
     filters = None if given is None else EventFilters(**given)
     connection.subscriptions.check(channel, filters)
-    connection.outbox.push(frames.reply(command_id, {"channel": channel}))
-    if channel != user_channel(_user(connection)):
+    if channel == channels.ADMIN_EVENTS:
         connection.subscriptions.add(channel, filters)
+        await connection.services.broker.subscribed(channel)
+    connection.outbox.push(frames.reply(command_id, {"channel": channel}))
+    if channel == channels.ADMIN_METRICS:
+        connection.subscriptions.add(channel)
 
 
 async def unsubscribe(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
@@ -133,9 +145,10 @@ async def unsubscribe(connection: "Connection", _: CommandId | None, data: dict[
 async def history(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
     """A page of one's events beyond an offset. `recovered` says that nothing between is missing."""
     services, user = connection.services, _user(connection)
-    wallet = await services.ledger.wallet(user)
-    since = Position(data.get("epoch", wallet.epoch), data["after"])
-    missed = await missed_since(services.database, wallet, since)
+    async with services.recoveries:
+        wallet = await services.ledger.wallet(user)
+        since = Position(data.get("epoch", wallet.epoch), data["after"])
+        missed = await missed_since(services.database, wallet, since)
     found = missed.events[: data["limit"]]
     return {
         "events": history_view(found),
@@ -188,7 +201,7 @@ async def chat_stop(connection: "Connection", _: CommandId | None, data: dict[st
 
 async def chat_resume(connection: "Connection", command_id: CommandId | None, data: dict[str, Any]) -> None:
     """Go on after `after`; a cursor of another epoch or beyond the log starts from the beginning."""
-    stream = await connection.services.chat.find(_identity(connection), data["stream_id"])
+    stream = await connection.services.chat.find(_identity(connection), data["stream_id"], data["after"])
     connection.check_room(stream.id)
     recovered = data["epoch"] == stream.epoch and data["after"] <= stream.offset
     start = data["after"] if recovered else 0

@@ -52,6 +52,27 @@ class Entrance:
 class Connection:
     """`credential` and `identity` are what the upgrade brought, if it brought them."""
 
+    __slots__ = (  # there are thousands, and a dictionary each would take 1.2 KiB
+        "_at_upgrade",
+        "_credential",
+        "_followers",
+        "_intake",
+        "_loop",
+        "_moving",
+        "_patience",
+        "_timer",
+        "_wire",
+        "address",
+        "entrance",
+        "feed",
+        "id",
+        "identity",
+        "is_closed",
+        "outbox",
+        "services",
+        "subscriptions",
+    )
+
     def __init__(
         self,
         services: "Services",
@@ -72,10 +93,12 @@ class Connection:
         self._wire = wire
         self._at_upgrade = (credential, identity)
         self._credential: Credential | None = None
-        self.subscriptions = Subscriptions(self.outbox, services.monitor)
+        self.subscriptions = Subscriptions(self.outbox, services.broker, services.monitor)
         self._followers: dict[str, Follower] = {}
         self._intake = Intake(self, services.tasks, commands.COMMANDS, entrance.bare_chat)
         self._timer: asyncio.TimerHandle | None = None  # until a credential comes, then until it expires
+        self._patience = limits.CONNECT_SECONDS  # left for a credential to come
+        self._moving = False
         self.is_closed = False
 
     def open(self) -> None:
@@ -89,7 +112,10 @@ class Connection:
         except HubError as error:
             self._refuse(error)
             return
-        self._timer = self._loop.call_later(limits.CONNECT_SECONDS, self._not_in_time)
+        self._await_credential()
+
+    def _await_credential(self) -> None:
+        self._timer = self._loop.call_later(self._patience, self._not_in_time)
 
     # --- what comes in ---
 
@@ -125,10 +151,22 @@ class Connection:
     # --- who it is ---
 
     async def authenticate(self, token: str) -> Identity:
-        """Take a token that came in a frame. Raises `HubError`; another user's than before is FORBIDDEN."""
+        """Take a token that came in a frame, in turn with all who come at this moment, which is no time of the client's.
+
+        Raises `HubError`; another user's than before is FORBIDDEN.
+        """
         credential = Credential("bearer", token)
-        identity = await self.services.identities.resolve(credential)
-        self.adopt(credential, identity)
+        pending = self._timer if self.identity is None else None
+        if pending is not None:
+            self._patience = pending.when() - self._loop.time()
+            pending.cancel()
+        try:
+            async with self.services.recoveries:
+                identity = await self.services.identities.resolve(credential)
+            self.adopt(credential, identity)
+        finally:
+            if pending is not None and self.identity is None and not self.is_closed:
+                self._await_credential()
         return identity
 
     def adopt(self, credential: Credential, identity: Identity) -> None:
@@ -222,6 +260,8 @@ class Connection:
 
     def _ended(self, follower: Follower) -> None:
         self._followers.pop(follower.stream.id, None)
+        if self._moving:
+            self._loop.call_soon(self._leave)  # its outcome is being written just now
 
     def tell(self, frame: bytes) -> None:
         """Send what goes to everybody; who has not connected yet reads it elsewhere."""
@@ -229,6 +269,19 @@ class Connection:
             self.outbox.push(frame)
 
     # --- how it ends ---
+
+    def move(self, reconnect_ms: int) -> None:
+        """Tell it to come back elsewhere after `reconnect_ms`, and end with the last answer of this node that it follows."""
+        if not self.is_closed:
+            self._moving = True
+            self.outbox.push(frames.moving(reconnect_ms))
+            self._leave()
+
+    def _leave(self) -> None:
+        """An answer of another node goes on there whatever becomes of us, and is resumed from the next connection."""
+        ours = [follower.stream for follower in self._followers.values()]
+        if not any(stream.task is not None or stream.outcome is not None for stream in ours):
+            self.close(close_codes.SHUTTING_DOWN)
 
     def close(self, code: int) -> None:
         """Say why and end; a second time changes nothing."""

@@ -4,12 +4,15 @@
 
 Listening comes first, so nothing falls between reading and listening; what is then known twice is dropped by its offset.
 A gap while live is read from MongoDB, and so is all that is new when the broker says that it may have lost something.
-Nothing here knows frames' content or sockets.
+While MongoDB is away as well, what comes is held until it is back: nobody else can tell what is missing, and the socket
+stays. Nothing here knows frames' content or sockets.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -19,10 +22,13 @@ from hub.operations import WalletState
 from hub.realtime import views
 from hub.realtime.broker import RESYNC, Broker, Publication, user_channel
 from hub.realtime.outbox import Outbox
+from hub.realtime.resyncs import NOWHERE, Extent
 from hub.tasks import Tasks
 from models import events, wallets
 from models.clock import timestamp
-from models.database import Database, DatabaseError, Document
+from models.database import Database, DatabaseError, DatabaseUnavailable, Document
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +55,8 @@ async def missed_since(database: Database, wallet: WalletState, since: Position)
     present = Position(wallet.epoch, wallet.offset)
     if since.epoch != wallet.epoch or since.offset > wallet.offset:
         return Missed(False, (), present)
+    if since.offset == wallet.offset:
+        return Missed(True, (), present)
     if wallet.offset - since.offset > limits.EVENT_REPLAY_MAX:
         return Missed(False, (), present)
     found = await events.after(database, user_channel(wallet.user), wallet.epoch, since.offset, limits.EVENT_REPLAY_MAX)
@@ -68,10 +76,20 @@ def event_frame(event: Document) -> bytes:
 
 
 class Feed:
-    """`lost` is called when the order can no longer be kept: the client has to connect anew and recover."""
+    """`lost` is called when the order can no longer be kept: the client has to connect anew and recover.
+
+    `turns` are those of all feeds of the process: so many of them read at once, in the order in which they came.
+    """
 
     def __init__(
-        self, user: str, database: Database, broker: Broker, outbox: Outbox, tasks: Tasks, lost: Callable[[], None]
+        self,
+        user: str,
+        database: Database,
+        broker: Broker,
+        outbox: Outbox,
+        tasks: Tasks,
+        turns: asyncio.Semaphore,
+        lost: Callable[[], None],
     ) -> None:
         self.channel = user_channel(user)
         self._user = user
@@ -79,11 +97,13 @@ class Feed:
         self._broker = broker
         self._outbox = outbox
         self._tasks = tasks
+        self._turns = turns
         self._lost = lost
         self._position = Position("", 0)
         self._held: list[Publication] | None = []  # None: live
         self._versions: dict[str, int] = {}  # of the states sent: a late one is not news
-        self._stale = False  # something may have been lost while publications were held
+        self._extent = NOWHERE  # how far the channel is said to go, heard while publications were held
+        self._closed = False
         broker.subscribe(self.channel, self._heard)
 
     async def listening(self) -> None:
@@ -105,17 +125,18 @@ class Feed:
         held, self._held = self._held or [], None
         for publication in held:
             self._heard(self.channel, publication)
-        if self._stale:
-            self._resync()
+        extent, self._extent = self._extent, NOWHERE
+        self._resync(extent)
 
     def close(self) -> None:
+        self._closed = True
         self._broker.unsubscribe(self.channel, self._heard)
         self._held = []
 
     def _heard(self, channel: str, publication: Publication) -> None:
         if publication.kind == "signal":
             if publication.type == RESYNC:
-                self._resync()
+                self._resync(Extent.of(publication.data))
         elif self._held is not None:
             self._hold(publication)
         elif publication.kind == "state":
@@ -146,20 +167,21 @@ class Feed:
             self._held = [publication]
             self._tasks.start(self._fill(), "fill a gap in the events")
 
-    def _resync(self) -> None:
-        """The broker may have lost something: compare with the database, once nothing is held any more."""
-        self._stale = self._held is not None
-        if not self._stale:
+    def _resync(self, extent: Extent) -> None:
+        """The channel goes as far as this: compare with the database, once nothing is held any more. What was delivered
+        without the broker is known here already, and one reading is enough for all that is said meanwhile.
+        """
+        if extent.within(Extent(self._versions.get("balance", -1), self._position.offset)):
+            return
+        if self._held is not None:
+            self._extent = self._extent.furthest(extent)
+        else:
             self._held = []
             self._tasks.start(self._read_again(), "read a user's channel again")
 
     async def _read_again(self) -> None:
         """Send the balance and the events that the broker lost."""
-        try:
-            present = await self._present()
-        except DatabaseError as error:
-            log.warning("a channel could not be read again", channel=self.channel, error=str(error))
-            present = None
+        present = await self._asked(self._present)
         if present is None:
             self._lost()
             return
@@ -182,19 +204,32 @@ class Feed:
     async def _fill(self) -> None:
         """Read from the database what the broker lost."""
         position = self._position
-        try:
-            found = await events.after(
-                self._database, self.channel, position.epoch, position.offset, limits.EVENT_REPLAY_MAX
-            )
-        except DatabaseError as error:
-            log.warning("a gap could not be filled", channel=self.channel, error=str(error))
-            found = []
+        found = await self._asked(
+            lambda: events.after(self._database, self.channel, position.epoch, position.offset, limits.EVENT_REPLAY_MAX)
+        )
         if not found or not _follows(found, position.offset):
             self._lost()
             return
         self._position = Position(position.epoch, position.offset + len(found))
         self._outbox.push(b"".join([event_frame(event) for event in found]))
         self.live()
+
+    async def _asked(self, question: Callable[[], Awaitable[T]]) -> T | None:
+        """The database's answer, at this feed's turn and however long it is away; None where there can be none."""
+        pause = limits.FOLLOW_RETRY_SECONDS
+        while not self._closed:
+            try:
+                async with self._turns:
+                    return await question()
+            except (
+                DatabaseUnavailable
+            ):  # who follows it says so in the log, once and not for each of thousands of feeds
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(pause * 2, limits.RECOVERY_RETRY_SECONDS_MAX)
+            except DatabaseError as error:
+                log.warning("a channel could not be read", channel=self.channel, error=str(error))
+                break
+        return None
 
 
 def history_view(found: Sequence[Document]) -> list[dict[str, Any]]:

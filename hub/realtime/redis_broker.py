@@ -11,16 +11,15 @@ import asyncio
 import itertools
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterable
-from itertools import islice
 
 import orjson
 import structlog
 
 from config import limits
-from hub.realtime.broker import RESYNC, REVOCATIONS, MemoryBroker, Publication, Subscriber
+from hub.realtime.broker import REVOCATIONS, MemoryBroker, Publication, Subscriber
 from hub.realtime.redis_echoes import Echoes, Latest
 from hub.realtime.redis_link import Owner, RedisLink
+from hub.realtime.resyncs import ANYWHERE, Extent, Resyncs, resync
 from hub.tasks import Tasks
 
 log = structlog.get_logger(__name__)
@@ -33,16 +32,14 @@ class RedisBroker:
 
     def __init__(self, url: str, prefix: str, tasks: Tasks) -> None:
         self._node = secrets.token_hex(8).encode()
-        self._beats = f"node:{self._node.decode()}"
-        self._link = RedisLink(
-            url, prefix, tasks, Owner(self._heard, self._confirmed, self._beat, self._broken, self._drained)
-        )
+        owner = Owner(self._heard, self._confirmed, self._beat, self._broken, self._drained)
+        self._link = RedisLink(url, prefix, f"node:{self._node.decode()}", tasks, owner)
         self._subscriptions = self._link.subscriptions
         self._here = MemoryBroker()
         self._numbers = itertools.count(1)
         self._echoes = Echoes(self._deliver)
         self._others = Latest()
-        self._resyncs = _Resyncs(self._here, tasks)
+        self._resyncs = Resyncs(self._here, tasks)
         self._revoked: OrderedDict[str, None] = OrderedDict()  # ids of the revocations delivered here
         self._lost = False  # something that the other nodes should have heard
         self._confirming: dict[str, asyncio.Event] = {}
@@ -52,12 +49,17 @@ class RedisBroker:
     def up(self) -> bool:
         return self._link.linked.is_set() and not self._echoes.late
 
+    @property
+    def silent_seconds(self) -> float:
+        """How long nothing may have come from other nodes: since our own heartbeat came back the last time."""
+        return asyncio.get_running_loop().time() - self._echoes.heard_at
+
     async def open(self) -> None:
         """Without Redis it opens all the same, with a warning in the log."""
-        for channel in (_EVERY_NODE, self._beats):
-            self._subscriptions.want(channel, True)
+        self._subscriptions.want(_EVERY_NODE, True)
         await self._link.open()
-        await self.subscribed(self._beats)
+        for channel in self._link.beats:
+            await self.subscribed(channel)
 
     async def close(self) -> None:
         await self._link.close()
@@ -84,9 +86,9 @@ class RedisBroker:
             payload = self._packed(number, publication)
         except TypeError:
             log.exception("a publication cannot be encoded", channel=channel)
-            payload = self._packed(number, _resync())
+            payload = self._packed(number, resync())
         if len(payload) > limits.PUBLICATION_BYTES_MAX:
-            payload = self._packed(number, _resync())
+            payload = self._packed(number, resync())
         sent = self._link.send(channel, payload)
         self._lost = self._lost or not sent
         return sent
@@ -100,10 +102,12 @@ class RedisBroker:
             self._lost = not self._link.send(_EVERY_NODE, self._node)
 
     def _beat(self) -> None:
-        if self._beats in self._subscriptions.confirmed:
-            number = next(self._numbers)
-            self._echoes.beat(number)
-            self._link.send(self._beats, b"%s %d " % (self._node, number))
+        """By each shard, once all of them listen."""
+        if self._link.beats <= self._subscriptions.confirmed:
+            beats = {next(self._numbers): channel for channel in self._link.beats}
+            self._echoes.beat(beats)
+            for number, channel in beats.items():
+                self._link.send(channel, b"%s %d " % (self._node, number))
 
     # --- in ---
 
@@ -119,11 +123,11 @@ class RedisBroker:
             log.warning("what came from Redis is no publication", channel=channel)
 
     def _received(self, channel: str, node: bytes, number: int, body: bytes) -> None:
-        if channel == self._beats:
+        if channel in self._link.beats:
             self._echoes.beat_heard(number)
         elif node == self._node:
             self._echoes.heard(number)
-        elif self._others.is_new(node, number) and self._here.hears(channel):
+        elif self._here.hears(channel) and self._others.is_new(node, channel, number):
             self._deliver(channel, Publication(*orjson.loads(body)))
 
     def _deliver(self, channel: str, publication: Publication) -> None:
@@ -158,6 +162,15 @@ class RedisBroker:
             self._subscriptions.want(channel, False)
             self._stale.discard(channel)
 
+    def resync(self, channel: str, extent: Extent = ANYWHERE) -> None:
+        """Tell who listens to a channel here, and nobody else, that it has come so far without us."""
+        if self._here.hears(channel):
+            self._resyncs.add([channel], extent)
+
+    def resync_all(self) -> None:
+        """Tell everybody here."""
+        self._resyncs.add(self._here.channels)
+
     async def subscribed(self, channel: str) -> None:
         """Where Redis is away or slow it returns as well: then the channel gets its `resync` once Redis has confirmed."""
         if channel in self._subscriptions.confirmed:
@@ -176,7 +189,7 @@ class RedisBroker:
         waiting = self._confirming.pop(channel, None)
         if waiting is not None:
             waiting.set()
-        if channel == self._beats:
+        if channel in self._link.beats and self._link.beats <= self._subscriptions.confirmed:
             self._echoes.begin()
         if channel in self._stale:
             self._stale.discard(channel)
@@ -188,32 +201,3 @@ class RedisBroker:
             waiting.set()
         self._confirming.clear()
         self._echoes.give_up()
-
-
-class _Resyncs:
-    """Tells subscribers that they may have missed something; in portions, because each of them reads the database."""
-
-    def __init__(self, here: MemoryBroker, tasks: Tasks) -> None:
-        self._here = here
-        self._tasks = tasks
-        self._due: dict[str, None] = {}
-        self._running = False
-
-    def add(self, channels: Iterable[str]) -> None:
-        self._due.update(dict.fromkeys(channels))
-        if not self._running:
-            self._running = True
-            self._tasks.start(self._run(), "resync of channels")
-
-    async def _run(self) -> None:
-        while self._due:
-            for channel in tuple(islice(self._due, limits.RESYNC_CHANNELS_AT_ONCE)):
-                del self._due[channel]
-                if channel != REVOCATIONS:
-                    self._here.publish(channel, _resync())
-            await asyncio.sleep(limits.RESYNC_PAUSE_SECONDS)
-        self._running = False
-
-
-def _resync() -> Publication:
-    return Publication("signal", RESYNC, {})

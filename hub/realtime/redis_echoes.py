@@ -5,7 +5,7 @@ It sends nothing; delivery is the function it was given.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from config import limits
@@ -29,12 +29,14 @@ class Echoes:
         self._deliver = deliver
         self._awaited: dict[int, _Awaited] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._beat: tuple[int, float] | None = None
+        self._beats: set[int] = set()  # the numbers of the last heartbeat that have not come back
+        self._beat_at = 0.0  # of the loop's clock, as `heard_at` is
         self.late = True
+        self.heard_at = asyncio.get_running_loop().time()  # when a heartbeat came back; at first nobody could tell
 
     def begin(self) -> None:
         """From now on what is published comes back."""
-        self._beat = None
+        self._beats = set()
         self.late = False
 
     def expect(self, number: int, channel: str, publication: Publication) -> None:
@@ -70,31 +72,38 @@ class Echoes:
         else:
             self._timer = loop.call_at(oldest.until, self._look)
 
-    def beat(self, number: int) -> None:
-        """A heartbeat leaves; the one before should have come back long ago."""
-        if self._beat is not None:
+    def beat(self, numbers: Iterable[int]) -> None:
+        """A heartbeat leaves, by each shard; the one before should have come back long ago."""
+        if self._beats:
             self.give_up()
-        self._beat = (number, asyncio.get_running_loop().time())
+        self._beats = set(numbers)
+        self._beat_at = asyncio.get_running_loop().time()
 
     def beat_heard(self, number: int) -> None:
-        if self._beat is not None and self._beat[0] == number:
-            seconds = asyncio.get_running_loop().time() - self._beat[1]
-            self._beat = None
-            if seconds <= limits.REDIS_ECHO_SECONDS:
+        """It is whole once it has come back by every shard."""
+        if number not in self._beats:
+            return
+        self._beats.discard(number)
+        if not self._beats:
+            self.heard_at = asyncio.get_running_loop().time()
+            if self.heard_at - self._beat_at <= limits.REDIS_ECHO_SECONDS:
                 self.late = False
 
 
 class Latest:
-    """The number of the last publication of each other node: what comes again after a broken write is known by it."""
+    """The number of the last publication of each other node on a channel: what comes again after a broken write is known by
+    it. On a channel, because different shards keep no order between each other.
+    """
 
     def __init__(self) -> None:
-        self._numbers: OrderedDict[bytes, int] = OrderedDict()
+        self._numbers: OrderedDict[tuple[bytes, str], int] = OrderedDict()
 
-    def is_new(self, node: bytes, number: int) -> bool:
-        if number <= self._numbers.get(node, 0):
+    def is_new(self, node: bytes, channel: str, number: int) -> bool:
+        key = (node, channel)
+        if number <= self._numbers.get(key, 0):
             return False
-        self._numbers[node] = number
-        self._numbers.move_to_end(node)
-        if len(self._numbers) > limits.BROKER_NODES_MAX:
+        self._numbers[key] = number
+        self._numbers.move_to_end(key)
+        if len(self._numbers) > limits.BROKER_LATEST_MAX:
             self._numbers.popitem(last=False)
         return True

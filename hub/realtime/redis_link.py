@@ -1,18 +1,19 @@
-"""The way to Redis and back: two connections, one that publishes and one that listens, made anew whenever one breaks.
+"""The way to Redis and back: two connections to each shard, one that publishes and one that listens.
 
     send() -> bounded queue -> pipelined PUBLISHes -> Redis -> heard()
-    want(), unwant() -> SUBSCRIBE, UNSUBSCRIBE in batches -> Redis -> confirmed()
+    subscriptions.want() -> SUBSCRIBE, UNSUBSCRIBE in batches -> Redis -> confirmed()
 
-It moves bytes and knows no publication. What was in a write that broke off is sent again, so a listener may hear it twice.
+A server alone is one shard. Whenever a connection breaks, or a shard says that it has moved, all are made anew, after a new
+look at where they have to lead. It moves bytes and knows no publication. What was in a write that broke off is sent again,
+so a listener may hear it twice.
 """
 
 import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import structlog
@@ -23,6 +24,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from config import limits
+from hub.realtime import redis_topology
+from hub.realtime.redis_lanes import Lanes
+from hub.realtime.redis_subscriptions import Subscriptions
+from hub.realtime.redis_topology import LONE, Address, Topology, TopologyError
 from hub.tasks import Tasks
 
 log = structlog.get_logger(__name__)
@@ -36,60 +41,17 @@ class Owner:
 
     heard: Callable[[str, bytes], None]
     confirmed: Callable[[str], None]  # from now on everything published on the channel is heard
-    beat: Callable[[], None]  # once a second while connected, first of all right after connecting
+    beat: Callable[[], None]  # again and again while connected, first of all right after connecting
     broken: Callable[[], None]
     drained: Callable[[], None]  # nothing waits to be published any more
 
 
-class Subscriptions:
-    """What is wanted, what Redis was asked for, and what it has confirmed.
-
-    An UNSUBSCRIBE is only sent after its SUBSCRIBE was confirmed: so a confirmation always belongs to the last SUBSCRIBE.
+class RedisLink:
+    """`linked` while all connections stand. `beats` are channels of this node alone, one on each shard: what is published on
+    all of them comes back by every connection. Raises `ValueError` for an address that is none.
     """
 
-    def __init__(self) -> None:
-        self._wanted: set[str] = set()
-        self._asked: set[str] = set()
-        self.confirmed: set[str] = set()
-        self._changed: set[str] = set()
-        self.waiting = asyncio.Event()
-
-    def want(self, channel: str, wanted: bool) -> None:
-        (self._wanted.add if wanted else self._wanted.discard)(channel)
-        self._change(channel)
-
-    def _change(self, channel: str) -> None:
-        self._changed.add(channel)
-        self.waiting.set()
-
-    def confirm(self, channel: str) -> None:
-        self._asked.discard(channel)
-        self.confirmed.add(channel)
-        if channel not in self._wanted:
-            self._change(channel)
-
-    def take(self) -> tuple[list[str], list[str]]:
-        """What to subscribe and what to unsubscribe now."""
-        fresh = [name for name in self._changed & self._wanted if name not in self._asked | self.confirmed]
-        gone = [name for name in self._changed - self._wanted if name in self.confirmed]
-        self._changed.clear()
-        self.waiting.clear()
-        self._asked.update(fresh)
-        self.confirmed.difference_update(gone)
-        return fresh, gone
-
-    def begin(self) -> None:
-        """A new connection knows nothing."""
-        self._asked.clear()
-        self.confirmed.clear()
-        self._changed = set(self._wanted)
-        self.waiting.set()
-
-
-class RedisLink:
-    """`linked` while both connections stand. Raises `ValueError` for an address that is none."""
-
-    def __init__(self, url: str, prefix: str, tasks: Tasks, owner: Owner) -> None:
+    def __init__(self, url: str, prefix: str, node: str, tasks: Tasks, owner: Owner) -> None:
         self._pool = ConnectionPool.from_url(
             url,
             protocol=2,
@@ -98,15 +60,17 @@ class RedisLink:
             socket_timeout=None,  # redis-py's waits on a write lose a cancellation in Python 3.11; ours stand around each
         )
         self._prefix = f"{prefix}:"
+        self._node = node
         self._tasks = tasks
         self._owner = owner
         self._running: asyncio.Task[None] | None = None
-        self._queue: deque[tuple[str, bytes]] = deque()
-        self._queue_bytes = 0
-        self._waiting = asyncio.Event()
+        self._waiting = Lanes()
+        self._topology = LONE
+        self._known: deque[Address | None] = deque([None])  # whom to ask for the topology, the next one first
         self._complained = False
         self.linked = asyncio.Event()
         self.subscriptions = Subscriptions()
+        self.beats: frozenset[str] = frozenset()
 
     async def open(self) -> None:
         """Start, and give the first connection its time; without one the link goes on trying."""
@@ -120,7 +84,7 @@ class RedisLink:
     async def close(self) -> None:
         """Publish what waits, if that is quick, and end."""
         deadline = asyncio.get_running_loop().time() + limits.REDIS_CLOSE_SECONDS
-        while self._queue and self.linked.is_set() and asyncio.get_running_loop().time() < deadline:
+        while self._waiting and self.linked.is_set() and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.01)
         if self._running is not None:
             self._running.cancel()
@@ -128,15 +92,9 @@ class RedisLink:
 
     def send(self, channel: str, payload: bytes) -> bool:
         """Whether there was room for it."""
-        size = self._queue_bytes + len(payload)
-        if len(self._queue) >= limits.BROKER_QUEUE_MAX or size > limits.BROKER_QUEUE_BYTES_MAX:
-            return False
-        self._queue.append((channel, payload))
-        self._queue_bytes = size
-        self._waiting.set()
-        return True
+        return self._waiting.put(channel, payload)
 
-    # --- one pair of connections after the other ---
+    # --- one set of connections after the other ---
 
     async def _run(self) -> None:
         pause = limits.REDIS_RETRY_SECONDS
@@ -157,13 +115,39 @@ class RedisLink:
             log.warning("Redis cannot be reached; other nodes hear of this one later", error=error)
 
     async def _session(self) -> None:
-        async with self._connected() as publisher, self._connected() as listener:
-            self._begin()
-            await self._together(self._publish(publisher), self._listen(listener), self._ask(listener), self._beat())
+        async with AsyncExitStack() as stack:
+            topology = await self._look()
+            pairs = [
+                [await stack.enter_async_context(self._connected(address)) for _ in range(2)]
+                for address in topology.primaries
+            ]
+            listeners = [listener for _, listener in pairs]
+            self._begin(topology)
+            await self._together(
+                *(self._publish(lane, publisher) for lane, (publisher, _) in enumerate(pairs)),
+                *(self._listen(listener) for listener in listeners),
+                self._ask(listeners),
+                self._beat(),
+            )
+
+    async def _look(self) -> Topology:
+        """Ask another server after each failure, for the one in the settings may be the one that is gone."""
+        if "path" in self._pool.connection_kwargs:  # a socket in the file system leads to this one server
+            return LONE
+        asked = self._known[0]
+        self._known.rotate(-1)
+        async with self._connected(asked) as connection, asyncio.timeout(limits.REDIS_CONNECT_SECONDS):
+            topology = await redis_topology.read(connection)
+        self._known = deque(dict.fromkeys([asked, None, *topology.primaries]))
+        return topology
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[AbstractConnection]:
-        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
+    async def _connected(self, address: Address | None) -> AsyncIterator[AbstractConnection]:
+        kwargs = dict(self._pool.connection_kwargs)
+        if address is not None:
+            host, port = address
+            kwargs |= {"host": host or kwargs.get("host"), "port": port}
+        connection: Any = self._pool.connection_class(**kwargs)
         try:
             async with asyncio.timeout(limits.REDIS_CONNECT_SECONDS):
                 await connection.connect()  # which redis 8.1 leaves untyped
@@ -171,12 +155,25 @@ class RedisLink:
         finally:
             await connection.disconnect(nowait=True)
 
-    def _begin(self) -> None:
+    def _begin(self, topology: Topology) -> None:
         if self._complained:
             self._complained = False
-            log.info("Redis is reached")
+            log.info("Redis is reached", shards=len(topology.primaries))
+        self._topology = topology
+        self._waiting.spread(len(topology.primaries), self._shard_of)
+        self._name_beats()
         self.subscriptions.begin()
         self.linked.set()
+
+    def _shard_of(self, channel: str) -> int:
+        return self._topology.shard_of(self._prefix + channel)
+
+    def _name_beats(self) -> None:
+        names = self._topology.one_of_each(self._prefix + self._node)
+        fresh = frozenset(name.removeprefix(self._prefix) for name in names)
+        for channel in self.beats | fresh:
+            self.subscriptions.want(channel, channel in fresh)
+        self.beats = fresh
 
     async def _together(self, *loops: Coroutine[Any, Any, None]) -> None:
         """Run them until one breaks, and raise what it broke with."""
@@ -191,43 +188,49 @@ class RedisLink:
 
     # --- what runs on them ---
 
-    async def _publish(self, connection: AbstractConnection) -> None:
+    async def _publish(self, lane: int, connection: AbstractConnection) -> None:
+        verb = self._topology.verbs.publish
         while True:
-            self._waiting.clear()
-            if not self._queue:
+            if not self._waiting:
                 self._owner.drained()
-            if not self._queue:
-                await self._waiting.wait()
-            batch = list(islice(self._queue, limits.BROKER_BATCH_MAX))
-            await self._send(connection, [("PUBLISH", self._prefix + channel, payload) for channel, payload in batch])
+            batch = await self._waiting.batch(lane)
+            await self._send(connection, [(verb, self._prefix + channel, payload) for channel, payload in batch])
             for _ in batch:
                 await _read(connection)
-            for _, payload in batch:  # only now: a batch that breaks off is sent again
-                self._queue.popleft()
-                self._queue_bytes -= len(payload)
+            self._waiting.done(lane, batch)  # only now: a batch that breaks off is sent again
 
-    async def _ask(self, connection: AbstractConnection) -> None:
+    async def _ask(self, listeners: Sequence[AbstractConnection]) -> None:
         """Tell Redis which channels this node listens to."""
+        verbs = self._topology.verbs
         while True:
             await self.subscriptions.waiting.wait()
-            for verb, channels in zip(("SUBSCRIBE", "UNSUBSCRIBE"), self.subscriptions.take(), strict=True):
-                for at in range(0, len(channels), limits.BROKER_BATCH_MAX):
-                    names = [self._prefix + name for name in channels[at : at + limits.BROKER_BATCH_MAX]]
-                    await self._send(connection, [(verb, *names)])
+            for verb, channels in zip((verbs.subscribe, verbs.unsubscribe), self.subscriptions.take(), strict=True):
+                for shard, listener in enumerate(listeners):
+                    own = [self._prefix + channel for channel in channels if self._shard_of(channel) == shard]
+                    await self._ask_for(listener, verb, own)
+
+    async def _ask_for(self, listener: AbstractConnection, verb: str, names: Sequence[str]) -> None:
+        step = self._topology.verbs.channels_max
+        commands = [(verb, *names[at : at + step]) for at in range(0, len(names), step)]
+        for at in range(0, len(commands), limits.BROKER_BATCH_MAX):
+            await self._send(listener, commands[at : at + limits.BROKER_BATCH_MAX])
 
     async def _send(self, connection: AbstractConnection, commands: Sequence[tuple[str | bytes, ...]]) -> None:
         async with asyncio.timeout(limits.REDIS_SILENCE_SECONDS):
             await connection.send_packed_command(connection.pack_commands(commands))
 
     async def _listen(self, connection: AbstractConnection) -> None:
+        verbs = self._topology.verbs
         while True:
             verb, name, content = await _read(connection)
             channel = name.decode().removeprefix(self._prefix)
-            if verb == b"message":
+            if verb == verbs.message:
                 self._owner.heard(channel, content)
-            elif verb == b"subscribe":
+            elif verb == verbs.subscribed:
                 self.subscriptions.confirm(channel)
                 self._owner.confirmed(channel)
+            elif verb == verbs.unsubscribed and channel in self.subscriptions.confirmed:
+                raise TopologyError("a shard has given channels away")
 
     async def _beat(self) -> None:
         while True:

@@ -6,7 +6,7 @@ It hears who lost a credential and closes them; it says when there are too many.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,6 +14,7 @@ import structlog
 from config import limits
 from hub.errors import Code, HubError
 from hub.realtime import close_codes
+from hub.realtime.arrivals import Arrivals
 from hub.realtime.broker import ANNOUNCEMENTS, RESYNC, REVOCATIONS, Broker, Publication
 from hub.revocations import ends
 
@@ -30,9 +31,12 @@ class Connections:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
+        self.arrivals = Arrivals()
         self._all: set[Connection] = set()
         self._of_user: dict[str, set[Connection]] = {}
         self._pending: Counter[str] = Counter()
+        self._untold: list[bytes] = []  # announcements of this turn of the loop
+        self._moving = False
 
     def open(self) -> None:
         self._broker.subscribe(REVOCATIONS, self._revoked)
@@ -68,6 +72,8 @@ class Connections:
             raise _too_many("This address has too many connections without a credential")
         self._all.add(connection)
         self._pending[connection.address] += 1
+        if self._moving:  # its upgrade was under way when the others were told
+            asyncio.get_running_loop().call_soon(_move, connection)
 
     def identify(self, connection: "Connection", user: str) -> None:
         """An admitted connection has its user now. Raises `HubError` CONFLICT when the user has too many."""
@@ -103,9 +109,21 @@ class Connections:
                 connection.close(close_codes.CREDENTIAL_REVOKED)
 
     def _announced(self, channel: str, publication: Publication) -> None:
-        """The signal that some may have been lost becomes a push that has them listed anew."""
-        told = _UNHEARD if publication.type == RESYNC else publication
-        self._tell(tuple(self._all), told.frame)
+        """The signal that some may have been lost becomes a push that has them listed anew.
+
+        What was committed together leaves together: one write for each connection.
+        """
+        frame = (_UNHEARD if publication.type == RESYNC else publication).frame
+        if self._untold and sum(map(len, self._untold)) + len(frame) > limits.WRITE_BYTES:
+            self._tell_all()
+        if not self._untold:
+            asyncio.get_running_loop().call_soon(self._tell_all)
+        self._untold.append(frame)
+
+    def _tell_all(self) -> None:
+        frames, self._untold = self._untold, []
+        if frames:
+            self._tell(tuple(self._all), b"".join(frames))
 
     def _tell(self, connections: Sequence["Connection"], frame: bytes) -> None:
         """The same bytes for all, in portions, so that the loop is not held up by thousands of writes."""
@@ -114,15 +132,30 @@ class Connections:
         if rest := connections[limits.ANNOUNCED_AT_ONCE :]:
             asyncio.get_running_loop().call_soon(self._tell, rest, frame)
 
-    async def close_all(self, code: int = close_codes.SHUTTING_DOWN, seconds: float = 0.5) -> None:
+    async def move_all(self, seconds: float = limits.MOVE_SECONDS) -> None:
+        """Tell every connection to come back elsewhere, spread over `seconds`, and those that are admitted from now on.
+
+        Each ends with the last answer that it follows here, at once where it follows none.
+        """
+        self._moving = True
+        await self._each(_move, seconds)
+
+    async def close_all(self, code: int = close_codes.SHUTTING_DOWN, seconds: float = limits.MOVE_SECONDS) -> None:
         """Close every connection, spread over `seconds` so that they do not all come back at once."""
+        await self._each(lambda connection: connection.close(code), seconds)
+
+    async def _each(self, do: Callable[["Connection"], None], seconds: float) -> None:
         connections = list(self._all)
         random.shuffle(connections)
         steps = min(len(connections), limits.CLOSING_STEPS)
         for step in range(steps):
             for connection in connections[step::steps]:
-                connection.close(code)
+                do(connection)
             await asyncio.sleep(seconds / steps)
+
+
+def _move(connection: "Connection") -> None:
+    connection.move(random.randint(0, limits.MOVE_RECONNECT_MS_MAX))
 
 
 def _too_many(message: str) -> HubError:

@@ -327,9 +327,10 @@ def test_the_version_that_is_answered_is_the_packages() -> None:
     assert package["metadata"]["version"] == HUB_VERSION
 
 
-def test_the_lock_file_names_no_download_address() -> None:
+@pytest.mark.parametrize("folder", ["static", "bench/peers"])
+def test_the_lock_file_names_no_download_address(folder: str) -> None:
     """Each machine takes the libraries from where it is set to take them; the hashes tell that they are the same."""
-    packages = json.loads((ROOT / "static" / "package-lock.json").read_text())["packages"]
+    packages = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]
     installed = {name: package for name, package in packages.items() if name}
     assert installed
     assert not [name for name, package in installed.items() if "resolved" in package]

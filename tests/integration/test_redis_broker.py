@@ -2,8 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 
 import pytest
 from redis.asyncio import Redis
@@ -13,17 +12,14 @@ from tornado.ioloop import IOLoop
 from config import limits, settings
 from hub.identity import Credential
 from hub.realtime import close_codes
-from hub.realtime.broker import ANNOUNCEMENTS, RESYNC, REVOCATIONS, Publication, user_channel
-from hub.realtime.redis_broker import RedisBroker
+from hub.realtime.broker import RESYNC, REVOCATIONS, Publication, user_channel
 from hub.services import Services
-from hub.tasks import Tasks
+from tests.broker_nodes import heard_here_at_once, nodes
 from tests.factories import grant, sign_up, tell
 from tests.integration.realtime.site import until
+from tests.redis_cluster import RedisCluster
 from tests.redis_server import RedisServer
 from tests.ws_client import Client
-
-ENDED = {"announcement_id": "ann_1"}
-LOCAL_SECONDS_MAX = 0.15  # three times what the hub promises to its own sockets while Redis is away
 
 
 @pytest.fixture
@@ -35,47 +31,28 @@ def server() -> Iterator[RedisServer]:
     server.kill()
 
 
-class Node:
-    """A broker with an ear: `heard` has the offsets, `resyncs` the channels of that signal."""
-
-    def __init__(self, broker: RedisBroker) -> None:
-        self.broker = broker
-        self.heard: list[int] = []
-        self.resyncs: list[str] = []
-
-    async def listen(self, channel: str = "c") -> None:
-        self.broker.subscribe(channel, self._hear)
-        await self.broker.subscribed(channel)
-
-    def _hear(self, channel: str, publication: Publication) -> None:
-        if publication.type == RESYNC:
-            self.resyncs.append(channel)
-        else:
-            self.heard.append(publication.offset)
-
-    def publish(self, offset: int, channel: str = "c", text: str = "") -> None:
-        self.broker.publish(channel, Publication("event", "thing.happened", {"text": text}, "e1", offset))
+AnyServer = RedisServer | RedisCluster
 
 
-@asynccontextmanager
-async def nodes(url: str, number: int = 2) -> AsyncIterator[list[Node]]:
-    tasks, prefix = Tasks(), f"test_{secrets.token_hex(4)}"
-    made = [Node(RedisBroker(url, prefix, tasks)) for _ in range(number)]
-    for node in made:
-        await node.broker.open()
-        await node.listen()
-    yield made
-    for node in made:
-        await node.broker.close()
-    await tasks.close(1)
-    assert not tasks.failures
+@pytest.fixture(params=[RedisServer, RedisCluster])
+def any_server(request: pytest.FixtureRequest) -> Iterator[AnyServer]:
+    """One for one test to take down, or three that are one."""
+    server: AnyServer = request.param()
+    server.start()
+    yield server
+    server.close()
 
 
-def test_two_nodes_hear_each_other_once_and_in_one_order(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=["redis_url", "redis_cluster_url"])
+def any_redis_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param))
+
+
+def test_two_nodes_hear_each_other_once_and_in_one_order(any_redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "REDIS_ECHO_SECONDS", 5.0)  # a machine that is busy is no Redis that is slow
 
     async def scenario() -> None:
-        async with nodes(redis_url) as (one, two):
+        async with nodes(any_redis_url) as (one, two):
             for offset in range(0, 400, 2):
                 one.publish(offset)
                 two.publish(offset + 1)
@@ -94,7 +71,7 @@ def test_a_node_asks_redis_only_for_what_it_listens_to(redis_url: str) -> None:
         async with nodes(redis_url, 1) as (one,):
             await one.listen(user_channel("a"))
             assert len(await redis.pubsub_channels(f"*{user_channel('a')}")) == 1
-            one.broker.unsubscribe(user_channel("a"), one._hear)
+            one.broker.unsubscribe(user_channel("a"), one.hear)
             while await redis.pubsub_channels(f"*{user_channel('a')}"):
                 await asyncio.sleep(0.005)
             await redis.publish((await redis.pubsub_channels("*:c"))[0], b"no publication of ours")
@@ -107,9 +84,9 @@ def test_a_node_asks_redis_only_for_what_it_listens_to(redis_url: str) -> None:
     assert [entry["event"] for entry in logs] == ["what came from Redis is no publication"]
 
 
-def test_hubs_of_other_databases_hear_nothing(redis_url: str) -> None:
+def test_hubs_of_other_databases_hear_nothing(any_redis_url: str) -> None:
     async def scenario() -> None:
-        async with nodes(redis_url, 1) as (one,), nodes(redis_url, 1) as (other,):
+        async with nodes(any_redis_url, 1) as (one,), nodes(any_redis_url, 1) as (other,):
             one.publish(1)
             other.publish(2)
             await until(lambda: one.heard == [1] and other.heard == [2])
@@ -117,23 +94,18 @@ def test_hubs_of_other_databases_hear_nothing(redis_url: str) -> None:
     asyncio.run(scenario())
 
 
-async def _heard_here_at_once(node: Node, offset: int) -> None:
-    node.publish(offset)
-    await until(lambda: offset in node.heard, LOCAL_SECONDS_MAX)
-
-
-def test_redis_dies_and_comes_back_in_the_middle(server: RedisServer) -> None:
+def test_redis_dies_and_comes_back_in_the_middle(any_server: AnyServer) -> None:
     async def scenario() -> None:
-        async with nodes(server.url) as (one, two):
+        async with nodes(any_server.url) as (one, two):
             for offset in range(1, 101):
                 one.publish(offset)
                 if offset == 50:
-                    server.kill()
+                    any_server.kill()
                 await asyncio.sleep(0.002)
             await until(lambda: not one.broker.up and not two.broker.up)
             assert one.heard == list(range(1, 101))
-            await _heard_here_at_once(one, 101)
-            server.start()
+            await heard_here_at_once(one, 101)
+            any_server.start()
             await until(lambda: one.broker.up and two.broker.up, 10)
             await until(lambda: "c" in one.resyncs and "c" in two.resyncs)
             one.publish(102)
@@ -147,15 +119,15 @@ def test_redis_dies_and_comes_back_in_the_middle(server: RedisServer) -> None:
     assert len([entry for entry in logs if entry["log_level"] == "warning"]) == 2, "one warning for each node"
 
 
-def test_redis_that_does_not_answer_delays_nobody_here(server: RedisServer) -> None:
+def test_redis_that_does_not_answer_delays_nobody_here(any_server: AnyServer) -> None:
     async def scenario() -> None:
-        async with nodes(server.url) as (one, two):
-            server.freeze()
+        async with nodes(any_server.url) as (one, two):
+            any_server.freeze()
             for offset in range(1, 20):
-                await _heard_here_at_once(one, offset)
+                await heard_here_at_once(one, offset)
             assert not one.broker.up
             await asyncio.wait_for(one.listen("another"), 2 * limits.REDIS_SUBSCRIBE_SECONDS)
-            server.thaw()
+            any_server.thaw()
             await until(lambda: one.broker.up and "another" in one.resyncs)
             one.publish(20)
             await until(lambda: two.heard == one.heard == list(range(1, 21)))
@@ -163,30 +135,30 @@ def test_redis_that_does_not_answer_delays_nobody_here(server: RedisServer) -> N
     asyncio.run(scenario())
 
 
-def test_a_silent_connection_is_given_up(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_connection_is_given_up(any_server: AnyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
-        monkeypatch.setattr(limits, "REDIS_SILENCE_SECONDS", 0.2)
+        monkeypatch.setattr(limits, "REDIS_SILENCE_SECONDS", 0.5)
         monkeypatch.setattr(limits, "REDIS_BEAT_SECONDS", 0.05)
-        async with nodes(server.url, 1) as (one,):
-            await asyncio.sleep(0.5)
+        async with nodes(any_server.url, 1) as (one,):
+            await asyncio.sleep(1.0)
             assert one.broker.up and not one.resyncs, "its own heartbeat keeps a quiet connection"
-            server.freeze()
-            await asyncio.sleep(0.5)
-            server.thaw()
+            any_server.freeze()
+            await asyncio.sleep(1.0)
+            any_server.thaw()
             await until(lambda: one.broker.up and one.resyncs == ["c"])
 
     asyncio.run(scenario())
 
 
-def test_what_found_no_room_is_read_again_by_the_others(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_found_no_room_is_read_again_by_the_others(any_server: AnyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         monkeypatch.setattr(limits, "BROKER_QUEUE_MAX", 5)
-        async with nodes(server.url) as (one, two):
-            server.freeze()
+        async with nodes(any_server.url) as (one, two):
+            any_server.freeze()
             for offset in range(1, 11):
                 one.publish(offset)
             assert one.heard == list(range(1, 11))
-            server.thaw()
+            any_server.thaw()
             await until(lambda: two.resyncs == ["c"] and one.broker.up)
             assert two.heard == list(range(1, 1 + len(two.heard))) and not one.resyncs
             one.publish(11)
@@ -195,9 +167,9 @@ def test_what_found_no_room_is_read_again_by_the_others(server: RedisServer, mon
     asyncio.run(scenario())
 
 
-def test_what_is_too_long_is_read_by_the_others(redis_url: str) -> None:
+def test_what_is_too_long_is_read_by_the_others(any_redis_url: str) -> None:
     async def scenario() -> None:
-        async with nodes(redis_url) as (one, two):
+        async with nodes(any_redis_url) as (one, two):
             one.publish(1, text="x" * limits.PUBLICATION_BYTES_MAX)
             await until(lambda: one.heard == [1] and two.resyncs == ["c"])
             assert not one.resyncs and not two.heard
@@ -205,14 +177,14 @@ def test_what_is_too_long_is_read_by_the_others(redis_url: str) -> None:
     asyncio.run(scenario())
 
 
-def test_a_hub_starts_without_redis_and_finds_it_later(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_starts_without_redis_and_finds_it_later(any_server: AnyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         monkeypatch.setattr(limits, "REDIS_CONNECT_SECONDS", 0.2)
-        server.kill()
-        async with nodes(server.url) as (one, two):
+        any_server.kill()
+        async with nodes(any_server.url) as (one, two):
             assert not one.broker.up
-            await _heard_here_at_once(one, 1)
-            server.start()
+            await heard_here_at_once(one, 1)
+            any_server.start()
             await until(lambda: one.broker.up and two.broker.up, 10)
             one.publish(2)
             await until(lambda: two.heard[-1:] == [2] and one.heard == [1, 2])
@@ -224,11 +196,11 @@ def test_a_hub_starts_without_redis_and_finds_it_later(server: RedisServer, monk
     ] * 2
 
 
-def test_a_revocation_ends_things_once_on_every_node(redis_url: str) -> None:
+def test_a_revocation_ends_things_once_on_every_node(any_redis_url: str) -> None:
     """Each node hands on what it reads in the database as well, however late: who has come back since stays."""
 
     async def scenario() -> None:
-        async with nodes(redis_url) as (one, two):
+        async with nodes(any_redis_url) as (one, two):
             for node in (one, two):
                 await node.listen(REVOCATIONS)
             revocation = Publication("signal", "revoked", {"id": "r1", "user": "u"}, "", 7)
@@ -334,34 +306,6 @@ def test_a_lost_redis_has_announcements_read_anew_and_breaks_nothing(
     with capture_logs() as logs:
         io_loop.run_sync(scenario, 20)
     assert "subscriber failed" not in {entry["event"] for entry in logs}
-
-
-def test_samples_and_events_are_those_of_ones_own_hub(
-    io_loop: IOLoop, pair: tuple[Services, Services], serve_http: Serve
-) -> None:
-    one, two = pair
-    port = serve_http(one)
-
-    async def scenario() -> None:
-        client = await _administrator(one, port, "/ws/admin")
-        for _ in range(5):
-            two.monitor.sample(two.connections, two.streams)
-        elsewhere = (await sign_up(two)).user["_id"]
-        await asyncio.sleep(limits.ADMIN_EVENTS_SECONDS)  # until the other has told its own listeners
-        two.broker.publish(ANNOUNCEMENTS, Publication("notice", "announcement.ended", ENDED))
-        await client.push("announcement.ended")  # what goes through Redis is here by now
-        here = (await sign_up(one)).user["_id"]
-        one.monitor.sample(one.connections, one.streams)
-        heard = []
-        while here not in heard:
-            heard += [event["user"] for event in (await client.push("admin.events"))["events"]]
-        assert elsewhere not in heard
-        await client.push("admin.metrics")
-        samples = [frame["sample"] for frame in client.frames if frame["type"] == "admin.metrics"]
-        assert {sample["sockets"] for sample in samples} == {1}
-        await client.close()
-
-    io_loop.run_sync(scenario, 20)
 
 
 async def _administrator(hub: Services, port: int, path: str) -> Client:

@@ -25,7 +25,11 @@ def redis(request: pytest.FixtureRequest, tasks: Tasks) -> Broker:
     return RedisBroker(request.getfixturevalue("redis_url"), f"test_{secrets.token_hex(4)}", tasks)
 
 
-@pytest.fixture(params=[in_memory, redis], ids=lambda make: make.__name__)
+def redis_cluster(request: pytest.FixtureRequest, tasks: Tasks) -> Broker:
+    return RedisBroker(request.getfixturevalue("redis_cluster_url"), f"test_{secrets.token_hex(4)}", tasks)
+
+
+@pytest.fixture(params=[in_memory, redis, redis_cluster], ids=lambda make: make.__name__)
 def with_broker(request: pytest.FixtureRequest) -> WithBroker:
     async def opened(scenario: Scenario) -> None:
         tasks = Tasks()

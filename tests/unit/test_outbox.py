@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 import pytest
 from tornado.iostream import IOStream
+from tornado.websocket import _WebSocketParams
 
 from config import limits
-from handlers.websocket import SocketWire
+from handlers.websocket import BoundedProtocol, SocketWire
 from hub.operations import Receipt
 from hub.providers.base import Delta, Usage
 from hub.realtime.follower import Follower
@@ -275,5 +276,56 @@ def test_a_follower_that_cannot_be_served_does_not_end_the_stream() -> None:
         stream.append([Delta("more")], 1)
         assert line.cut == 1
         assert stream.offset == 2
+
+    on_a_line(scenario)
+
+
+def _protocol(line: Line) -> tuple[BoundedProtocol, SocketWire]:
+    """Tornado's side of the same socket, and a wire that it tells of what it writes."""
+    protocol = BoundedProtocol(line, _WebSocketParams())  # type: ignore[arg-type] # it is called back by nothing here
+    protocol.stream = line.stream
+    protocol.wire = SocketWire(protocol, line.stream)
+    return protocol, protocol.wire
+
+
+def test_a_frame_does_not_pass_a_ping_that_waits() -> None:
+    """A frame between the halves of another one would be garbage to its reader."""
+
+    async def scenario(line: Line) -> None:
+        protocol, wire = _protocol(line)
+        pings = 0
+        while not line.stream.writing():
+            protocol.write_ping(b"x" * 125)
+            pings += 1
+        received = line.theirs.recv(65_536)  # there is room again, before the stream has heard of it
+        assert wire.write(push(1)) is not None
+        loop = asyncio.get_running_loop()
+        while push(1) not in received:
+            received += await asyncio.wait_for(loop.sock_recv(line.theirs, 65_536), 5)
+        assert received == (b"\x89\x7d" + b"x" * 125) * pings + push(1)
+        assert wire.write(push(2)) is None and wire.straight
+        assert await asyncio.wait_for(loop.sock_recv(line.theirs, 65_536), 5) == push(2)
+
+    on_a_line(scenario)
+
+
+def test_nothing_follows_a_close_frame() -> None:
+    async def scenario(line: Line) -> None:
+        protocol, wire = _protocol(line)
+        assert wire.write(push(1)) is None
+        protocol.close(4001, "")
+        assert wire.write(push(2)) is None
+        line.stream.close()
+        received = await asyncio.get_running_loop().sock_recv(line.theirs, 65_536)
+        assert received == push(1) + b"\x88\x02\x0f\xa1"
+
+    on_a_line(scenario)
+
+
+def test_a_frame_for_a_socket_that_is_gone_goes_nowhere() -> None:
+    async def scenario(line: Line) -> None:
+        _, wire = _protocol(line)
+        line.stream.close()
+        assert wire.write(push(1)) is None
 
     on_a_line(scenario)

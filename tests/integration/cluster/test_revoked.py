@@ -1,0 +1,149 @@
+"""Who loses a credential loses it on both nodes within a second: sockets close or know it, answers stop and are settled."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import pytest
+from redis import Redis
+from tornado.ioloop import IOLoop
+
+from config import limits
+from hub.audit_trail import Actor
+from hub.identity import Credential, LoginResult
+from hub.realtime import close_codes
+from hub.realtime.broker import user_channel
+from models import wallets
+from tests.factories import sign_up
+from tests.integration.cluster.parts import Cluster, Listener, Node
+from tests.ledger_parts import Proxy, differences
+from tests.patience import until, within
+from tests.redis_server import RedisServer
+
+ENDED_SECONDS = 1.0
+PASSWORD = "correct horse battery"  # of `sign_up`
+ASK = {"model": "gpt-4", "message": "Tell me a long story", "max_tokens": 400}
+
+End = Callable[[Cluster, LoginResult], Awaitable[object]]
+
+
+async def _log_out(cluster: Cluster, login: LoginResult) -> None:
+    identities = cluster.one.services.identities
+    await identities.logout(await identities.resolve(Credential("bearer", login.access_token)))
+
+
+async def _suspend(cluster: Cluster, login: LoginResult) -> None:
+    administrator = await sign_up(cluster.one.services)
+    await cluster.one.services.identities.change_user(administrator.user["_id"], {"role": "admin"})
+    actor = Actor(administrator.user["_id"], "127.0.0.1", "req_1")
+    await cluster.one.services.administration.change_user(actor, login.user["_id"], {"status": "suspended"}, None)
+
+
+async def _change_password(cluster: Cluster, login: LoginResult) -> None:
+    """By another login, which keeps itself."""
+    services = cluster.one.services
+    other = await services.identities.login(login.user["email"], PASSWORD, "127.0.0.1")
+    identity = await services.identities.resolve(Credential("bearer", other.access_token))
+    await services.accounts.change_password(identity, PASSWORD, "Another-Horse-9")
+
+
+async def _answering(listener: Listener) -> str:
+    """The id of an answer that runs on the listener's node, once it has begun to come."""
+    listener.client.send("chat.start", **ASK)
+    await until(lambda: "chat.delta" in {frame["type"] for frame in listener.others})
+    return next(str(frame["stream_id"]) for frame in listener.others if frame["type"] == "chat.started")
+
+
+@pytest.mark.parametrize("redis", ["up", "away"])
+@pytest.mark.parametrize("end", [_log_out, _suspend, _change_password])
+def test_a_credential_that_ends_on_one_node_ends_on_both(
+    io_loop: IOLoop, cluster: Cluster, server: RedisServer, end: End, redis: str
+) -> None:
+    async def scenario() -> None:
+        await cluster.linked()
+        login = await cluster.user()
+        async with cluster.listeners(login) as listeners:
+            streams = [await _answering(listener) for listener in listeners]
+            assert await wallets.holds_open(cluster.one.services.database) == 2
+            if redis == "away":
+                server.kill()
+                await until(lambda: not cluster.two.broker.up)
+            await end(cluster, login)
+            async with within(ENDED_SECONDS):
+                await until(lambda: all(listener.closed is not None for listener in listeners))
+                await until(lambda: not any(len(node.services.streams) for node in cluster.nodes))
+            assert {listener.closed for listener in listeners} == {close_codes.CREDENTIAL_REVOKED}
+            assert len(set(streams)) == 2
+        database = cluster.one.services.database
+        assert await wallets.holds_open(database) == 0
+        assert await differences(database) == []
+        stopped = [await database["messages"].find_one({"stream": stream}) for stream in streams]
+        assert all(message is not None and message["status"] != "streaming" for message in stopped)
+
+    io_loop.run_sync(scenario, 40)
+
+
+def test_a_demoted_administrator_loses_both_feeds(io_loop: IOLoop, cluster: Cluster) -> None:
+    async def scenario() -> None:
+        await cluster.linked()
+        login = await cluster.user()
+        change = cluster.one.services.identities.change_user
+        await change(login.user["_id"], {"role": "admin"})
+        clients = [(await node.connect(login, "/ws/admin"))[0] for node in cluster.nodes]
+        plain = [(await node.connect(login))[0] for node in cluster.nodes]
+        await change(login.user["_id"], {"role": "user"})
+        async with within(ENDED_SECONDS):
+            for client in clients:
+                assert await client.close_code() == close_codes.NOT_ADMINISTRATOR
+        for node, client in zip(cluster.nodes, plain, strict=True):
+            refused = await client.request("subscribe", channel="admin:events")
+            assert refused["error"]["code"] == "AUTHORIZATION_FAILED"
+            (connection,) = node.services.connections.of_user(login.user["_id"])
+            assert connection.identity is not None and connection.identity.role == "user"
+
+    io_loop.run_sync(scenario, 30)
+
+
+def test_an_expired_token_ends_its_sockets_on_both(
+    io_loop: IOLoop, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        with monkeypatch.context() as short:
+            short.setattr(limits, "ACCESS_TOKEN_SECONDS", 2)
+            login = await cluster.user()
+        async with cluster.listeners(login) as listeners:
+            fresh = await cluster.one.services.identities.refresh(login.refresh_token)
+            kept, _ = await cluster.two.connect(fresh)
+            await until(lambda: all(listener.closed is not None for listener in listeners), 2 + 3 * ENDED_SECONDS)
+            assert {listener.closed for listener in listeners} == {close_codes.TOKEN_EXPIRED}
+            await kept.request("ping")
+
+    io_loop.run_sync(scenario, 30)
+
+
+def test_a_line_that_carries_nothing_any_more_is_noticed(
+    io_loop: IOLoop, cluster: Cluster, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No end is told, in either direction: only the pong that does not come tells, and nothing stays registered."""
+    monkeypatch.setattr(limits, "PING_INTERVAL_SECONDS", 1)
+    monkeypatch.setattr(limits, "PING_TIMEOUT_SECONDS", 0.5)
+
+    async def scenario() -> None:
+        await cluster.linked()
+        login = await cluster.user()
+        redis, node = Redis.from_url(server.url), cluster.two
+        line = Proxy(f"tcp://127.0.0.1:{node.port}")
+        port = urlsplit(await line.open()).port
+        assert port is not None
+        listener = Listener(*await Node(node.services, port).connect(login))
+        await until(lambda: listener.client.pings)
+        line.freeze()
+        async with asyncio.timeout(1 + 0.5 + 1 + 2):  # Tornado's own patience with a close would be five seconds
+            await until(lambda: len(node.services.connections) == 0)
+        assert node.services.connections.users == node.services.connections.pending == 0
+        await until(lambda: not redis.pubsub_channels(f"*:{user_channel(login.user['_id'])}"))
+        await listener.end()
+        await line.cut()
+        redis.close()
+
+    io_loop.run_sync(scenario, 40)

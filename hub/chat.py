@@ -32,7 +32,7 @@ from hub.prices import charge_micro
 from hub.providers.base import Provider, Usage
 from hub.providers.registry import Providers
 from hub.realtime.broker import REVOCATIONS, Broker, Publication
-from hub.realtime.stream_logs import StreamLogs
+from hub.redis.stream_logs import StreamLogs
 from hub.remote_streams import RemoteStreams
 from hub.revocations import Revocations, ends
 from hub.streams import Outcome, Stream, Streams, replayed

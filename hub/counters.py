@@ -1,6 +1,6 @@
 """Counters: how often something happened within a fixed window that begins with its first time.
 
-Two implementations: in memory for one node, shared for several (`hub/shared_counters.py`). The package `limits` counts the
+Two implementations: in memory for one node, shared for several (`hub/redis/counters.py`). The package `limits` counts the
 same way, but its memory storage goes through all keys again and again: milliseconds a request with ten thousand of them.
 This is 3.5 us; `docs/performance.md` has the figures.
 """

@@ -1,7 +1,7 @@
 """Rate limits: how many requests a user, a key or an address makes in a minute or an hour, against the plans.
 
 Fixed windows that begin with the first request, counted by `hub/counters.py` or, of several nodes together, by
-`hub/shared_counters.py`.
+`hub/redis/counters.py`.
 """
 
 import math

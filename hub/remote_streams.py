@@ -22,7 +22,7 @@ from hub.chat_records import outcome_of
 from hub.errors import Code, HubError
 from hub.prices import charge_micro
 from hub.providers.base import Usage
-from hub.realtime.stream_logs import Logged, StreamLogs
+from hub.redis.stream_logs import Logged, StreamLogs
 from hub.streams import Outcome, Stream, deltas_of, replayed
 from hub.tasks import Tasks
 from models import conversations, followers

@@ -41,15 +41,15 @@ from hub.rate_administration import RateAdministration
 from hub.rate_limits import RateLimits
 from hub.readers import Readers
 from hub.realtime.broker import Broker, MemoryBroker
-from hub.realtime.redis_broker import RedisBroker
-from hub.realtime.redis_client import RedisClient
 from hub.realtime.registry import Connections
-from hub.realtime.stream_logs import StreamLogs
 from hub.realtime.wallet_follower import WalletFollower
+from hub.redis.broker import RedisBroker
+from hub.redis.client import RedisClient
+from hub.redis.counters import SharedCounters
+from hub.redis.stream_logs import StreamLogs
 from hub.remote_streams import RemoteStreams
 from hub.request_stats import RequestStats
 from hub.revocations import Revocations
-from hub.shared_counters import SharedCounters
 from hub.statistics import Statistics
 from hub.streams import Streams
 from hub.sweeper import Sweeper

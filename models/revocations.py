@@ -2,7 +2,8 @@
 
 `{_id: revocation_..., user, login?, key?, kept?, stream?, reason, created_at}`: without `login` and `key` it concerns all
 of the user's credentials; with `kept` all of their logins but that one, and no API key. The reason `changed` ends nothing:
-it says that the user's document has to be read again; `stopped` ends no credential but one answer, `stream`, wherever it runs.
+it says that the user's document has to be read again. `stopped` ends no credential but one answer, `stream`, wherever it is
+made.
 """
 
 from collections.abc import AsyncIterator

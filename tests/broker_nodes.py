@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from hub.realtime.broker import RESYNC, Publication
-from hub.realtime.redis_broker import RedisBroker
+from hub.redis.broker import RedisBroker
 from hub.tasks import Tasks
 from tests.patience import until
 

@@ -7,6 +7,8 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.running_hub import free_port
+
 START_SECONDS_MAX = 10.0
 
 
@@ -23,8 +25,7 @@ class RedisServer:
     def __init__(self, binary: Path | None = None, *options: str) -> None:
         self._binary = binary or _binary()
         self._options = options or ("--dir", "/")
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            self.port: int = listening.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 

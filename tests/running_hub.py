@@ -149,6 +149,12 @@ def _clean_environ(data_dir: Path, port: int, mongodb_uri: str | None) -> dict[s
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody has, and which the kernel gives to no outgoing connection meanwhile (these begin at 32768)."""
+    while True:
+        port = 10_000 + secrets.randbelow(10_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port

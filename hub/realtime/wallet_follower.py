@@ -15,8 +15,8 @@ import structlog
 
 from config import limits
 from hub.realtime.broker import ANNOUNCEMENTS, user_channel
-from hub.realtime.redis_broker import RedisBroker
 from hub.realtime.resyncs import Extent
+from hub.redis.broker import RedisBroker
 from models import announcements, wallets
 from models.database import Database, DatabaseError
 

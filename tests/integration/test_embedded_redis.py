@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config import limits
-from hub.realtime.redis_server import EmbeddedRedis
+from hub.redis.server import EmbeddedRedis
 from hub.tasks import Tasks
 from models import server_process
 from models.mongod_binary import EmbeddedError

@@ -1,4 +1,4 @@
-"""`hub/realtime/redis_broker.py` on a real Redis, which is killed, frozen and missing; then two whole hubs over it."""
+"""`hub/redis/broker.py` on a real Redis, which is killed, frozen and missing; then two whole hubs over it."""
 
 import asyncio
 import secrets

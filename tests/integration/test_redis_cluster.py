@@ -1,4 +1,4 @@
-"""`hub/realtime/redis_broker.py` on a real cluster: where its channels are, and what it does when a server leaves.
+"""`hub/redis/broker.py` on a real cluster: where its channels are, and what it does when a server leaves.
 
 What every broker must do, and what every Redis may do to it, is tested on the cluster beside the others.
 """
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from redis.crc import key_slot
 
-from hub.realtime.redis_broker import RedisBroker
-from hub.realtime.redis_topology import Topology, TopologyError
+from hub.redis.broker import RedisBroker
+from hub.redis.topology import Topology, TopologyError
 from hub.tasks import Tasks
 from tests.broker_nodes import Node, heard_here_at_once, nodes
 from tests.patience import until

@@ -1,4 +1,4 @@
-"""`hub/realtime/stream_logs.py` on a real Redis: what one node writes another reads once and in order, come what may."""
+"""`hub/redis/stream_logs.py` on a real Redis: what one node writes another reads once and in order, come what may."""
 
 import asyncio
 import secrets
@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 
 from config import limits
 from hub.providers.base import Delta, Usage
-from hub.realtime.redis_client import RedisClient
-from hub.realtime.stream_logs import Logged, StreamLogs
+from hub.redis.client import RedisClient
+from hub.redis.stream_logs import Logged, StreamLogs
 from hub.streams import Outcome, Stream
 from hub.tasks import Tasks
 from tests.patience import until

@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from hub.realtime.broker import REVOCATIONS, Broker, MemoryBroker, Publication, user_channel
-from hub.realtime.redis_broker import RedisBroker
 from hub.realtime.wire import text_frame
+from hub.redis.broker import RedisBroker
 from hub.tasks import Tasks
 
 Scenario = Callable[[Broker], Awaitable[None]]

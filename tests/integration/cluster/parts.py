@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.identity import LoginResult
-from hub.realtime.redis_broker import RedisBroker
+from hub.redis.broker import RedisBroker
 from hub.services import Services
 from tests.factories import sign_up, tell
 from tests.patience import until

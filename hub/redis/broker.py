@@ -17,9 +17,9 @@ import structlog
 
 from config import limits
 from hub.realtime.broker import REVOCATIONS, MemoryBroker, Publication, Subscriber
-from hub.realtime.redis_echoes import Echoes, Latest
-from hub.realtime.redis_link import Owner, RedisLink
 from hub.realtime.resyncs import ANYWHERE, Extent, Resyncs, resync
+from hub.redis.echoes import Echoes, Latest
+from hub.redis.link import Owner, RedisLink
 from hub.tasks import Tasks
 
 log = structlog.get_logger(__name__)

@@ -18,7 +18,7 @@ import structlog
 from config import limits
 from config.plans import Limit
 from hub.counters import MemoryCounters
-from hub.realtime.redis_client import RedisAway, RedisClient
+from hub.redis.client import RedisAway, RedisClient
 from hub.tasks import Tasks
 
 log = structlog.get_logger(__name__)

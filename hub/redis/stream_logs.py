@@ -19,7 +19,7 @@ from redis.exceptions import ResponseError
 
 from config import limits
 from hub.providers.base import Delta
-from hub.realtime.redis_client import RedisAway, RedisClient
+from hub.redis.client import RedisAway, RedisClient
 from hub.streams import Stream
 from hub.tasks import Tasks
 

@@ -24,10 +24,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from config import limits
-from hub.realtime import redis_topology
-from hub.realtime.redis_lanes import Lanes
-from hub.realtime.redis_subscriptions import Subscriptions
-from hub.realtime.redis_topology import LONE, Address, Topology, TopologyError
+from hub.redis import topology as topologies
+from hub.redis.lanes import Lanes
+from hub.redis.subscriptions import Subscriptions
+from hub.redis.topology import LONE, Address, Topology, TopologyError
 from hub.tasks import Tasks
 
 log = structlog.get_logger(__name__)
@@ -137,7 +137,7 @@ class RedisLink:
         asked = self._known[0]
         self._known.rotate(-1)
         async with self._connected(asked) as connection, asyncio.timeout(limits.REDIS_CONNECT_SECONDS):
-            topology = await redis_topology.read(connection)
+            topology = await topologies.read(connection)
         self._known = deque(dict.fromkeys([asked, None, *topology.primaries]))
         return topology
 

@@ -36,7 +36,7 @@ from hub.processes.parent import Parent
 from hub.processes.ports import until_free
 from hub.processes.supervisor import Supervisor, WorkerFailed
 from hub.processes.told import Told
-from hub.realtime.redis_server import EmbeddedRedis
+from hub.redis.server import EmbeddedRedis
 from hub.services import Opened, Services, open_services
 from hub.tasks import Tasks
 from models import shapes

@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Literal
 from weakref import WeakValueDictionary
 
@@ -112,8 +111,10 @@ class Chat:
         """Hear of revocations: a credential that is withdrawn generates nothing more."""
         broker.subscribe(REVOCATIONS, self._revoked)
 
-    def close(self, broker: Broker) -> None:
+    async def close(self, broker: Broker) -> None:
+        """Stop and settle what still runs; the ledger is open for as long."""
         broker.unsubscribe(REVOCATIONS, self._revoked)
+        await self.drain(0)
 
     async def start(self, identity: Identity, request: ChatRequest) -> Started:
         """Begin a generation and return once its hold stands, or find the one that this request began before.
@@ -292,11 +293,22 @@ class Chat:
         changes nothing. Raises `HubError` as `find` does, and `DatabaseError`.
         """
         stream = await self.find(identity, stream_id)
-        if stream.task is None and stream.outcome is None:
-            await self._revocations.stop(identity.user_id, stream_id)
-        else:
+        if stream.task is not None or stream.outcome is not None:
             self._stop(stream)
-        return stream
+            return stream
+        await self._stop_elsewhere(stream)
+        return await self.find(identity, stream_id)  # writing took its time: whoever follows it now is to see the end
+
+    async def _stop_elsewhere(self, stream: Stream) -> None:
+        """Once: its node hears of it for certain."""
+        if stream.stopping:
+            return
+        stream.stopping = True
+        try:
+            await self._revocations.stop(stream.user, stream.id)
+        except BaseException:
+            stream.stopping = False
+            raise
 
     def _revoked(self, channel: str, publication: Publication) -> None:
         """A credential that is withdrawn generates nothing more; a stop that another node was asked for is done here."""
@@ -328,8 +340,8 @@ class Chat:
     async def _stop_unless_followed(self, stream: Stream) -> None:
         """Its reader may have come back to another node; where that cannot be asked, nobody has."""
         with contextlib.suppress(DatabaseError):
-            since = now() - timedelta(seconds=max(self._grace_seconds, 2 * limits.FOLLOWED_SECONDS))
-            if await followers.followed_since(self._database, stream.id, since):
+            seconds = max(self._grace_seconds, 2 * limits.FOLLOWED_SECONDS)
+            if await followers.is_followed(self._database, stream.id, seconds):
                 self.prolong(stream)
                 return
         if not stream.followers:

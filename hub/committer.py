@@ -66,7 +66,7 @@ class Committer:
         self._task: asyncio.Task[None] | None = None
         self._session: Any = None
         self._in_flight = 0
-        self._ended = False
+        self.ended = False  # nothing is committed any more
         self._wallets = LastWritten()
         self._holds = LastWritten()
 
@@ -98,7 +98,7 @@ class Committer:
 
         Raises `HubError` (refused, UNAVAILABLE with nothing written, OUTCOME_UNKNOWN) or `HoldGone`.
         """
-        if self._ended or not self._database.up:
+        if self.ended or not self._database.up:
             raise _unavailable()
         if len(self._queue) >= limits.LEDGER_QUEUE_MAX:
             raise HubError(Code.UNAVAILABLE, "The ledger has all it can take", retry_after_seconds=_RETRY_SECONDS)
@@ -119,7 +119,7 @@ class Committer:
                 self._in_flight = 0
                 _end_if_cancelled()
         finally:
-            self._ended = True
+            self.ended = True
             _fail(batch, _unknown())
             self._refuse_queue()
 

@@ -56,6 +56,12 @@ class MemoryCounters:
             _forget(windows, moment)
         return used, end
 
+    def used(self, key: str, limit: Limit, older_than_seconds: float = 0.0) -> int:
+        """How many its window has, if one has been running for so long."""
+        used, end = self._windows(limit).get(key, (0, 0.0))
+        moment = time.time()
+        return used if moment < end <= moment - older_than_seconds + limit.seconds else 0
+
     def put(self, key: str, limit: Limit, used: int, end: float) -> None:
         """What is known from elsewhere."""
         windows = self._windows(limit)

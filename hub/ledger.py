@@ -198,7 +198,8 @@ class Ledger:
     async def settle(self, operation: Operation, user: str) -> Receipt:
         """Commit an operation that ends a hold, repeating it until its outcome is known.
 
-        Raises `HubError` when that takes longer than a hold lives, or it cannot be written; then the sweeper settles it.
+        Raises `HubError` when that takes longer than a hold or the ledger lives, or it cannot be written; then the sweeper
+        settles it.
         """
         pause = 0.1
         deadline = asyncio.get_running_loop().time() + limits.HOLD_SECONDS
@@ -208,7 +209,8 @@ class Ledger:
             except HoldGone:
                 return await self._earlier_receipt(operation.id, user)
             except HubError as error:
-                if error.code not in _RETRIED or asyncio.get_running_loop().time() > deadline:
+                late = self._committer.ended or asyncio.get_running_loop().time() > deadline
+                if late or error.code not in _RETRIED:
                     self._leave_to_sweeper(operation.id)
                     raise
                 await asyncio.sleep(pause)

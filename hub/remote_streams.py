@@ -2,7 +2,7 @@
 
     find(message) --> Stream, like one of ours --followers--> SSE, WebSocket, JSON
                         ^-- its log in Redis, every 40 ms    the text, as it comes
-                        ^-- its message, every second        the end with its receipt; without Redis the text too
+                        ^-- its message, every second        the end with its receipt; the text too, where the log has none
 
 Only the database says that an answer has ended and what it came to. Of a node that died it may have less than was relayed:
 then the stream is cut to what is stored and paid for, and its end says so by its offset.
@@ -11,8 +11,9 @@ then the stream is cut to what is stored and paid for, and its end says so by it
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -26,7 +27,6 @@ from hub.redis.stream_logs import Logged, StreamLogs
 from hub.streams import Outcome, Stream, deltas_of, replayed
 from hub.tasks import Tasks
 from models import conversations, followers
-from models.clock import now
 from models.database import Database, DatabaseError, Document
 
 log = structlog.get_logger(__name__)
@@ -39,6 +39,7 @@ class _Remote:
     stream: Stream
     since: float = field(default_factory=time.monotonic)
     asked: float = field(default_factory=time.monotonic)
+    grew: float = field(default_factory=time.monotonic)  # by its log
     marked: float = float("-inf")
     ended: bool = False  # its log says so; what it came to stands in the message
 
@@ -54,6 +55,7 @@ class RemoteStreams:
         self._catalogue = catalogue
         self._tasks = tasks
         self._remotes: dict[str, _Remote] = {}
+        self._loops: dict[str, asyncio.Task[None]] = {}
         self._ending = asyncio.Event()  # a log says that its stream has ended
 
     def __len__(self) -> int:
@@ -64,19 +66,18 @@ class RemoteStreams:
         these in a moment; it goes on growing for a while after this, and as long as it has followers. Raises `HubError`
         UNAVAILABLE when there are too many, and `DatabaseError`.
         """
-        remote = self._remotes.get(message["stream"])
-        if remote is None:
-            remote = self._follow(message)
-        remote.asked = time.monotonic()
-        await self._mark_followed([remote])
+        remote = self._remotes.get(message["stream"]) or self._new(message)
+        self._follow(remote)
+        await self._mark_first(remote)
         await self._read_logs([remote])
         if remote.stream.offset < after:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(limits.REMOTE_CATCH_UP_SECONDS):
                     await remote.stream.reached(after)
+        self._follow(remote)  # all this may have taken longer than a stream is kept for nobody
         return remote.stream
 
-    def _follow(self, message: Document) -> _Remote:
+    def _new(self, message: Document) -> _Remote:
         if len(self._remotes) >= limits.REMOTE_STREAMS_MAX:
             raise HubError(
                 Code.UNAVAILABLE, "This node follows as many answers of others as it can", retry_after_seconds=1
@@ -84,39 +85,58 @@ class RemoteStreams:
         remote = _Remote(replayed(message, None))
         remote.stream.on_disconnect = message.get("on_disconnect", "continue")
         self._absorb(remote.stream, message)
-        first = not self._remotes
-        self._remotes[remote.stream.id] = remote
-        if first:
-            self._tasks.start(self._follow_logs(), "logs of others' streams")
-            self._tasks.start(self._follow_messages(), "messages of others' streams")
         return remote
+
+    def _follow(self, remote: _Remote) -> None:
+        remote.asked = time.monotonic()
+        if remote.stream.outcome is not None:
+            return
+        self._remotes[remote.stream.id] = remote
+        self._run("messages of others' streams", self._follow_messages)
+        if self._logs is not None:
+            self._run("logs of others' streams", self._follow_logs)
+
+    def _run(self, name: str, loop: Any) -> None:
+        running = self._loops.get(name)
+        if running is None or running.done():
+            work: Coroutine[Any, Any, None] = loop()
+            self._loops[name] = self._tasks.start(work, name)
 
     # --- the text, as it comes ---
 
     async def _follow_logs(self) -> None:
-        while self._remotes and self._logs is not None:
-            await self._read_logs(self._remotes.values())
+        while self._remotes:
+            await self._read_logs(tuple(self._remotes.values()))
             await asyncio.sleep(limits.REMOTE_POLL_SECONDS)
 
     async def _read_logs(self, remotes: Iterable[_Remote]) -> None:
-        if self._logs is None:
-            return
         growing = {remote.stream.id: remote for remote in remotes if not remote.ended}
+        if self._logs is None or not growing:
+            return
         found = await self._logs.read({name: remote.stream.offset for name, remote in growing.items()})
         for name, logged in found.items():
-            _grow(growing[name].stream, logged)
-            if logged.ended:
-                growing[name].ended = True
-                self._ending.set()
+            self._grow(growing[name], logged)
 
-    # --- the end, and all of it where there is no log ---
+    def _grow(self, remote: _Remote, logged: Logged) -> None:
+        """A log with a gap behind what is here has lost something: the message has it, or will have it soon."""
+        stream = remote.stream
+        if logged.start > stream.offset or stream.outcome is not None:
+            return
+        if fresh := logged.deltas[stream.offset - logged.start :]:
+            stream.append(list(fresh), logged.cost_micro)
+            remote.grew = time.monotonic()
+        if logged.ended:
+            remote.ended = True
+            self._ending.set()
+
+    # --- the end, and the text where no log brings it ---
 
     async def _follow_messages(self) -> None:
         while self._remotes:
             await self._until_due()
             try:
                 await self._read_messages()
-                await self._mark_followed(self._remotes.values())
+                await self._mark_again()
             except DatabaseError as error:
                 log.warning("others' streams cannot be read", error=str(error)[:200])
             self._forget()
@@ -129,37 +149,58 @@ class RemoteStreams:
         self._ending.clear()
 
     async def _read_messages(self) -> None:
-        statuses = await conversations.statuses(self._database, list(self._remotes))
-        for name in self._remotes.keys() - statuses.keys():
-            _give_up(self._remotes[name].stream, HubError(Code.NOT_FOUND, "This answer was deleted"))
-        without_log = self._logs is None or self._logs.failing
-        wanted = [name for name, status in statuses.items() if without_log or status != "streaming"]
-        for message in await conversations.messages_of_streams(self._database, wanted) if wanted else ():
-            if (remote := self._remotes.get(message["stream"])) is not None:
-                self._absorb(remote.stream, message)
+        """Of what is followed at this moment; the whole of a message only where it has something that is not here."""
+        asked = dict(self._remotes)
+        stored = await conversations.progress(self._database, list(asked))
+        for name in asked.keys() - stored.keys():
+            _give_up(asked[name].stream, HubError(Code.NOT_FOUND, "This answer was deleted"))
+        wanted = [name for name, (status, deltas) in stored.items() if self._is_news(asked[name], status, deltas)]
+        for at in range(0, len(wanted), limits.REMOTE_MESSAGES_AT_ONCE):
+            await self._read_some(asked, wanted[at : at + limits.REMOTE_MESSAGES_AT_ONCE])
+
+    def _is_news(self, remote: _Remote, status: str, deltas: int) -> bool:
+        """Unless it has ended the log brings it sooner, if that brings anything."""
+        if status != "streaming":
+            return True
+        silent = time.monotonic() - remote.grew >= limits.REMOTE_CHECK_SECONDS
+        return deltas > remote.stream.offset and (self._logs is None or silent)
+
+    async def _read_some(self, remotes: Mapping[str, _Remote], names: Sequence[str]) -> None:
+        for message in await conversations.messages_of_streams(self._database, names):
+            stream = remotes[message["stream"]].stream
+            try:
+                self._absorb(stream, message)
+            except Exception:  # one that a newer version wrote must not keep the others from their end
+                log.exception("an answer of another node cannot be read", stream=stream.id)
+                _give_up(stream, HubError(Code.INTERNAL, "The answer cannot be read here"))
 
     def _absorb(self, stream: Stream, message: Document) -> None:
         """Take over what is stored: of a running answer what the log has not brought, of an ended one all and its end."""
-        stored = deltas_of(message)
-        if message["status"] != "streaming":
-            del stream.deltas[len(stored) :]
-        if len(stored) > stream.offset:
-            stream.append(stored[stream.offset :], max(stream.cost_micro, self._cost_micro(message)))
-        if message["status"] != "streaming" and stream.outcome is None:
+        stored, has_ended = len(message["lengths"]), message["status"] != "streaming"
+        if has_ended:
+            del stream.deltas[stored:]
+        if stored > stream.offset:
+            stream.append(deltas_of(message, stream.offset), max(stream.cost_micro, self._cost_micro(message)))
+        if has_ended and stream.outcome is None:
             stream.finish(outcome_of(message))
 
     def _cost_micro(self, message: Document) -> int:
         model, usage = self._catalogue.get(message["model"]), message["usage"]
         return 0 if model is None else charge_micro(model, usage["prompt_tokens"], usage["completion_tokens"])
 
-    async def _mark_followed(self, remotes: Iterable[_Remote]) -> None:
-        """Tell the owners of answers that end without a reader that they have one here."""
-        moment = time.monotonic()
-        ending = [remote for remote in remotes if remote.stream.on_disconnect == "cancel"]
-        due = [remote for remote in ending if moment - remote.marked >= limits.FOLLOWED_SECONDS]
-        await followers.mark(self._database, [remote.stream.id for remote in due], now())
-        for remote in due:
-            remote.marked = moment
+    # --- what the owners of answers that end without a reader are told: they have one here ---
+
+    async def _mark_first(self, remote: _Remote) -> None:
+        if remote.stream.on_disconnect == "cancel" and _is_due(remote):
+            remote.marked = time.monotonic()
+            await followers.mark(self._database, remote.stream.id)
+
+    async def _mark_again(self) -> None:
+        ending = [remote for remote in self._remotes.values() if remote.stream.on_disconnect == "cancel"]
+        if due := [remote for remote in ending if _is_due(remote)]:
+            for remote in due:
+                remote.marked = time.monotonic()
+            await followers.mark_again(self._database, [remote.stream.id for remote in due])
 
     def _forget(self) -> None:
         moment = time.monotonic()
@@ -171,11 +212,8 @@ class RemoteStreams:
                 del self._remotes[name]
 
 
-def _grow(stream: Stream, logged: Logged) -> None:
-    """A log with a gap behind what is here has lost its beginning: the message has it."""
-    fresh = logged.deltas[stream.offset - logged.start :] if logged.start <= stream.offset else ()
-    if fresh and stream.outcome is None:
-        stream.append(list(fresh), logged.cost_micro)
+def _is_due(remote: _Remote) -> bool:
+    return time.monotonic() - remote.marked >= limits.FOLLOWED_SECONDS
 
 
 def _give_up(stream: Stream, error: HubError) -> None:

@@ -209,10 +209,10 @@ class _Opening:
         self._closes("database", database.close)
         await database.open(shapes.ALL)
         await exchange_rates.ensure_default(database)
+        if self._redis is not None:
+            self._closes("redis", self._redis.close)  # after the tasks that send by it
         self._closes("tasks", lambda: self._tasks.close(limits.TASKS_GRACE_SECONDS))
         self._closes("broker", self._broker.close)
-        if self._redis is not None:
-            self._closes("redis", self._redis.close)
         await self._broker.open()
         return database
 

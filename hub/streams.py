@@ -206,10 +206,12 @@ def replayed(message: dict[str, Any], outcome: Outcome | None) -> Stream:
     return stream
 
 
-def deltas_of(message: dict[str, Any]) -> list[Delta]:
-    """The deltas of a stored message, as far as it has been written."""
-    deltas, extras, start = [], message.get("extras", {}), 0
-    for index, length in enumerate(message["lengths"]):
-        deltas.append(Delta(message["content"][start : start + length], extras.get(str(index))))
-        start += length
+def deltas_of(message: dict[str, Any], after: int = 0) -> list[Delta]:
+    """The deltas of a stored message beyond the first `after`, as far as it has been written."""
+    lengths, extras = message["lengths"], message.get("extras", {})
+    start, deltas = sum(lengths[:after]), []
+    for index in range(after, len(lengths)):
+        end = start + lengths[index]
+        deltas.append(Delta(message["content"][start:end], extras.get(str(index))))
+        start = end
     return deltas

@@ -62,11 +62,12 @@ async def messages_of_streams(database: Database, streams: Sequence[str]) -> lis
     return await database[MESSAGES].find({"stream": {"$in": list(streams)}}, limit=max(1, len(streams)))
 
 
-async def statuses(database: Database, streams: Sequence[str]) -> dict[str, str]:
-    """The status of each of these streams' messages that there is."""
-    query, projection = {"stream": {"$in": list(streams)}}, {"stream": 1, "status": 1}
+async def progress(database: Database, streams: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """The status of each of these streams' messages that there is, and how many deltas it has."""
+    query = {"stream": {"$in": list(streams)}}
+    projection = {"stream": 1, "status": 1, "deltas": {"$size": {"$ifNull": ["$lengths", []]}}}
     found = await database[MESSAGES].find(query, limit=max(1, len(streams)), projection=projection)
-    return {message["stream"]: message["status"] for message in found}
+    return {message["stream"]: (message["status"], message["deltas"]) for message in found}
 
 
 async def delete(database: Database, user: str, conversation_id: str) -> bool:

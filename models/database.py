@@ -24,11 +24,18 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from config import limits
+from models.errors import Conflict as Conflict  # these leave here, and are part of what this module is to others
+from models.errors import DatabaseError as DatabaseError
+from models.errors import DatabaseUnavailable as DatabaseUnavailable
+from models.errors import DuplicateKey as DuplicateKey
+from models.errors import OutcomeUnknown as OutcomeUnknown
+from models.errors import UnusableServer as UnusableServer
 from models.gathered import Gathered
 from models.heartbeat import Heartbeat
 
 Document = dict[str, Any]
 Query = Mapping[str, Any]
+Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]  # operators, or a pipeline of them
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -36,30 +43,6 @@ log = structlog.get_logger(__name__)
 _AWARE = CodecOptions[Document](document_class=dict, tz_aware=True)
 _WRITE_CONFLICT = 112
 _NAMESPACE_EXISTS = 48
-
-
-class DatabaseError(Exception):
-    """The database did not do what was asked; nothing was written unless the subclass says otherwise."""
-
-
-class DatabaseUnavailable(DatabaseError):
-    """No primary within the deadline, or the connection broke before a commit was sent."""
-
-
-class OutcomeUnknown(DatabaseError):
-    """A commit was sent and its answer lost: it may or may not stand."""
-
-
-class DuplicateKey(DatabaseError):
-    """A unique index refused the write; the transaction, if any, is gone."""
-
-
-class Conflict(DatabaseError):
-    """A condition of the write no longer held, or another process wrote the same documents: try again."""
-
-
-class UnusableServer(DatabaseError):
-    """The server cannot do transactions; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +132,13 @@ class Collection:
         with _translated():
             await self._collection.insert_one(document)
 
-    async def update_one(self, query: Query, update: Mapping[str, Any], *, upsert: bool = False) -> bool:
+    async def update_one(self, query: Query, update: Change, *, upsert: bool = False) -> bool:
         """Whether a document matched (or was made)."""
         with _translated():
             result = await self._collection.update_one(query, update, upsert=upsert)
         return bool(result.matched_count or result.upserted_id is not None)
 
-    async def update_many(self, query: Query, update: Mapping[str, Any]) -> int:
+    async def update_many(self, query: Query, update: Change) -> int:
         with _translated():
             return (await self._collection.update_many(query, update)).modified_count
 

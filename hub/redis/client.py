@@ -14,7 +14,9 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import ClusterDownError, RedisError
+from redis.exceptions import ConnectionError as ConnectionLost
+from redis.exceptions import TimeoutError as AnswerLate
 
 from config import limits
 
@@ -22,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 # Ours are the retries, which have to end, and the deadlines: redis-py's on a write lose a cancellation in Python 3.11.
 _OPTIONS: Final[Any] = {"protocol": 2, "retry": Retry(NoBackoff(), 0), "socket_timeout": None}
+_LOST: Final = (OSError, TimeoutError, ConnectionLost, AnswerLate, ClusterDownError)
 
 
 class RedisAway(Exception):
@@ -38,9 +41,12 @@ class RedisClient:
         self._opening = asyncio.Lock()
         self._room = asyncio.Semaphore(limits.REDIS_PIPELINES_AT_ONCE)
         self._failed = float("-inf")
+        self._closed = False
         self.failing = False  # it could not be reached the last time
 
     async def close(self) -> None:
+        """What is sent from now on finds it away: redis-py would connect anew, and nobody would close that."""
+        self._closed = True
         if self._client not in (None, self._alone):
             await self._client.aclose()
         await self._alone.aclose()
@@ -50,8 +56,8 @@ class RedisClient:
 
         Raises `RedisAway`.
         """
-        if time.monotonic() - self._failed < limits.REDIS_REST_SECONDS:
-            raise RedisAway("it was away a moment ago")
+        if self._closed or time.monotonic() - self._failed < limits.REDIS_REST_SECONDS:
+            raise RedisAway("it was away a moment ago, or is closed")
         try:
             async with asyncio.timeout(limits.REDIS_ANSWER_SECONDS), self._room:
                 answers = await self._run(commands)
@@ -65,9 +71,8 @@ class RedisClient:
         async with (await self._connected()).pipeline(transaction=False) as pipe:
             commands(pipe)
             answers: list[Any] = await pipe.execute(raise_on_error=False)
-        lost = next((answer for answer in answers if isinstance(answer, OSError | TimeoutError)), None)
-        if lost is not None:
-            raise lost
+        for lost in (answer for answer in answers if isinstance(answer, _LOST)):
+            raise lost  # of a cluster it may be one server alone: the database stands in for all
         return answers
 
     async def _connected(self) -> Any:
@@ -76,7 +81,7 @@ class RedisClient:
             if self._client is None:
                 server = await self._alone.info("server")
                 in_cluster = server.get("redis_mode") == "cluster"
-                self._client = RedisCluster.from_url(self._url, protocol=2) if in_cluster else self._alone
+                self._client = RedisCluster.from_url(self._url, **_OPTIONS) if in_cluster else self._alone
         return self._client
 
     def _complain(self, error: Exception) -> None:

@@ -47,14 +47,16 @@ class SharedCounters:
         try:
             await self._exchange([(key, limit, 1)])
         except RedisAway:
+            self._tell_later(key, limit, 1)
             return counted
         return await self._here.hit(key, limit, 0)
 
     async def clear(self, key: str, limit: Limit) -> None:
+        """The window goes on, with none: an absent one would look like one that Redis has lost."""
         self._untold.pop(key, None)
         await self._here.clear(key, limit)
         try:
-            await self._client.send(lambda pipe: pipe.delete(self._key(key)))
+            await self._client.send(lambda pipe: pipe.set(self._key(key), 0, xx=True, keepttl=True))
         except RedisAway:
             log.info("a count could not be cleared everywhere; it ends by itself")
 
@@ -74,17 +76,27 @@ class SharedCounters:
             self._telling = False
 
     async def _tell_all(self) -> None:
-        """What cannot be told is not kept: it is counted here, and its window is short."""
-        while self._untold:
-            keys = list(islice(self._untold, limits.RATE_LIMIT_KEYS_AT_ONCE))
+        """What cannot be told now is told later, if its window still runs then."""
+        told: dict[str, None] = {}
+        while keys := list(islice((key for key in self._untold if key not in told), limits.RATE_LIMIT_KEYS_AT_ONCE)):
+            told.update(dict.fromkeys(keys))
             hits = [(key, *self._untold.pop(key)) for key in keys]
+            running = [(key, limit, cost) for key, limit, cost in hits if self._here.used(key, limit)]
             try:
-                await self._exchange(hits)
+                await self._exchange(running)
             except RedisAway:
-                self._untold.clear()
+                self._keep(running)
+
+    def _keep(self, hits: Sequence[_Hits]) -> None:
+        for key, limit, cost in hits:
+            if len(self._untold) < limits.RATE_LIMIT_ENTRIES:
+                _, untold = self._untold.get(key, (limit, 0))
+                self._untold[key] = (limit, untold + cost)
 
     async def _exchange(self, hits: Sequence[_Hits]) -> None:
-        """Add ours to everybody's, and take over the sums. A window begins with the first hit of any node."""
+        """Add ours to everybody's, and take over the sums. A window begins with the first hit of any node; where it begins
+        while ours is running, Redis has lost it, and what we know counts.
+        """
 
         def commands(pipe: Any) -> None:
             for key, limit, cost in hits:
@@ -92,12 +104,13 @@ class SharedCounters:
                 pipe.incrby(self._key(key), cost)
                 pipe.pttl(self._key(key))
 
-        answers = await self._client.send(commands)
+        answers = await self._client.send(commands) if hits else []
         for number, (key, limit, _) in enumerate(hits):
-            total, left = answers[3 * number + 1], answers[3 * number + 2]
+            began, total, left = answers[3 * number : 3 * number + 3]
             if isinstance(total, int) and isinstance(left, int) and left > 0:
                 _, untold = self._untold.get(key, (limit, 0))
-                self._here.put(key, limit, total + untold, time.time() + left / 1_000)
+                known = self._here.used(key, limit, limits.REDIS_ANSWER_SECONDS) if began else 0
+                self._here.put(key, limit, max(known, total + untold), time.time() + left / 1_000)
 
     def _key(self, key: str) -> str:
         return f"{self._prefix}:{key}"

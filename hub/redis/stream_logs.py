@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -76,34 +77,39 @@ class StreamLogs:
         if not portion:
             return
         try:
-            await self._append(portion)
+            failed = await self._append(portion)
         except RedisAway:
-            running = {stream.id: stream for stream in portion if stream.outcome is None}
-            self._dirty = running | self._dirty  # one that has ended meanwhile is read from the database
+            failed = portion
+        if failed:  # those that have ended meanwhile are read from the database
+            self._dirty = {stream.id: stream for stream in failed if stream.outcome is None} | self._dirty
             await asyncio.sleep(limits.REDIS_REST_SECONDS)
 
-    async def _append(self, streams: Sequence[Stream]) -> None:
-        written = [(stream, stream.offset) for stream in streams]
+    async def _append(self, streams: Sequence[Stream]) -> Sequence[Stream]:
+        """Those that Redis would not take. Raises `RedisAway`."""
+        offsets, counts = [stream.offset for stream in streams], list[int]()
+        answers = iter(await self._client.send(lambda pipe: counts.extend(self._add(pipe, each) for each in streams)))
+        failed = []
+        for stream, offset, count in zip(streams, offsets, counts, strict=True):
+            failures = [answer for answer in islice(answers, count) if _is_failure(answer)]
+            if failures:
+                log.info("a stream's log was not written", stream=stream.id, error=str(failures[0])[:200])
+                failed.append(stream)
+            else:
+                stream.logged = offset
+        return failed
 
-        def commands(pipe: Any) -> None:
-            for stream in streams:
-                self._add(pipe, stream)
-
-        for failure in filter(_is_failure, await self._client.send(commands)):
-            log.warning("a stream's log was not written", error=str(failure)[:200])
-            return
-        for stream, offset in written:
-            stream.logged = offset
-
-    def _add(self, pipe: Any, stream: Stream) -> None:
-        key = self._key(stream.id)
+    def _add(self, pipe: Any, stream: Stream) -> int:
+        """How many commands it takes. Each time the key is given its life anew: Redis may have lost it meanwhile."""
+        key, commands = self._key(stream.id), 1
         if stream.offset > stream.logged:
             pipe.xadd(key, {b"log": _packed(stream)}, id=f"{stream.offset}-0")
+            commands += 1
         if stream.outcome is not None:
             pipe.xadd(key, {b"end": b""}, id=f"{stream.offset}-1")
-            pipe.expire(key, limits.STREAM_LOG_ENDED_SECONDS)
-        elif not stream.logged:
-            pipe.expire(key, limits.STREAM_LOG_LIFE_SECONDS)
+            commands += 1
+        life = limits.STREAM_LOG_LIFE_SECONDS if stream.outcome is None else limits.STREAM_LOG_ENDED_SECONDS
+        pipe.expire(key, life)
+        return commands
 
     # --- those of other nodes ---
 
@@ -146,7 +152,7 @@ def _packed(stream: Stream) -> bytes:
 
 
 def _unpacked(entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> Logged:
-    """Entries in order; one may repeat what the one before it has, because its writer had not heard that this stands."""
+    """Entries in order, up to a gap; one may repeat what the one before it has, because its writer had not heard of that."""
     start: int | None = None
     cost = 0
     deltas: list[Delta] = []
@@ -155,5 +161,7 @@ def _unpacked(entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> Logged:
             begins, cost, packed = orjson.loads(fields[b"log"])
             start = begins if start is None else start
             known = start + len(deltas) - begins
+            if known < 0:  # what is between was lost, with a server that had not passed it on
+                break
             deltas += [Delta(each) if isinstance(each, str) else Delta(*each) for each in packed[known:]]
     return Logged(start or 0, deltas, cost, b"end" in entries[-1][1])

@@ -223,6 +223,25 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(start_hub: StartHub, mo
     assert hub.said().count("a worker ended") == 1
 
 
+@pytest.mark.timeout(180)
+def test_a_worker_that_hangs_is_replaced_and_does_not_hold_up_the_end(start_hub: StartHub) -> None:
+    hub = start_hub(HUB_PROCESSES=str(WORKERS))
+    victim, other = hub.workers()
+    os.kill(victim, signal.SIGSTOP)
+
+    async def scenario() -> None:
+        seconds = 3 * limits.WORKER_SILENCE_SECONDS_MAX
+        await until(lambda: victim not in hub.workers() and len(hub.workers()) == WORKERS, seconds)
+
+    run(scenario())
+    assert other in hub.workers(), "it has told all the time that it runs"
+    os.kill(other, signal.SIGSTOP)
+    began = time.monotonic()
+    assert hub.stop() == 0, hub.said()
+    assert time.monotonic() - began < limits.SHUTDOWN_SECONDS_MAX + 2
+    assert "A worker said nothing for 15 s" in hub.said()
+
+
 @pytest.mark.faults
 @pytest.mark.timeout(120)
 def test_the_end_moves_every_socket_and_lets_every_answer_end(start_hub: StartHub, mongod_uri: str) -> None:

@@ -13,7 +13,9 @@ from config import limits, settings
 from hub.identity import Credential
 from hub.realtime import close_codes
 from hub.realtime.broker import RESYNC, REVOCATIONS, Publication, user_channel
+from hub.redis.link import Owner, RedisLink
 from hub.services import Services
+from hub.tasks import Tasks
 from tests.broker_nodes import heard_here_at_once, nodes
 from tests.factories import grant, sign_up, tell
 from tests.integration.realtime.site import until
@@ -213,6 +215,47 @@ def test_a_revocation_ends_things_once_on_every_node(any_redis_url: str) -> None
             await until(lambda: one.heard == two.heard == [7, 8, 8])
 
     asyncio.run(scenario())
+
+
+def test_a_message_that_nobody_foresaw_breaks_nothing(redis_url: str) -> None:
+    async def scenario() -> None:
+        redis: Redis = Redis.from_url(redis_url)
+        async with nodes(redis_url) as (one, two):
+            await one.listen(REVOCATIONS)
+            (channel,) = await redis.pubsub_channels(f"*:{REVOCATIONS}")
+            await redis.publish(channel, b'stranger 1 ["signal","revoked",null,"",1]')
+            two.broker.publish(REVOCATIONS, Publication("signal", "revoked", {"id": "r1"}, "", 7))
+            await until(lambda: one.heard == [7])
+            assert one.broker.up and not one.resyncs
+        await redis.aclose()
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    assert [entry["event"] for entry in logs] == ["what came from Redis is no publication"]
+
+
+def test_whatever_breaks_a_link_it_is_made_again(redis_url: str) -> None:
+    """Its owner raises, which none should."""
+    beats: list[bool] = []
+    breaks: list[bool] = []
+
+    def beat() -> None:
+        beats.append(True)
+        if len(beats) == 1:
+            raise KeyError("nobody foresaw it")
+
+    async def scenario() -> None:
+        tasks = Tasks()
+        owner = Owner(lambda *_: None, lambda _: None, beat, lambda: breaks.append(True), lambda: None)
+        link = RedisLink(redis_url, f"test_{secrets.token_hex(4)}", "node", tasks, owner)
+        await link.open()
+        await until(lambda: breaks and len(beats) > 1 and link.linked.is_set())
+        await link.close()
+        assert len(breaks) == 1 and not tasks.failures
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["the link to Redis failed"]
 
 
 @pytest.mark.parametrize("url", ["localhost:6379", "http://localhost", "redis//x"])

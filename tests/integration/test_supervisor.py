@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +25,14 @@ lives.open("a").write("|")
 """
 _SERVES = "line.send(b'{\"ready\":true}\\n')\n"
 _UNTIL_TOLD = "signal.sigwait({signal.SIGTERM})\n"
+_HANGS = "time.sleep(100)\n"
+_BEATS_ON = f"""
+for beat in range(1_000):
+    if beat == 20:
+        (folder / "lived").touch()
+    {_SERVES}    if signal.sigtimedwait([signal.SIGTERM], 0.05):
+        sys.exit()
+"""
 
 
 @asynccontextmanager
@@ -43,6 +52,12 @@ async def supervised(folder: Path, program: str, count: int = 1) -> AsyncIterato
 def lives(folder: Path, number: int = 0) -> int:
     """How often a worker has been started."""
     return len((folder / str(number)).read_text())
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "WORKER_BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "WORKER_SILENCE_SECONDS_MAX", 0.5)
 
 
 def test_each_has_a_life_of_its_own(tmp_path: Path) -> None:
@@ -104,6 +119,7 @@ def test_one_that_cannot_be_started_ends_it(tmp_path: Path) -> None:
 
 
 def test_one_that_never_serves_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "WORKER_BEAT_SECONDS", 0.1)
     monkeypatch.setattr(limits, "WORKER_START_SECONDS_MAX", 0.5)
 
     async def scenario() -> None:
@@ -124,5 +140,49 @@ def test_one_that_will_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.Mon
             await supervisor.start()
             began = loop.time()
         assert 0.5 <= loop.time() - began < limits.WORKER_START_SECONDS_MAX
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "first_life", [_SERVES + _HANGS, _SERVES + "line.close()\n" + _HANGS], ids=["hangs", "will not be gone"]
+)
+def test_one_that_falls_silent_is_replaced_and_one_that_does_not_is_kept(tmp_path: Path, first_life: str) -> None:
+    first = first_life.replace("\n", "\n    ").rstrip()
+
+    async def scenario() -> None:
+        program = f"if len(lives.read_text()) == 1:\n    {first}\n{_BEATS_ON}"
+        async with supervised(tmp_path, program) as supervisor:
+            await supervisor.start()
+            await until((tmp_path / "lived").exists)
+        assert lives(tmp_path) == 2
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_supervisor_that_was_stopped_itself_kills_nobody(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with supervised(tmp_path, _BEATS_ON) as supervisor:
+            await supervisor.start()
+            time.sleep(3 * limits.WORKER_SILENCE_SECONDS_MAX)  # noqa: ASYNC251 - it is the loop that is to stand still
+            (tmp_path / "lived").unlink()
+            for _ in range(5):
+                await asyncio.sleep(limits.WORKER_BEAT_SECONDS)
+        assert lives(tmp_path) == 1
+
+    asyncio.run(scenario())
+
+
+def test_one_that_hangs_when_started_again_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "WORKER_BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "WORKER_START_SECONDS_MAX", 3.0)
+    dies_then_hangs = f"life = len(lives.read_text())\nif life == 2: {_HANGS}{_SERVES}if life == 1: sys.exit(3)\n"
+
+    async def scenario() -> None:
+        async with supervised(tmp_path, dies_then_hangs + _UNTIL_TOLD) as supervisor:
+            await supervisor.start()
+            await until(lambda: lives(tmp_path) == 3)
 
     asyncio.run(scenario())

@@ -12,6 +12,7 @@ from hub.realtime.broker import REVOCATIONS, Broker, MemoryBroker, Publication, 
 from hub.realtime.wire import text_frame
 from hub.redis.broker import RedisBroker
 from hub.tasks import Tasks
+from tests.patience import PATIENCE_SECONDS
 
 Scenario = Callable[[Broker], Awaitable[None]]
 WithBroker = Callable[[Scenario], None]
@@ -49,12 +50,26 @@ def event(offset: int) -> Publication:
 
 
 async def settled(broker: Broker) -> None:
-    """Wait until what was published before this has been heard: there is one way, and it keeps the order."""
-    heard = asyncio.Event()
-    broker.subscribe("end", lambda channel, publication: heard.set())
-    await broker.subscribed("end")
-    broker.publish("end", event(0))
-    await asyncio.wait_for(heard.wait(), 5)
+    """Wait until what was published before this has been heard. There is one way, or one for each shard, and it keeps the
+    order: so many channels lie in every shard.
+    """
+    awaited = {f"end:{number}" for number in range(64)}
+    over = asyncio.Event()
+
+    def hear(channel: str, publication: Publication) -> None:
+        awaited.discard(channel)
+        if not awaited:
+            over.set()
+
+    channels = tuple(awaited)
+    for channel in channels:
+        broker.subscribe(channel, hear)
+    for channel in channels:
+        await broker.subscribed(channel)
+        broker.publish(channel, event(0))
+    await asyncio.wait_for(over.wait(), PATIENCE_SECONDS)
+    for channel in channels:
+        broker.unsubscribe(channel, hear)
 
 
 def test_a_channel_has_one_order_for_all(with_broker: WithBroker) -> None:

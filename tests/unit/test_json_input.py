@@ -88,7 +88,7 @@ def test_of_many_wrong_numbers_the_first_are_named_and_briefly() -> None:
         started = time.process_time()
         with pytest.raises(HubError) as caught:
             loads(body, BOUND)
-        assert time.process_time() - started < 1
+        assert time.process_time() - started < 3 * 1.0
         assert len(caught.value.details) == limits.FAILURES_TOLD_MAX
         assert all(len(detail.field) <= limits.FIELD_CHARS_MAX for detail in caught.value.details)
 

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient
 
+from config import limits
 from hub.errors import Code
 from hub.identity import Credential
 from hub.realtime.broker import REVOCATIONS, Publication
@@ -111,6 +113,24 @@ async def test_what_was_missed_is_read_when_following_begins_again(hub: Hub, tmp
         assert await code_of(other.identities.resolve(bearer(result))) is None, "nobody told it yet"
         async with _following(other):
             assert await code_of(other.identities.resolve(bearer(result))) is Code.UNAUTHENTICATED
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("apart_milliseconds", [1, 0], ids=["one after the other", "all in one moment"])
+async def test_however_much_was_missed_all_of_it_is_handed_on(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apart_milliseconds: int
+) -> None:
+    monkeypatch.setattr(limits, "REVOCATIONS_REPLAY_MAX", 4)
+    heard: list[str] = []
+    missed = [f"user_{number}" for number in range(18)]
+    async with open_hub(hub.database, tmp_path) as other:
+        other.broker.subscribe(REVOCATIONS, lambda _, publication: heard.append(publication.data["user"]))
+        moment, step = now(), timedelta(milliseconds=apart_milliseconds)
+        for number, user in enumerate(missed):
+            revocation = revocations.new_revocation(user, "missed", moment + number * step, None, None)
+            await revocations.add(hub.database, revocation)
+        async with _following(other):
+            assert sorted(heard) == sorted(missed)
 
 
 @pytest.mark.gen_test

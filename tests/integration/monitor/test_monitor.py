@@ -1,6 +1,7 @@
 """The live monitoring: samples of the last hour first, then one a second; a tail of events without a word of anybody's."""
 
 import asyncio
+import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 from tornado.ioloop import IOLoop
 
 from config import limits
@@ -77,6 +79,20 @@ async def test_kept_samples_come_first_then_one_a_second(site: Site) -> None:
     await until(lambda: len(site.services.monitor._rows) > len(samples) + 3)
     await client.request("ping")
     assert client.pushes == []
+
+
+@pytest.mark.gen_test
+async def test_a_second_without_file_descriptors_is_not_the_last(site: Site) -> None:
+    monitor = site.services.monitor
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with capture_logs() as logs:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            await until(lambda: "the monitor has missed a second" in [entry["event"] for entry in logs])
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        kept = len(monitor._rows)
+        await until(lambda: len(monitor._rows) >= kept + 2)
 
 
 @pytest.mark.gen_test

@@ -42,11 +42,11 @@ from hub.rate_limits import RateLimits
 from hub.readers import Readers
 from hub.realtime.broker import Broker, MemoryBroker
 from hub.realtime.registry import Connections
-from hub.realtime.wallet_follower import WalletFollower
 from hub.redis.broker import RedisBroker
 from hub.redis.client import RedisClient
 from hub.redis.counters import SharedCounters
 from hub.redis.stream_logs import StreamLogs
+from hub.redis.wallet_follower import WalletFollower
 from hub.remote_streams import RemoteStreams
 from hub.request_stats import RequestStats
 from hub.revocations import Revocations

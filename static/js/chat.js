@@ -19,7 +19,8 @@ export async function send(text) {
   const command = { model: modelId.value, message: text, on_disconnect: "continue", idempotency_key: freshKey() };
   const known = opened.id.peek();
   try {
-    const started = await request("chat.start", { ...command, ...(known && { conversation_id: known }) });
+    const fields = { ...command, ...(known && { conversation_id: known }) };
+    const started = await request("chat.start", fields, { work: true });
     if (!known) named(opened, started.conversation_id, titleOf(text));
     track(opened, answer, { ...started, offset: 0 });
     if (answer.stopWanted) stop(answer);

@@ -97,14 +97,18 @@ export class Connection {
     this.retryNow();
   }
 
-  /** Resolves to the reply's result; rejects with a HubError. `once`: worthless on another socket, so never sent again. */
-  request(type, fields = {}, { once = false } = {}) {
+  /**
+   * Resolves to the reply's result; rejects with a HubError. `once`: worthless on another socket, so never sent again.
+   * `work`: begins something, which a hub that ends would refuse: it then waits for the next socket.
+   */
+  request(type, fields = {}, { once = false, work = false } = {}) {
     if (!this.#running || (once && !this.#ready) || this.#pending.size >= PENDING_MAX) return Promise.reject(lost());
     const frame = { id: this.#nextId++, type, ...fields };
     if (new TextEncoder().encode(JSON.stringify(frame)).length > FRAME_BYTES_MAX) return Promise.reject(tooLong());
     return new Promise((resolve, reject) => {
       this.#pending.set(frame.id, { frame, once, resolve, reject });
-      if (this.#ready) this.#write(frame);
+      const waits = work && this.#movingMs !== null;
+      if (this.#ready && !waits) this.#write(frame);
     });
   }
 

@@ -1,5 +1,6 @@
 """The page as a person has it: signed up, asking, cut off, coming back, signing out."""
 
+import json
 import re
 
 import pytest
@@ -252,6 +253,51 @@ def test_a_node_that_ends_names_the_pause_before_the_next_connection(visit: Visi
     assert visit.page.evaluate("states") == ["open", "lost"]
     visit.page.clock.fast_forward(10_000)
     visit.page.wait_for_function("() => states.length > 2")
+
+
+def test_new_work_waits_for_the_node_that_comes_after_one_that_ends(visit: Visit) -> None:
+    """It would be refused by the one that ends; what belongs to running work still goes to that."""
+    came: list[list[str]] = []
+
+    def take(socket: WebSocketRoute) -> None:
+        frames: list[str] = []
+        came.append(frames)
+        ends = len(came) == 1
+
+        def answer(frame: str | bytes) -> None:
+            sent = json.loads(frame)
+            frames.append(sent["type"])
+            if sent["type"] == "connect":
+                socket.send(json.dumps({"id": sent["id"], "type": "connected", "ping_seconds": 25}))
+                if ends:
+                    socket.send('{"type": "moving", "reconnect_ms": 0}')
+            elif ends:
+                socket.close(code=4001)
+            else:
+                socket.send(json.dumps({"id": sent["id"], "type": "ok", "result": {}}))
+
+        socket.on_message(answer)
+
+    visit.page.route_web_socket("**/moving", take)
+    visit.page.goto(visit.url)
+    visit.page.evaluate(
+        """async () => {
+          const {Connection} = await import("/static/js/connection.js");
+          const nothing = () => null;
+          const url = `${location.origin.replace("http", "ws")}/moving`;
+          const options = {url, position: nothing, isRefused: async () => false, onConnected: nothing, onState: nothing};
+          const moved = new Promise((resolve) => {
+            window.connection = new Connection({...options, onPush: resolve});
+          });
+          connection.start();
+          await moved;
+          connection.request("chat.start", {}, {work: true}).then(() => { window.started = true; });
+          connection.request("chat.stop").catch(nothing);
+        }"""
+    )
+    visit.page.wait_for_function("() => window.started")
+    assert came[0] == ["connect", "chat.stop"]
+    assert "chat.start" in came[1]
 
 
 def test_an_address_that_is_not_allowed_is_said_and_not_tried_again(visit: Visit) -> None:

@@ -11,8 +11,10 @@ from tornado.ioloop import IOLoop
 
 from config import limits
 from hub.identity import LoginResult
+from hub.operations import NewEvent, Operation
 from hub.realtime import close_codes
 from models.events import EVENTS
+from models.ids import new_id
 from tests.factories import grant
 from tests.integration.cluster.parts import Cluster, Node, event
 from tests.length import length
@@ -23,6 +25,7 @@ USERS = length(4, 10)
 EACH = length(4, 10)  # clients of one user
 CUTS = length(5, 30)
 EVENTS_EACH = length(40, 400)
+THOUSAND = 1_000
 EVENTS_PER_SECOND = 200.0
 SEED = int(os.environ.get("HUB_SEED", "7"))
 
@@ -158,6 +161,27 @@ def test_what_cannot_be_resumed_is_said(
             assert page["events"] == [] and page["recovered"] is False
             back.abort()
 
+    io_loop.run_sync(scenario, 30)
+
+
+def test_a_thousand_events_are_recovered_on_the_other_node(io_loop: IOLoop, cluster: Cluster) -> None:
+    async def scenario() -> None:
+        login = await cluster.user()
+        user = login.user["_id"]
+        client, reply = await cluster.one.connect(login)
+        client.abort()
+        ledger = cluster.one.services.ledger
+        await asyncio.gather(
+            *(ledger.commit(Operation(new_id("op"), events=[NewEvent(user, "t", {"n": n})])) for n in range(THOUSAND))
+        )
+        back, said = await cluster.two.connect(login, recover=reply["position"])
+        first = reply["position"]["offset"]
+        assert (said["recovered"], said["position"]["offset"]) == (True, first + THOUSAND)
+        offsets = [(await back.push("event"))["offset"] for _ in range(THOUSAND)]
+        assert offsets == list(range(first + 1, first + THOUSAND + 1))
+        back.abort()
+
+    assert limits.EVENT_DAYS >= 1, "kept for a day at least"
     io_loop.run_sync(scenario, 30)
 
 

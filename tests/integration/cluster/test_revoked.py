@@ -1,6 +1,7 @@
 """Who loses a credential loses it on both nodes within a second: sockets close or know it, answers stop and are settled."""
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -10,11 +11,13 @@ from tornado.ioloop import IOLoop
 
 from config import limits
 from hub.audit_trail import Actor
+from hub.errors import Code
 from hub.identity import Credential, LoginResult
 from hub.realtime import close_codes
 from hub.realtime.broker import user_channel
-from models import wallets
-from tests.factories import sign_up
+from models import revocations, wallets
+from models.clock import now
+from tests.factories import ask, sign_up
 from tests.integration.cluster.parts import Cluster, Listener, Node
 from tests.ledger_parts import Proxy, differences
 from tests.patience import until, within
@@ -81,6 +84,30 @@ def test_a_credential_that_ends_on_one_node_ends_on_both(
         assert all(message is not None and message["status"] != "streaming" for message in stopped)
 
     io_loop.run_sync(scenario, 40)
+
+
+def test_a_key_that_is_withdrawn_ends_what_it_asked_for_on_the_other_node(io_loop: IOLoop, cluster: Cluster) -> None:
+    """And nothing else of its user's."""
+
+    async def scenario() -> None:
+        await cluster.linked()
+        login = await cluster.user()
+        one, two = (node.services for node in cluster.nodes)
+        by_login = await one.identities.resolve(Credential("bearer", login.access_token))
+        by_key = dataclasses.replace(by_login, kind="key", login_id=None, key_id="key_1")
+        kept, ended = [(await one.chat.start(identity, ask())).stream for identity in (by_login, by_key)]
+        revocation = revocations.new_revocation(by_login.user_id, "withdrawn", now(), None, "key_1")
+        await revocations.add(two.database, revocation)
+        two.identities.revocations.announce(revocation)
+        async with within(ENDED_SECONDS):
+            await until(lambda: ended.outcome)
+        assert ended.outcome is not None and ended.outcome.receipt is not None
+        assert ended.outcome.error is not None and ended.outcome.error.code is Code.UNAUTHENTICATED
+        assert kept.outcome is None
+        await one.chat.stop(by_login, kept.id)
+        await until(lambda: kept.outcome)
+
+    io_loop.run_sync(scenario, 30)
 
 
 def test_a_demoted_administrator_loses_both_feeds(io_loop: IOLoop, cluster: Cluster) -> None:

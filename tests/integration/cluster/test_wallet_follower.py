@@ -6,7 +6,7 @@ from tornado.ioloop import IOLoop
 
 from config import limits
 from hub.audit_trail import Actor
-from hub.realtime.wallet_follower import WalletFollower
+from hub.redis.wallet_follower import WalletFollower
 from models.database import Document
 from tests.factories import grant
 from tests.integration.cluster.parts import Cluster

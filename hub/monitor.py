@@ -82,12 +82,19 @@ class Monitor:
             self._tail.add(event)
 
     async def run(self, connections: Connections, streams: Streams) -> None:
-        """Tell and take a sample each second, for ever."""
+        """Tell and take a sample each second, for ever: one that fails, as without file descriptors, is not the last."""
+        failing = False
         while True:
-            await _until(0.0)
-            self.tell(connections, streams)
-            await _until(limits.METRIC_SAMPLE_SECONDS / 2)
-            self.sample()
+            try:
+                await _until(0.0)
+                self.tell(connections, streams)
+                await _until(limits.METRIC_SAMPLE_SECONDS / 2)
+                self.sample()
+                failing = False
+            except Exception:
+                if not failing:
+                    log.exception("the monitor has missed a second")
+                failing = True
 
     async def watch_waiting(self, database: Database) -> None:
         """Count the open holds and the webhooks that wait each second, for ever; while the database is away the last

@@ -144,13 +144,20 @@ class Revocations:
                 self._pass_on(revocation)
 
     async def _catch_up(self) -> None:
-        """Read what was written while nobody followed; when that is too much, trust nothing that is cached."""
+        """Read all that was written while nobody followed, in pages; while there is more, trust nothing that is cached."""
         start = self._current - timedelta(seconds=limits.REVOCATION_OVERLAP_SECONDS)
-        missed = await revocations.since(self._database, start, limits.REVOCATIONS_REPLAY_MAX)
-        if len(missed) == limits.REVOCATIONS_REPLAY_MAX:
-            self._cache.clear()
-        for revocation in missed:
-            self._pass_on(revocation)
+        again = 0  # revocations of the moment `start` that are read once more, for others of it may be on the next page
+        while True:
+            count = again + limits.REVOCATIONS_REPLAY_MAX
+            page = await revocations.since(self._database, start, count)
+            if len(page) == count:
+                self._cache.clear()
+            for revocation in page:
+                self._pass_on(revocation)
+            if len(page) < count:
+                return
+            start = page[-1]["created_at"]
+            again = sum(revocation["created_at"] == start for revocation in page)
 
     def _pass_on(self, revocation: Document) -> None:
         if revocation["_id"] not in self._seen:

@@ -1,4 +1,5 @@
-"""The supervisor as a worker sees it: a socket that takes word of how the start went, and that ends with the supervisor.
+"""The supervisor as a worker sees it: a socket that takes word of how the start went, then that the worker still runs, and
+that ends with the supervisor.
 
 The kernel closes the other end when the supervisor dies, however it dies: a worker that lost it ends in order.
 """
@@ -23,19 +24,20 @@ class Parent:
         asyncio.get_running_loop().add_reader(self._socket, self._hear)
 
     def ready(self) -> None:
-        """We serve."""
+        """We serve. Said again and again by the event loop: a worker that hangs falls silent, which gives it away."""
         self._say({"ready": True})
+        asyncio.get_running_loop().call_later(limits.WORKER_BEAT_SECONDS, self.ready)
 
     def failed(self, why: str) -> None:
         """We cannot start, in words for an operator."""
         self._say({"failed": why[: limits.WORKER_WORD_BYTES_MAX // 8]})
 
     def _say(self, word: dict[str, object]) -> None:
-        """One short line each in an empty socket: it fits."""
+        """One short line each in a socket that is read at once: it fits."""
         try:
             self._socket.send(orjson.dumps(word) + b"\n")
         except OSError:
-            pass  # nobody is there to hear it, and `gone` tells
+            pass  # nobody is there to hear it, which `gone` tells; or the supervisor is stopped, and has enough to read
 
     def _hear(self) -> None:
         """It says nothing: what comes is the end."""

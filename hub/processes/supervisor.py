@@ -1,6 +1,7 @@
 """The supervisor: so many workers, each started again when it ends, and all ended together.
 
     start --spawn--> worker --"ready"--> all ready        worker ends --pause--> spawn
+    worker --"ready", every WORKER_BEAT_SECONDS--> it runs; silent for WORKER_SILENCE_SECONDS_MAX: SIGKILL
     end   --SIGTERM--> workers drain --within WORKER_STOP_SECONDS_MAX--> gone, else SIGKILL
 
 A worker is a fresh Python process, never a fork of this one: it has its own loop and its own connections. It serves the
@@ -38,25 +39,67 @@ class _Worker:
     process: "subprocess.Popen[bytes]"
     line: socket.socket
     failure: str | None = field(default=None)
+    serves: bool = field(default=False)
 
     async def listen(self, ready: "asyncio.Future[None]") -> None:
-        """Return when it has ended; `ready` is told when it serves."""
+        """Return when it has ended, by itself or killed because it hangs; `ready` is told when it serves."""
         reader, writer = await asyncio.open_connection(sock=self.line, limit=limits.WORKER_WORD_BYTES_MAX)
         try:
-            while word := await reader.readline():
-                self._hear(orjson.loads(word), ready)
+            await self._hear_all(reader, ready)
         except (OSError, ValueError):
             pass  # it broke off in the middle of a word: its end is what counts
         finally:
             writer.close()
-        while self.process.poll() is None:  # the socket is closed a moment before the process is gone
-            await asyncio.sleep(_POLL_SECONDS)
+        await self._gone()
+
+    async def _hear_all(self, reader: asyncio.StreamReader, ready: "asyncio.Future[None]") -> None:
+        """Hear it until its end of the socket is closed, or it has been silent for too long.
+
+        Silence is counted in steps: where it was us who were stopped, what it said meanwhile is read within the first.
+        """
+        silent_seconds = 0.0
+        while silent_seconds < self._patience_seconds:
+            try:
+                async with asyncio.timeout(limits.WORKER_BEAT_SECONDS):
+                    word = await reader.readline()
+            except TimeoutError:
+                silent_seconds += limits.WORKER_BEAT_SECONDS
+                continue
+            if not word:
+                return
+            silent_seconds = 0.0
+            self._hear(orjson.loads(word), ready)
+        what = "said nothing for" if self.serves else "did not start within"
+        self._kill(f"A worker {what} {self._patience_seconds:g} s")
+
+    @property
+    def _patience_seconds(self) -> float:
+        return limits.WORKER_SILENCE_SECONDS_MAX if self.serves else limits.WORKER_START_SECONDS_MAX
 
     def _hear(self, word: Mapping[str, object], ready: "asyncio.Future[None]") -> None:
         if "failed" in word:
             self.failure = str(word["failed"])
-        elif not ready.done():
+            return
+        self.serves = True
+        if not ready.done():
             ready.set_result(None)
+
+    async def _gone(self) -> None:
+        """The socket is closed a moment before the process is gone. One that stays, as for a thread's sake, is killed."""
+        try:
+            async with asyncio.timeout(limits.WORKER_SILENCE_SECONDS_MAX):
+                await self._ended()
+        except TimeoutError:
+            self._kill("A worker closed its socket and did not end")
+            await self._ended()
+
+    async def _ended(self) -> None:
+        while self.process.poll() is None:
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _kill(self, why: str) -> None:
+        self.failure = self.failure or why
+        self.send(signal.SIGKILL)
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)  # to one that has ended it sends nothing
@@ -79,16 +122,12 @@ class Supervisor:
         self._ending = asyncio.Event()
 
     async def start(self) -> None:
-        """Return when all serve. Raises `WorkerFailed` as soon as one does not; `end` is to be called in any case."""
+        """Return when all serve. Raises `WorkerFailed` as soon as one does not in time; `end` is due in any case."""
         loop = asyncio.get_running_loop()
         firsts = [loop.create_future() for _ in range(self._count)]
         for number, first in enumerate(firsts):
             self._keepers.append(self._tasks.start(self._keep(number, first), f"worker {number}"))
-        try:
-            async with asyncio.timeout(limits.WORKER_START_SECONDS_MAX):
-                await asyncio.gather(*firsts)
-        except TimeoutError:
-            raise WorkerFailed(f"The workers did not start within {limits.WORKER_START_SECONDS_MAX:g} s") from None
+        await asyncio.gather(*firsts)
 
     async def end(self, told: Told) -> None:
         """End all workers in order; a second signal hurries them, and the deadline ends their time."""

@@ -119,8 +119,8 @@ class RedisBroker:
         try:
             node, number, body = content.split(b" ", 2)
             self._received(channel, node, int(number), body)
-        except (ValueError, TypeError):
-            log.warning("what came from Redis is no publication", channel=channel)
+        except Exception:  # whatever it is that came: one message must not break the link for all
+            log.warning("what came from Redis is no publication", channel=channel, exc_info=True)
 
     def _received(self, channel: str, node: bytes, number: int, body: bytes) -> None:
         if channel in self._link.beats:

@@ -244,9 +244,12 @@ async def _read(connection: AbstractConnection) -> Any:
 
 
 async def _reason(work: Coroutine[Any, Any, None]) -> Exception:
-    """Why it ended; none of ours ends by itself."""
+    """Why it ended; none of ours ends by itself. What nobody foresaw is logged, and from then on a break like any other."""
     try:
         await work
+        raise AssertionError("it ended by itself")
     except _BROKEN as error:
         return error
-    raise AssertionError("it ended by itself")
+    except Exception as error:
+        log.exception("the link to Redis failed")
+        return RedisError(repr(error))

@@ -7,14 +7,31 @@ import time
 import structlog
 import uvloop
 
-from bench import chunks, completions, first_token, ledger, memory, report, sockets
+from bench import (
+    chunks,
+    completions,
+    deltas,
+    fanout,
+    first_token,
+    ledger,
+    many_sockets,
+    memory,
+    report,
+    sockets,
+    two_processes,
+)
 
 SECTIONS = {
     "completions": completions.measure,
     "chunks": chunks.measure,
+    "deltas": deltas.measure,
     "first_token": first_token.measure,
     "ledger": ledger.measure,
     "sockets": sockets.measure,
+    "fanout": fanout.measure,
+    "many_sockets": many_sockets.measure,
+    "herd": many_sockets.measure_herd,
+    "two_processes": two_processes.measure,
     "memory": memory.measure,
 }
 

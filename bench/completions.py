@@ -51,7 +51,7 @@ async def _figures(
         seconds, cost = time.perf_counter() - started, process.since(before)
         bare_ms.append(await _bare_ms(bare, requests, at_once, count))
         hub_ms.append(cost.hub / done * 1e3)
-        mongod_ms.append(cost.mongod / done * 1e3)
+        mongod_ms.append(cost.servers / done * 1e3)
         rates.append(done / seconds)
     who = f"{at_once} at once"
     return [

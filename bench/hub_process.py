@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.processes import cpu_seconds, descendants, free_port, printed_end, resident_kib, running
-from models import mongod_process
-from models.mongod_process import Files, MongodProcess
+from models import mongod_process, server_process
+from models.mongod_process import Files, port_of
+from models.server_process import ServerProcess
 
 SIGNUP_CREDITS = 100_000
 DATABASE = "smart_ai_hub"
@@ -26,7 +27,7 @@ class Cost:
     """CPU seconds used since something began."""
 
     hub: float
-    mongod: float
+    servers: float  # the embedded database, and Redis where there is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,12 @@ class HubProcess:
     port: int
     provider_port: int
     jwt_secret: str
-    mongod: MongodProcess
+    mongod: ServerProcess
     folder: Path
 
     @property
     def mongodb_uri(self) -> str:
-        return f"mongodb://127.0.0.1:{self.mongod.port}/?replicaSet={mongod_process.REPLICA_SET}"
+        return f"mongodb://127.0.0.1:{port_of(self.mongod)}/?replicaSet={mongod_process.REPLICA_SET}"
 
     @property
     def provider_log(self) -> Path:
@@ -56,27 +57,33 @@ class HubProcess:
         return self.used().hub
 
     def pids(self) -> list[int]:
-        """The hub's own processes: run.py and its workers, without the database."""
-        return [pid for pid in (self.pid, *descendants(self.pid)) if pid != self.mongod.pid]
+        """The hub's own processes: run.py and its workers, without the servers that they start."""
+        servers = self._servers()
+        return [pid for pid in (self.pid, *descendants(self.pid)) if pid not in servers]
+
+    def _servers(self) -> list[int]:
+        """The embedded database, and the embedded Redis where several processes have one."""
+        redis = server_process.running(self.folder / "redis" / "redis.pid")
+        return [self.mongod.pid] if redis is None else [self.mongod.pid, redis.pid]
 
     def used(self) -> Cost:
-        return Cost(cpu_seconds(self.pids()), cpu_seconds([self.mongod.pid]))
+        return Cost(cpu_seconds(self.pids()), cpu_seconds(self._servers()))
 
     def since(self, before: Cost) -> Cost:
         now = self.used()
-        return Cost(now.hub - before.hub, now.mongod - before.mongod)
+        return Cost(now.hub - before.hub, now.servers - before.servers)
 
     def resident_kib(self) -> int:
         return resident_kib(self.pids())
 
 
 @contextlib.asynccontextmanager
-async def hub() -> AsyncIterator[HubProcess]:
+async def hub(**settings: str) -> AsyncIterator[HubProcess]:
     """Start a hub as an operator would, with billing, storage and rate limits on; stop it when the block ends."""
     with tempfile.TemporaryDirectory(prefix="hub-bench-") as name:
         folder = Path(name)
         port, provider_port, secret = free_port(), free_port(), secrets.token_urlsafe(_STATIC_SECRET_BYTES)
-        environment = _environment(folder, port, provider_port, secret)
+        environment = _environment(folder, port, provider_port, secret) | settings
         async with running(["run.py"], environment, b"Smart AI Hub is at", folder / "hub.log") as pid:
             mongod = mongod_process.running(Files(folder / "mongod"))
             assert mongod is not None, "the hub runs, so its database does"

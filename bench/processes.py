@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import socket
 import sys
 import time
@@ -18,11 +19,18 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _START_SECONDS_MAX = 60.0
 _STOP_SECONDS_MAX = 30.0
 _POLL_SECONDS = 0.02
+_PORT_FIRST, _PORT_LAST = 10_000, 19_999
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
     """What these processes have used so far: utime + stime, to a hundredth of a second each."""
     return sum(sum(map(int, _stat(pid)[11:13])) for pid in pids) / _TICKS_PER_SECOND
+
+
+def idle_seconds() -> float:
+    """What all cores of the machine have been idle, those included on which something waits for a disk."""
+    idle, waiting = Path("/proc/stat").read_text().split(maxsplit=6)[4:6]
+    return (int(idle) + int(waiting)) / _TICKS_PER_SECOND
 
 
 def resident_kib(pids: Sequence[int]) -> int:
@@ -44,35 +52,47 @@ def descendants(pid: int) -> list[int]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """Below the kernel's range for outgoing connections: one of ten thousand of these would take it before its server."""
+    while True:
+        port = _PORT_FIRST + secrets.randbelow(_PORT_LAST - _PORT_FIRST + 1)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
 
 
 @contextlib.asynccontextmanager
-async def running(words: Sequence[str], environment: Mapping[str, str], ready: bytes, log: Path) -> AsyncIterator[int]:
-    """Run our Python with `words` until the block ends, from when it has printed `ready`; gives the pid.
+async def running(
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    ready: bytes,
+    log: Path,
+    *,
+    program: str = sys.executable,
+    seconds_max: float = _START_SECONDS_MAX,
+) -> AsyncIterator[int]:
+    """Run a program, else our Python, with `words` until the block ends, from when it has printed `ready`; gives the pid.
 
     All that it prints goes to `log`, whose end is shown when the process ends before it is ready.
     """
-    process = _start(words, environment, log)
+    process = _start([program, *words], environment, log)
     try:
-        await _until_ready(process, ready, log)
+        await _until_ready(process, ready, log, seconds_max)
         yield process.pid
     finally:
         await asyncio.to_thread(_end, process)
 
 
-def _start(words: Sequence[str], environment: Mapping[str, str], log: Path) -> "Popen[bytes]":
+def _start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> "Popen[bytes]":
     """Not the loop's own way: it forks, and the database driver's clients of this process would start in the child."""
     with log.open("wb") as output:
-        command = [sys.executable, *words]
         return Popen(command, stdin=DEVNULL, stdout=output, stderr=STDOUT, cwd=ROOT, env=dict(environment))
 
 
-async def _until_ready(process: "Popen[bytes]", ready: bytes, log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS_MAX
+async def _until_ready(process: "Popen[bytes]", ready: bytes, log: Path, seconds_max: float) -> None:
+    deadline = time.monotonic() + seconds_max
     while ready not in _printed(log):
         if process.poll() is not None or time.monotonic() > deadline:
             raise SystemExit(f"a process did not start:\n{printed_end(log)}")
@@ -119,10 +139,10 @@ async def relay(provider_port: int, log: Path) -> AsyncIterator[BareRelay]:
 @contextlib.asynccontextmanager
 async def provider(
     port: int, log: Path, *, chunks: int, first_token_ms: float = 20.0, interval_ms: float = 0.0
-) -> AsyncIterator[None]:
-    """A stand-in for an OpenAI server on `port`; without an interval it sends its chunks in a few writes."""
+) -> AsyncIterator[int]:
+    """A stand-in for an OpenAI server on `port`, and its pid; without an interval it sends its chunks in a few writes."""
     pace = ["--interval-ms", str(interval_ms)] if interval_ms else ["--burst"]
     words = ["-m", "tests.stand_ins.openai_server", "--port", str(port), "--chunks", str(chunks)]
     words += ["--first-token-ms", str(first_token_ms), *pace]
-    async with running(words, os.environ, b"http://", log):
-        yield
+    async with running(words, os.environ, b"http://", log) as pid:
+        yield pid

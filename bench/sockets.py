@@ -9,11 +9,10 @@ import asyncio
 
 import orjson
 
-from bench.accounts import sign_up
+from bench.accounts import SETTLE_SECONDS, sign_up
 from bench.hub_process import DATABASE, HubProcess, hub
 from bench.load_ws import Socket, sockets
 from bench.report import Figure
-from config import limits
 from models.database import Database
 from models.notifications import NOTIFICATIONS
 
@@ -25,7 +24,6 @@ ROUNDS = 20
 IDLE_SECONDS = 2.5
 WARM_UP_SOCKETS = 20
 PUSHES = 2  # frames that one operation sends to each socket of its user: the event and the balance
-SETTLE_SECONDS = limits.DRIFT_SECONDS + 2  # until the drift monitor has looked at the wallets that were just made
 
 _COMMAND = orjson.dumps({"id": 3, "type": "notifications.read_all"})
 

@@ -312,4 +312,4 @@ WORKER_WORD_BYTES_MAX: Final = 65_536  # of what a worker tells the supervisor
 FIGURES_SECONDS: Final = 2.0  # between two writes of a worker's figures for its siblings
 FIGURES_STALE_SECONDS: Final = 10.0  # figures this old are a dead worker's
 FIGURES_BYTES_MAX: Final = 4 << 20  # of one worker
-GC_ALLOCATIONS: Final = 4_000  # net, between two rounds of the youngest generation: with 10,000 sockets 20,000 are a pause of 0.2 s
+GC_ALLOCATIONS: Final = 4_000  # net, between rounds of the youngest; of 20,000 one took 0.2 s with 10,000 sockets

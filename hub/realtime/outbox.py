@@ -86,11 +86,10 @@ class Outbox:
 
     def dirty(self, source: Source) -> None:
         """There is more to send from this stream."""
-        if self._closed:
-            return
-        self._dirty[source] = None
         if self._free:
-            self._pump()
+            self._pump(source.take)
+        if not (self._free or self._closed):
+            self._dirty[source] = None
 
     def forget(self, source: Source) -> None:
         """Nothing more of this stream."""
@@ -110,10 +109,10 @@ class Outbox:
         """One frame alone always fits: a reply is bounded by whoever makes it."""
         return self.queued_bytes == 0 or self.queued_bytes + more <= limits.QUEUE_BYTES_MAX
 
-    def _pump(self) -> None:
+    def _pump(self, take: Callable[[], bytes]) -> None:
         """Write while the socket takes everything. Runs inside whoever had something to send, so nothing gets out."""
         try:
-            while self._free and (data := self._next()):
+            while self._free and (data := take()):
                 self._write(data)
         except Exception:  # a stream's task must not end because one of its followers could not be served
             log.exception("sending failed")
@@ -178,7 +177,7 @@ class Outbox:
         if self._closed or left.cancelled() or left.exception() is not None:
             return  # the socket is gone, and its owner hears of that by itself
         self._free = True
-        self._pump()
+        self._pump(self._next)
 
     def _stop_clock(self) -> None:
         if self._deadline is not None:

@@ -11,6 +11,7 @@ import asyncio
 import gc
 import getpass
 import os
+import resource
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -67,6 +68,7 @@ _EXPECTED = (
 def main(arguments: list[str]) -> int:
     """Run one command; its exit status. What an operator can mend is said in one sentence, without a traceback."""
     options = _parser().parse_args(arguments)
+    _allow_descriptors()
     try:
         settings = load()
         logs.configure(production=settings.production)
@@ -77,6 +79,12 @@ def main(arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _allow_descriptors() -> None:
+    """As many open files as the system lets us have: a socket takes one, and shells often begin with 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -214,7 +222,7 @@ async def _serve_until_told(services: Services, told: Told, worker: _Worker | No
     server = make_server(application)
     async with _sharing(application, worker):
         for port in settings.ports:
-            server.listen(port, settings.host, reuse_port=worker is not None)
+            server.listen(port, settings.host, reuse_port=worker is not None, backlog=limits.LISTEN_BACKLOG)
         log.info("the hub serves", address=settings.public_url, database=services.database.name, env=settings.env)
         if worker is None:
             _announce(settings)

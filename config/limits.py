@@ -12,6 +12,7 @@ BODY_UNCOUNTED_BYTES_MAX: Final = 65_536  # so much comes in however much else d
 BODIES_ARRIVING_BYTES_MAX: Final = 256 << 20  # of all larger bodies that are coming in to one process
 HEADER_BYTES_MAX: Final = 16_384
 CONNECTION_BUFFER_BYTES_MAX: Final = 4 << 20
+LISTEN_BACKLOG: Final = 4_096  # connections that wait to be accepted: thousands may come back at once
 IDLE_CONNECTION_SECONDS: Final = 30
 BODY_SECONDS_MAX: Final = 30
 JSON_DEPTH_MAX: Final = 32

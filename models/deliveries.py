@@ -1,6 +1,6 @@
 """Webhook deliveries: an event on its way to an endpoint, one document each.
 
-`{_id, endpoint, event, status, due_at, created_at}`: `status` is `waiting` until the endpoint has taken it or it is given up.
+`{_id, endpoint, event, status, due_at, created_at}`: `status` is `waiting` until the endpoint took it or it is given up.
 """
 
 from models.database import CollectionShape, Database, Index

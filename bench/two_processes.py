@@ -6,8 +6,10 @@ what stayed idle: where nothing is idle any more, the rate is the machine's and 
 are less than the whole, something else ran on it.
 """
 
+import asyncio
 import os
 import statistics
+import sys
 import time
 from dataclasses import dataclass
 
@@ -19,9 +21,21 @@ from bench.processes import cpu_seconds, idle_seconds, provider
 from bench.report import Figure
 
 PROCESSES = (1, 2)
+AT_ONCE = 2 * USERS  # so that with two processes each still has as many to commit together
 REPETITIONS = 5
 COMPLETIONS = 1_920  # in one repetition
 TARGET = ">= 1.6"
+MACHINE_REPETITIONS = 3
+LOOP_SECONDS = 2.0
+_LOOP = f"""
+import time
+end, rounds, kept = time.monotonic() + {LOOP_SECONDS}, 0, {{}}
+while time.monotonic() < end:
+    for number in range(1_000):
+        kept[number % 97] = str(number)
+    rounds += 1
+print(rounds)
+"""
 CORES = os.cpu_count() or 1
 
 
@@ -44,22 +58,40 @@ async def measure() -> list[Figure]:
     runs = {count: await _runs(count) for count in PROCESSES}
     one, two = (statistics.median(run.per_second for run in runs[count]) for count in PROCESSES)
     figures = [figure for count, some in runs.items() for figure in _figures(count, some)]
-    return [*figures, Figure("two processes over one", "times", [two / one], TARGET)]
+    machine = [await _two_loops_over_one() for _ in range(MACHINE_REPETITIONS)]
+    return [
+        *figures,
+        Figure("two processes over one", "times", [two / one], TARGET),
+        Figure("the machine: two loops that share nothing, over one", "times", machine),
+    ]
+
+
+async def _two_loops_over_one() -> float:
+    """What a second core is worth here: two processes that only compute, in memory of their own, over one of them."""
+    alone = await _loop()
+    return sum(await asyncio.gather(_loop(), _loop())) / alone
+
+
+async def _loop() -> int:
+    """Rounds of a busy Python process in `LOOP_SECONDS`."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", _LOOP, stdout=asyncio.subprocess.PIPE)
+    printed, _ = await process.communicate()
+    return int(printed)
 
 
 async def _runs(count: int) -> list[Run]:
     async with hub(HUB_PROCESSES=str(count)) as process:
         tokens = await sign_up(process, USERS)
-        requests = [completion(process.port, token, stream=False) for token in tokens]
+        requests = [completion(process.port, token, stream=False) for token in tokens * (AT_ONCE // USERS)]
         async with provider(process.provider_port, process.provider_log, chunks=ANSWER_TOKENS) as provider_pid:
-            await load(process.port, requests, USERS, WARM_UP)
+            await load(process.port, requests, AT_ONCE, WARM_UP)
             return [await _run(process, requests, provider_pid) for _ in range(REPETITIONS)]
 
 
 async def _run(process: HubProcess, requests: list[bytes], provider_pid: int) -> Run:
     others, idle = [os.getpid(), provider_pid], idle_seconds()
     before, load_before, started = process.used(), cpu_seconds(others), time.perf_counter()
-    done = await load(process.port, requests, USERS, COMPLETIONS)
+    done = await load(process.port, requests, AT_ONCE, COMPLETIONS)
     seconds, cost = time.perf_counter() - started, process.since(before)
     load_ms = (cpu_seconds(others) - load_before) / done * 1e3
     idle_percent = (idle_seconds() - idle) / seconds / CORES * 100
@@ -69,7 +101,7 @@ async def _run(process: HubProcess, requests: list[bytes], provider_pid: int) ->
 def _figures(count: int, runs: list[Run]) -> list[Figure]:
     who = "one process" if count == 1 else f"{count} processes"
     return [
-        Figure(f"{who}: completions, {USERS} at once", "a second", [run.per_second for run in runs]),
+        Figure(f"{who}: completions, {AT_ONCE} at once", "a second", [run.per_second for run in runs]),
         Figure(f"{who}: hub CPU a completion", "ms", [run.hub_ms for run in runs]),
         Figure(f"{who}: database and Redis, CPU a completion", "ms", [run.servers_ms for run in runs]),
         Figure(f"{who}: load generator and provider, CPU a completion", "ms", [run.load_ms for run in runs]),

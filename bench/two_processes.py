@@ -21,7 +21,7 @@ from bench.processes import cpu_seconds, idle_seconds, provider
 from bench.report import Figure
 
 PROCESSES = (1, 2)
-AT_ONCE = 2 * USERS  # so that with two processes each still has as many to commit together
+AT_ONCE = 2 * USERS  # each a user of their own; so that of two processes each has as many to commit together
 REPETITIONS = 5
 COMPLETIONS = 1_920  # in one repetition
 TARGET = ">= 1.6"
@@ -81,8 +81,8 @@ async def _loop() -> int:
 
 async def _runs(count: int) -> list[Run]:
     async with hub(HUB_PROCESSES=str(count)) as process:
-        tokens = await sign_up(process, USERS)
-        requests = [completion(process.port, token, stream=False) for token in tokens * (AT_ONCE // USERS)]
+        tokens = await sign_up(process, AT_ONCE)
+        requests = [completion(process.port, token, stream=False) for token in tokens]
         async with provider(process.provider_port, process.provider_log, chunks=ANSWER_TOKENS) as provider_pid:
             await load(process.port, requests, AT_ONCE, WARM_UP)
             return [await _run(process, requests, provider_pid) for _ in range(REPETITIONS)]

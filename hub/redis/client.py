@@ -22,9 +22,19 @@ from config import limits
 
 log = structlog.get_logger(__name__)
 
-# Ours are the retries, which have to end, and the deadlines: redis-py's on a write lose a cancellation in Python 3.11.
-_OPTIONS: Final[Any] = {"protocol": 2, "retry": Retry(NoBackoff(), 0), "socket_timeout": None}
 _LOST: Final = (OSError, TimeoutError, ConnectionLost, AnswerLate, ClusterDownError)
+
+
+def connection_options() -> dict[str, Any]:
+    """Of every connection. Retries are ours, for whoever listens has to know that a connection was lost; so are deadlines,
+    for redis-py's on a write lose a cancellation in Python 3.11.
+    """
+    return {
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),
+        "socket_connect_timeout": limits.REDIS_CONNECT_SECONDS,
+        "socket_timeout": None,
+    }
 
 
 class RedisAway(Exception):
@@ -35,7 +45,7 @@ class RedisClient:
     """Raises `ValueError` for an address that is none."""
 
     def __init__(self, url: str) -> None:
-        self._alone = Redis.from_url(url, **_OPTIONS, socket_connect_timeout=limits.REDIS_CONNECT_SECONDS)
+        self._alone = Redis.from_url(url, **connection_options())
         self._url = url
         self._client: Any = None  # redis-py types a pipeline's commands as both, answer and promise
         self._opening = asyncio.Lock()
@@ -81,7 +91,7 @@ class RedisClient:
             if self._client is None:
                 server = await self._alone.info("server")
                 in_cluster = server.get("redis_mode") == "cluster"
-                self._client = RedisCluster.from_url(self._url, **_OPTIONS) if in_cluster else self._alone
+                self._client = RedisCluster.from_url(self._url, **connection_options()) if in_cluster else self._alone
         return self._client
 
     def _complain(self, error: Exception) -> None:

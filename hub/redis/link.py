@@ -19,12 +19,11 @@ from typing import Any
 import structlog
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from config import limits
 from hub.redis import topology as topologies
+from hub.redis.client import connection_options
 from hub.redis.lanes import Lanes
 from hub.redis.subscriptions import Subscriptions
 from hub.redis.topology import LONE, Address, Topology, TopologyError
@@ -52,13 +51,7 @@ class RedisLink:
     """
 
     def __init__(self, url: str, prefix: str, node: str, tasks: Tasks, owner: Owner) -> None:
-        self._pool = ConnectionPool.from_url(
-            url,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),  # we retry ourselves: whoever listens has to know that a connection was lost
-            socket_connect_timeout=limits.REDIS_CONNECT_SECONDS,
-            socket_timeout=None,  # redis-py's waits on a write lose a cancellation in Python 3.11; ours stand around each
-        )
+        self._pool = ConnectionPool.from_url(url, **connection_options())
         self._prefix = f"{prefix}:"
         self._node = node
         self._tasks = tasks

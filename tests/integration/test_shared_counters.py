@@ -34,11 +34,16 @@ async def nodes(url: str) -> AsyncIterator[tuple[SharedCounters, SharedCounters]
     assert not tasks.failures
 
 
-def test_hits_are_answered_at_once_and_known_everywhere_soon(redis_url: str) -> None:
+@pytest.fixture(params=["redis_url", "redis_cluster_url"])
+def any_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param))
+
+
+def test_hits_are_answered_at_once_and_known_everywhere_soon(any_url: str) -> None:
     many = Limit(100_000, 60)
 
     async def scenario() -> None:
-        async with nodes(redis_url) as (one, two):
+        async with nodes(any_url) as (one, two):
             assert [(await one.hit("k", many, 1))[0] for _ in range(4)] == [1, 2, 3, 4]
             own = 0
 
@@ -54,9 +59,9 @@ def test_hits_are_answered_at_once_and_known_everywhere_soon(redis_url: str) -> 
     asyncio.run(scenario())
 
 
-def test_what_may_not_be_exceeded_anywhere_is_asked_first(redis_url: str) -> None:
+def test_what_may_not_be_exceeded_anywhere_is_asked_first(any_url: str) -> None:
     async def scenario() -> None:
-        async with nodes(redis_url) as both:
+        async with nodes(any_url) as both:
             counted = await asyncio.gather(*(both[number % 2].hit_exactly("k", TEN) for number in range(40)))
             allowed = [count for count, _ in counted if count <= TEN.amount]
             assert len(allowed) == TEN.amount
@@ -67,9 +72,9 @@ def test_what_may_not_be_exceeded_anywhere_is_asked_first(redis_url: str) -> Non
     asyncio.run(scenario())
 
 
-def test_a_cleared_count_begins_anew_on_every_node(redis_url: str) -> None:
+def test_a_cleared_count_begins_anew_on_every_node(any_url: str) -> None:
     async def scenario() -> None:
-        async with nodes(redis_url) as (one, two):
+        async with nodes(any_url) as (one, two):
             for _ in range(3):
                 await one.hit_exactly("k", TEN)
             await two.clear("k", TEN)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
 
 from config import limits
 from hub.providers.base import Delta, Usage
@@ -31,14 +32,24 @@ def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
     return run
 
 
+AnyRedis = tuple[str, type[Redis] | type[RedisCluster]]
+
+
+@pytest.fixture(params=["redis_url", "redis_cluster_url"])
+def any_redis(request: pytest.FixtureRequest) -> AnyRedis:
+    """A lone one or a cluster, and redis-py's client for it."""
+    return request.getfixturevalue(request.param), Redis if request.param == "redis_url" else RedisCluster
+
+
 class Nodes:
     """Two nodes of one hub, and a stream of the first."""
 
-    def __init__(self, url: str, tasks: Tasks) -> None:
+    def __init__(self, redis: AnyRedis, tasks: Tasks) -> None:
+        url, client_of = redis
         prefix = f"test_{secrets.token_hex(4)}"
         self.clients = RedisClient(url), RedisClient(url)
         self.writer, self.reader = (StreamLogs(client, prefix, tasks) for client in self.clients)
-        self.redis = Redis.from_url(url)
+        self.redis: Any = client_of.from_url(url)
         self.stream = Stream("stream_1", "user_1", "gpt-4", None, "msg_1")
         self.key = f"{prefix}:stream:stream_1"
 
@@ -57,9 +68,9 @@ class Nodes:
 
 
 @asynccontextmanager
-async def nodes(url: str) -> AsyncIterator[Nodes]:
+async def nodes(redis: AnyRedis) -> AsyncIterator[Nodes]:
     tasks = Tasks()
-    made = Nodes(url, tasks)
+    made = Nodes(redis, tasks)
     try:
         yield made
     finally:
@@ -76,8 +87,8 @@ def texts(logged: Logged | None) -> Sequence[str]:
 
 
 @in_a_loop
-async def test_everything_beyond_a_cursor_is_read_once_and_in_order(redis_url: str) -> None:
-    async with nodes(redis_url) as two:
+async def test_everything_beyond_a_cursor_is_read_once_and_in_order(any_redis: AnyRedis) -> None:
+    async with nodes(any_redis) as two:
         assert await two.beyond(0) is None
         await two.say(Delta("a"), Delta("b"), cost=20)
         await two.say(Delta("", EXTRA), Delta("ü\n\u2028"), cost=40)
@@ -90,8 +101,8 @@ async def test_everything_beyond_a_cursor_is_read_once_and_in_order(redis_url: s
 
 
 @in_a_loop
-async def test_deltas_of_a_moment_are_one_entry(redis_url: str) -> None:
-    async with nodes(redis_url) as two:
+async def test_deltas_of_a_moment_are_one_entry(any_redis: AnyRedis) -> None:
+    async with nodes(any_redis) as two:
         for number in range(50):
             two.stream.append([Delta(str(number))], number)
             two.writer.grew(two.stream)
@@ -101,8 +112,8 @@ async def test_deltas_of_a_moment_are_one_entry(redis_url: str) -> None:
 
 
 @in_a_loop
-async def test_the_end_is_told_and_the_log_goes_soon_after(redis_url: str) -> None:
-    async with nodes(redis_url) as two:
+async def test_the_end_is_told_and_the_log_goes_soon_after(any_redis: AnyRedis) -> None:
+    async with nodes(any_redis) as two:
         await two.say(Delta("a"))
         assert limits.STREAM_LOG_ENDED_SECONDS < await two.redis.ttl(two.key) <= limits.STREAM_LOG_LIFE_SECONDS
 
@@ -116,8 +127,8 @@ async def test_the_end_is_told_and_the_log_goes_soon_after(redis_url: str) -> No
 
 
 @in_a_loop
-async def test_an_answer_that_is_over_at_once_leaves_no_log(redis_url: str) -> None:
-    async with nodes(redis_url) as two:
+async def test_an_answer_that_is_over_at_once_leaves_no_log(any_redis: AnyRedis) -> None:
+    async with nodes(any_redis) as two:
         two.stream.append([Delta("all of it")], 1)
         two.writer.grew(two.stream)
         await two.end()
@@ -126,9 +137,9 @@ async def test_an_answer_that_is_over_at_once_leaves_no_log(redis_url: str) -> N
 
 
 @in_a_loop
-async def test_what_was_written_without_an_answer_is_read_once(redis_url: str) -> None:
+async def test_what_was_written_without_an_answer_is_read_once(any_redis: AnyRedis) -> None:
     """The writer did not hear that its entry stands, and writes from the same place again."""
-    async with nodes(redis_url) as two:
+    async with nodes(any_redis) as two:
         await two.say(Delta("a"), Delta("b"))
         two.stream.logged = 0
         await two.say()  # the same entry: refused by Redis, and no failure
@@ -144,7 +155,7 @@ async def test_redis_away_loses_nothing_and_keeps_nothing(monkeypatch: pytest.Mo
     server = RedisServer()
     server.start()
     try:
-        async with nodes(server.url) as two:
+        async with nodes((server.url, Redis)) as two:
             await two.say(Delta("a"))
             server.kill()
             two.stream.append([Delta("b")], 2)

@@ -32,7 +32,7 @@ from handlers import logs
 from handlers.application import HubApplication, make_application, make_server
 from hub import admin_seed, audit
 from hub.errors import HubError
-from hub.processes.figures import SharedFigures
+from hub.processes.expositions import Expositions
 from hub.processes.parent import Parent
 from hub.processes.ports import until_free
 from hub.processes.supervisor import Supervisor, WorkerFailed
@@ -246,10 +246,10 @@ async def _sharing(application: HubApplication, worker: _Worker | None) -> Async
         yield
         return
     services = application.services
-    figures = SharedFigures(services.settings.data_dir / "nodes", worker.number, services.metrics)
+    figures = Expositions(services.settings.data_dir / "nodes", worker.number, services.metrics)
     await figures.write()
-    services.tasks.repeat(figures.write, limits.FIGURES_SECONDS, "shared figures")
-    application.shared_figures = figures
+    services.tasks.repeat(figures.write, limits.EXPOSITION_SECONDS, "shared figures")
+    application.expositions = figures
     try:
         yield
     finally:

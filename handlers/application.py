@@ -41,7 +41,7 @@ from handlers.smart_ai_hub import (
     stripe_webhook,
     users,
 )
-from hub.processes.figures import SharedFigures
+from hub.processes.expositions import Expositions
 from hub.services import Services
 
 _OF_EVERY_API_HANDLER: Final = ("apis", "limit_class", "counted")
@@ -83,7 +83,7 @@ class HubApplication(Application):
         self.services = services
         self.bodies = Bodies()
         self.draining = False  # from SIGTERM on: /readyz then sends new work elsewhere
-        self.shared_figures: SharedFigures | None = None  # of one among several workers
+        self.expositions: Expositions | None = None  # of one among several workers
         self._literal = literal(routes)
         patterns: list[Any] = [route.rule() for route in routes if not route.is_literal]
         super().__init__(

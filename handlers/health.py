@@ -45,7 +45,7 @@ class Figures(ApiHandler):
 
     @public
     async def get(self) -> None:
-        shared = self.hub.shared_figures
+        shared = self.hub.expositions
         text = await shared.exposition() if shared is not None else self.services.metrics.exposition()
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
         self.finish(text)

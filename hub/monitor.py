@@ -1,6 +1,6 @@
 """The monitor: what all nodes of the hub do, once a second, for the last hour; and a tail of what happens to its users.
 
-    counters, gauges --tell()--> broker --> Cluster of every node --sample()--> ring of 3,600 encoded rows
+    counters, gauges --tell()--> broker --> AllNodes of every node --sample()--> ring of 3,600 encoded rows
     ledger's commits --> EventTail --> broker, admin:events                       +--> admin:metrics (the newest counts)
 
 Each node tells at the beginning of a second and makes its row in the middle of it. Where the nodes' clocks agree, a row
@@ -22,7 +22,7 @@ from config import limits
 from hub.committer import Committed
 from hub.event_tail import EventTail
 from hub.metrics import Metrics
-from hub.node_figures import FIGURES, Cluster, Gauges, Sum, publication
+from hub.node_figures import FIGURES, AllNodes, Gauges, Sum, publication
 from hub.prices import MICRO_PER_CREDIT
 from hub.realtime.broker import Broker, MemoryBroker, Publication
 from hub.realtime.channels import ADMIN_METRICS
@@ -58,7 +58,7 @@ class Monitor:
         self._node = ""
         self.samples = MemoryBroker()
         self._rows: deque[bytes] = deque(maxlen=limits.METRIC_SAMPLES_MAX)
-        self._cluster = Cluster()
+        self._cluster = AllNodes()
         self._tail = EventTail(broker)
         self._told = self._sampled = time.monotonic()
         self._cpu_seconds = time.process_time()

@@ -69,7 +69,7 @@ class _Node:
         self.untaken.clear()
 
 
-class Cluster:
+class AllNodes:
     """What was heard of every node, this one included. `clock` gives seconds that only grow."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

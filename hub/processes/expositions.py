@@ -17,7 +17,7 @@ from config import limits
 from hub.metrics import Metrics
 
 
-class SharedFigures:
+class Expositions:
     """This worker's file in `folder`, and those of the others. All of them are Prometheus' text form."""
 
     def __init__(self, folder: Path, number: int, metrics: Metrics) -> None:
@@ -61,11 +61,11 @@ class SharedFigures:
 
 def _fresh(path: Path) -> bytes | None:
     try:
-        if time.time() - path.stat().st_mtime > limits.FIGURES_STALE_SECONDS:
+        if time.time() - path.stat().st_mtime > limits.EXPOSITION_STALE_SECONDS:
             path.unlink()
             return None
         with path.open("rb") as file:
-            return file.read(limits.FIGURES_BYTES_MAX)
+            return file.read(limits.EXPOSITION_BYTES_MAX)
     except FileNotFoundError:
         return None  # its owner has just ended
 

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from config import limits
 from hub.metrics import Metrics
-from hub.processes.figures import SharedFigures
+from hub.processes.expositions import Expositions
 
 
 def samples(exposition: bytes) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -36,8 +36,8 @@ def test_each_sample_says_whose_it_is(tmp_path: Path) -> None:
     other.client("one of its own")
 
     async def scenario() -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-        await SharedFigures(tmp_path, 7, other).write()
-        return samples(await SharedFigures(tmp_path, 0, one).exposition())
+        await Expositions(tmp_path, 7, other).write()
+        return samples(await Expositions(tmp_path, 0, one).exposition())
 
     found = asyncio.run(scenario())
     alone = {0: samples(one.exposition()), 7: samples(other.exposition())}
@@ -51,14 +51,14 @@ def test_each_sample_says_whose_it_is(tmp_path: Path) -> None:
 
 
 def test_the_dead_are_left_out_and_removed(tmp_path: Path) -> None:
-    living, dead, ended = (SharedFigures(tmp_path, number, busy(number)) for number in range(3))
+    living, dead, ended = (Expositions(tmp_path, number, busy(number)) for number in range(3))
 
     async def scenario() -> bytes:
         for figures in (living, dead, ended):
             await figures.write()
         ended.close()
         await ended.write()
-        long_ago = time.time() - limits.FIGURES_STALE_SECONDS - 1
+        long_ago = time.time() - limits.EXPOSITION_STALE_SECONDS - 1
         os.utime(tmp_path / "1.prom", (long_ago, long_ago))
         return await living.exposition()
 

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from config import limits
-from hub.node_figures import FIGURES, Cluster, Gauges, Sum, publication
+from hub.node_figures import FIGURES, AllNodes, Gauges, Sum, publication
 from hub.realtime.broker import RESYNC, Publication
 from hub.tally import Counts
 
@@ -24,7 +24,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.cluster = Cluster(self.clock)
+        self.cluster = AllNodes(self.clock)
         self._taken = self.clock.seconds
 
     def hears(self, node: str, requests: int = 0, seconds: float = 1.0, **gauges: int) -> None:

@@ -55,6 +55,15 @@ def redis_cluster_url() -> Iterator[str]:
     cluster.close()
 
 
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A Redis for one test to take down."""
+    server = RedisServer()
+    server.start()
+    yield server
+    server.kill()
+
+
 class Databases:
     """Names of databases, each for one test at a time, emptied in between.
 

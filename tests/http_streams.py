@@ -7,6 +7,7 @@ import asyncio
 import json
 import socket
 import struct
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -161,6 +162,18 @@ async def abort_all() -> None:
         writer.transport.abort()
     await asyncio.gather(*(writer.wait_closed() for writer in OPEN), return_exceptions=True)
     OPEN.clear()
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    """Run it, and reset what it left open."""
+
+    async def cleanly() -> None:
+        try:
+            await scenario
+        finally:
+            await abort_all()
+
+    asyncio.run(cleanly())
 
 
 async def ask(

@@ -75,7 +75,6 @@ class RedisCluster:
         deadline = time.monotonic() + START_SECONDS_MAX
         while not all(self._serves(number) for number in range(PRIMARIES)):
             assert time.monotonic() < deadline, "the cluster does not serve"
-            time.sleep(0.02)
 
     def _serves(self, number: int) -> bool:
         try:

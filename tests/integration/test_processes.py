@@ -5,7 +5,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from models import mongod_process, server_process, wallets
 from models.database import Database
 from models.mongod_process import Files
 from tests.conftest import StartHub
-from tests.http_streams import abort_all, ask, send
+from tests.http_streams import ask, run, send
 from tests.integration.test_shutdown import answer_on, listens, until_unready
 from tests.length import length
 from tests.patience import until, within
@@ -47,16 +47,6 @@ def no_server_is_left(tmp_path: Path) -> Iterator[None]:
     for left in filter(None, found):
         if str(tmp_path) in " ".join(left.command):
             os.kill(left.pid, signal.SIGKILL)
-
-
-def run(scenario: Coroutine[Any, Any, None]) -> None:
-    async def cleanly() -> None:
-        try:
-            await scenario
-        finally:
-            await abort_all()
-
-    asyncio.run(cleanly())
 
 
 class Reader:

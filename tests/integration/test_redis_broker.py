@@ -23,16 +23,6 @@ from tests.redis_cluster import RedisCluster
 from tests.redis_server import RedisServer
 from tests.ws_client import Client
 
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    """A Redis for one test to take down."""
-    server = RedisServer()
-    server.start()
-    yield server
-    server.kill()
-
-
 AnyServer = RedisServer | RedisCluster
 
 

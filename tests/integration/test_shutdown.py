@@ -4,9 +4,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ from hub.realtime import close_codes
 from models import mongod_process
 from models.mongod_process import Files
 from tests.conftest import StartHub
-from tests.http_streams import Connection, Response, abort_all, ask, send
+from tests.http_streams import Connection, Response, ask, run, send
 from tests.patience import PATIENCE_SECONDS
 from tests.running_hub import START_SECONDS_MAX, RunningHub
 from tests.ws_client import Client
@@ -87,16 +86,6 @@ async def until_unready(probe: Connection) -> None:
             probe.writer.write(PROBE)
             response = await answer_on(probe)
     assert (response.status, response.headers["connection"]) == (503, "close")
-
-
-def run(scenario: Coroutine[Any, Any, None]) -> None:
-    async def cleanly() -> None:
-        try:
-            await scenario
-        finally:
-            await abort_all()
-
-    asyncio.run(cleanly())
 
 
 @pytest.mark.timeout(60)

@@ -1,8 +1,8 @@
 """The supervisor with small programs as its workers: those that die young, that never serve, and that will not end."""
 
 import asyncio
+import os
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,11 +25,11 @@ lives.open("a").write("|")
 """
 _SERVES = "line.send(b'{\"ready\":true}\\n')\n"
 _UNTIL_TOLD = "signal.sigwait({signal.SIGTERM})\n"
-_HANGS = "time.sleep(100)\n"
+_HANGS = "signal.pause()\n"  # for good: no signal comes that it would return from
 _BEATS_ON = f"""
 for beat in range(1_000):
     if beat % 20 == 19:
-        (folder / "lived").touch()
+        (folder / "lived").open("w").close()
     {_SERVES}    if signal.sigtimedwait([signal.SIGTERM], 0.05):
         sys.exit()
 """
@@ -136,7 +136,7 @@ def test_one_that_will_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.Mon
 
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
-        async with supervised(tmp_path, deaf + _SERVES + "time.sleep(100)\n") as supervisor:
+        async with supervised(tmp_path, deaf + _SERVES + _HANGS) as supervisor:
             await supervisor.start()
             began = loop.time()
         assert 0.5 <= loop.time() - began < limits.WORKER_START_SECONDS_MAX
@@ -163,13 +163,16 @@ def test_one_that_falls_silent_is_replaced_and_one_that_does_not_is_kept(tmp_pat
 
 @pytest.mark.usefixtures("impatient")
 def test_a_supervisor_that_was_stopped_itself_kills_nobody(tmp_path: Path) -> None:
+    """Its loop stands still until the worker has beaten for twice the silence that would end it."""
+    lived = tmp_path / "lived"
+    os.mkfifo(lived)  # reading it waits for the worker, and the worker for who reads
+
     async def scenario() -> None:
         async with supervised(tmp_path, _BEATS_ON) as supervisor:
             await supervisor.start()
-            time.sleep(3 * limits.WORKER_SILENCE_SECONDS_MAX)  # noqa: ASYNC251 - it is the loop that is to stand still
-            (tmp_path / "lived").unlink(missing_ok=True)
-            await until((tmp_path / "lived").exists)
-        assert lives(tmp_path) == 1
+            lived.read_bytes()
+            await asyncio.to_thread(lived.read_bytes)
+            assert lives(tmp_path) == 1
 
     asyncio.run(scenario())
 

@@ -13,14 +13,6 @@ from tests.ws_client import Client
 
 
 @pytest.fixture
-def server() -> Iterator[RedisServer]:
-    server = RedisServer()
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
 def cluster(io_loop: IOLoop, server: RedisServer, open_hub: OpenServices, serve_http: Serve) -> Iterator[Cluster]:
     environ = {
         "HUB_REDIS_URL": server.url,

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,15 +89,15 @@ async def _scenario(doomed: RunningHub, other: RunningHub, mongod_uri: str) -> N
         await abort_all()
 
 
-async def _assert_true(database: Database, other: RunningHub, token: str, end: dict[str, object]) -> None:
+async def _assert_true(database: Database, other: RunningHub, token: str, end: dict[str, Any]) -> None:
     """What the end says is what is stored, what is paid, and what any other transport tells."""
     stream_id = str(end["stream_id"])
     message = await message_of_stream(database, stream_id)
     assert message is not None and message["status"] == "interrupted"
     assert end["offset"] == len(message["lengths"]) > 0
-    assert end["error"]["temporary"]  # type: ignore[index]
+    assert end["error"]["temporary"]
     usage, receipt = message["usage"], message["receipt"]
     cost = charge_micro(load_catalogue()[MODEL], usage["prompt_tokens"], usage["completion_tokens"])
-    assert receipt["charged"] == cost == round(end["receipt"]["charged"] * 1_000_000)  # type: ignore[index]
+    assert receipt["charged"] == cost == round(end["receipt"]["charged"] * 1_000_000)
     answer = await (await ask(other.port, "GET", f"/api/streams/{stream_id}", token=token)).json()
     assert (answer["data"]["content"], answer["data"]["receipt"]) == (message["content"], end["receipt"])

@@ -4,6 +4,7 @@ comes from the database, nothing is lost, and all is as before once Redis is.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 from redis.asyncio import Redis
@@ -56,7 +57,7 @@ class Traffic:
         last = max(self._made)
         credits = (await self._node.services.ledger.wallet(self._user)).credits / 1_000_000
         for listener in (self.here, self.elsewhere):
-            await until(lambda at=listener: at.offsets[-1:] == [last] and at.balance["credits"] == credits)  # type: ignore[misc]
+            await until(partial(_has, listener, last, credits))
             listener.assert_whole(last)
 
     def delays(self, listener: Listener) -> list[float]:
@@ -70,6 +71,10 @@ class Traffic:
     @property
     def heard_elsewhere(self) -> int:
         return len(self.elsewhere.offsets)
+
+
+def _has(listener: Listener, last: int, credits: float) -> bool:
+    return listener.offsets[-1:] == [last] and listener.balance["credits"] == credits
 
 
 async def _hears_the_other(flows: list[Traffic]) -> None:

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from tornado.ioloop import IOLoop
@@ -61,8 +62,8 @@ class Two:
         assert (await client.request("connect", token=self.token))["type"] == "connected"
         return client
 
-    async def http(self, node: int, method: str, path: str, **options: object) -> Response:
-        return await ask_http(self.ports[node], method, path, token=self.token, **options)  # type: ignore[arg-type]
+    async def http(self, node: int, method: str, path: str, **options: Any) -> Response:
+        return await ask_http(self.ports[node], method, path, token=self.token, **options)
 
     async def stored(self, stream_id: str) -> Document:
         message = await self.one.database["messages"].find_one({"stream": stream_id})
@@ -170,6 +171,20 @@ async def test_events_of_another_node_resume_by_their_id(two: Two) -> None:
 
 
 @pytest.mark.gen_test
+async def test_what_has_ended_replays_on_the_other_node_by_every_transport(two: Two) -> None:
+    started = await two.start(Scenario(chunks=12, interval_seconds=0.01))
+    stream = started.stream
+    await two.at_rest()
+    async with resumed(two, started, 4) as client:
+        text, end, _ = await client.answer_of(stream.id)
+    events = await (await two.http(1, "GET", f"/api/streams/{stream.id}/events?after=4&epoch={stream.epoch}")).events()
+    view = (await (await two.http(1, "GET", f"/api/streams/{stream.id}?after=4&epoch={stream.epoch}")).json())["data"]
+    replayed = "".join(event.data["content"] for event in events[:-1])
+    assert text == replayed == view["content"] == stream.text(4)
+    assert end["receipt"] == events[-1].data["receipt"] == view["receipt"]
+
+
+@pytest.mark.gen_test
 @pytest.mark.parametrize("way", ["socket", "rest"])
 async def test_a_stop_reaches_the_node_that_generates(two: Two, way: str) -> None:
     started = await two.start(ENDLESS)
@@ -205,8 +220,9 @@ async def test_others_streams_do_not_exist_on_any_node(two: Two) -> None:
     client = await Client.open(two.ports[1])
     await client.request("connect", token=stranger.access_token)
     stream = started.stream
-    for command in ({"type_": "chat.stop"}, {"type_": "chat.resume", "epoch": stream.epoch, "after": 0}):
-        reply = await client.request(stream_id=stream.id, **command)  # type: ignore[arg-type]
+    commands: dict[str, dict[str, Any]] = {"chat.stop": {}, "chat.resume": {"epoch": stream.epoch, "after": 0}}
+    for name, fields in commands.items():
+        reply = await client.request(name, stream_id=stream.id, **fields)
         assert reply["error"]["code"] == "RESOURCE_NOT_FOUND"
     for method in ("GET", "DELETE"):
         answer = await ask_http(two.ports[1], method, f"/api/streams/{stream.id}", token=stranger.access_token)

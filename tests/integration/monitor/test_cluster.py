@@ -66,15 +66,6 @@ def pair(serve: Serve, redis_url: str) -> Pair:
 
 
 @pytest.fixture
-def server() -> Iterator[RedisServer]:
-    """A Redis for one test to take down."""
-    server = RedisServer()
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
 def pair_alone(serve: Serve, server: RedisServer) -> Pair:
     """Two nodes over that one."""
     return _serve_two(serve, server.url)

@@ -23,14 +23,24 @@ from tests.redis_server import RedisServer
 TEN = Limit(10, 60)
 
 
+async def _counts_together(one: SharedCounters, two: SharedCounters) -> bool:
+    key = secrets.token_hex(4)
+    await one.hit_exactly(key, TEN)
+    return (await two.hit_exactly(key, TEN))[0] == 2
+
+
 @asynccontextmanager
 async def nodes(url: str) -> AsyncIterator[tuple[SharedCounters, SharedCounters]]:
     tasks, prefix = Tasks(), f"test_{secrets.token_hex(4)}"
     clients = RedisClient(url), RedisClient(url)
-    yield SharedCounters(clients[0], prefix, tasks), SharedCounters(clients[1], prefix, tasks)
-    await tasks.close(1)
-    for client in clients:
-        await client.close()
+    one, two = (SharedCounters(client, prefix, tasks) for client in clients)
+    try:
+        await until(lambda: _counts_together(one, two))  # a first answer takes a connection as well
+        yield one, two
+    finally:
+        await tasks.close(1)
+        for client in clients:
+            await client.close()
     assert not tasks.failures
 
 
@@ -103,12 +113,6 @@ def test_while_redis_is_away_each_node_counts_by_itself(monkeypatch: pytest.Monk
         asyncio.run(scenario())
     finally:
         server.kill()
-
-
-async def _counts_together(one: SharedCounters, two: SharedCounters) -> bool:
-    key = secrets.token_hex(4)
-    await one.hit_exactly(key, TEN)
-    return (await two.hit_exactly(key, TEN))[0] == 2
 
 
 @pytest.fixture

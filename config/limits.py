@@ -102,6 +102,7 @@ IDEMPOTENCY_REPLY_BYTES_MAX: Final = 65_536  # a larger reply is not kept, and a
 EVENT_DAYS: Final = 7
 EVENT_REPLAY_MAX: Final = 1_000
 WALLET_CACHE_ENTRIES: Final = 20_000
+WALLET_SHARED_SECONDS: Final = 5.0  # a wallet that another process writes too is read anew for so long
 NODE_HEARTBEAT_SECONDS: Final = 2
 NODE_DEAD_SECONDS: Final = 10
 SWEEP_SECONDS: Final = 5

@@ -9,7 +9,7 @@ the cost of one commit. A refused operation fails alone; a conflict with another
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -55,6 +55,30 @@ class Committed:
     spent_micro: int  # micro-credits charged for usage
 
 
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What decides whether operations can be applied, and how.
+
+    `keys` are values of `(collection, field)` that may be taken; `told` are the users whose notification settings matter.
+    """
+
+    users: set[str]
+    holds: set[str]
+    keys: dict[tuple[str, str], list[Any]]
+    told: set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Wallets and holds that a batch assumes to be as this process wrote them last."""
+
+    wallets: dict[str, Document] = field(default_factory=dict)
+    holds: dict[str, Document] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.wallets or self.holds)
+
+
 class Committer:
     """Owns the ledger's session and its queue; `on_commit` is called after each commit, before the callers are told."""
 
@@ -67,8 +91,8 @@ class Committer:
         self._session: Any = None
         self._in_flight = 0
         self.ended = False  # nothing is committed any more
-        self._wallets = LastWritten()
-        self._holds = LastWritten()
+        self._wallets = LastWritten("version")
+        self._holds = LastWritten("amount")
 
     @property
     def session_id(self) -> Any:
@@ -154,9 +178,9 @@ class Committer:
         return batch
 
     async def _commit(self, batch: list[Waiting]) -> None:
-        for _ in range(limits.BATCH_CONFLICT_TRIES):
+        for number in range(limits.BATCH_CONFLICT_TRIES):
             try:
-                applied, outcomes = await self._write_all(batch)
+                applied, outcomes = await self._write_all(batch, assume=number == 0)
             except (Conflict, DuplicateKey) as error:
                 log.info("batch collided", operations=len(batch), error=str(error)[:200])
                 last: Exception = error
@@ -183,21 +207,22 @@ class Committer:
         await self._commit(batch[:middle])
         return await self._commit(batch[middle:])
 
-    async def _write_all(self, batch: list[Waiting]) -> tuple[Batch, list[Outcome]]:
-        """Apply and write a batch, first on what this process wrote last, and where that does not hold, on fresh reads."""
+    async def _write_all(self, batch: list[Waiting], assume: bool) -> tuple[Batch, list[Outcome]]:
+        """Apply and write a batch, where we `assume` so on what this process wrote last, else on fresh reads."""
         plain = [waiting.operation for waiting in batch if isinstance(waiting.operation, Operation)]
         needed = _needed(plain)
-        wallets, holds = self._wallets.of(needed.users), self._holds.of(needed.holds)
-        self._wallets.forget(wallets)  # until the commit stands
-        self._holds.forget(holds)
+        first = Known(self._wallets.of(needed.users), self._holds.of(needed.holds)) if assume else Known()
         moment = now()
+        assumptions = [first]  # for the first run: the driver repeats what met another transaction
 
         async def body(transaction: Transaction) -> tuple[Batch, list[Outcome]]:
+            known = assumptions.pop() if assumptions else Known()
             operations = [await _made(waiting.operation, transaction) for waiting in batch]
             reading = needed if len(plain) == len(batch) else _needed(operations)
-            applied = Batch(await _read(transaction, reading, wallets, holds), moment)
+            snapshot = await self._read(transaction, reading, known)
+            applied = Batch(snapshot, moment)
             outcomes = [applied.apply(operation) for operation in operations]
-            if (wallets or holds) and any(outcome.error for outcome in outcomes):
+            if known and any(outcome.error for outcome in outcomes):
                 raise Conflict("refused by what was written last: to be asked of the database")
             await _write(transaction, applied)
             return applied, outcomes
@@ -206,6 +231,18 @@ class Committer:
         self._wallets.keep(applied.wallets)
         self._holds.keep(applied.holds)
         return applied, outcomes
+
+    async def _read(self, transaction: Transaction, needed: Needed, known: Known) -> Snapshot:
+        """What is needed and not known, in as few reads as possible."""
+        wallets = await _by_id(transaction, shapes.WALLETS, needed.users - known.wallets.keys())
+        holds = await _by_id(transaction, shapes.HOLDS, needed.holds - known.holds.keys())
+        self._wallets.correct(wallets)
+        settings = await _by_id(transaction, NOTIFICATION_SETTINGS, needed.told)
+        taken: set[tuple[str, str, Any]] = set()
+        for (collection, name), values in needed.keys.items():
+            rows = await transaction.find(collection, {name: {"$in": values}}, {name: 1})
+            taken.update((collection, name, row[name]) for row in rows)
+        return Snapshot({**known.wallets, **wallets}, {**known.holds, **holds}, taken, settings)
 
     def _tell_all(self, batch: list[Waiting], applied: Batch, outcomes: list[Outcome]) -> None:
         events = [event for outcome in outcomes for event in outcome.events]
@@ -228,39 +265,9 @@ async def _made(operation: Operation | Composed, transaction: Transaction) -> Op
     return await operation.compose(transaction) if isinstance(operation, Composed) else operation
 
 
-@dataclass(frozen=True, slots=True)
-class Needed:
-    """What decides whether operations can be applied, and how.
-
-    `keys` are values of `(collection, field)` that may be taken; `told` are the users whose notification settings matter.
-    """
-
-    users: set[str]
-    holds: set[str]
-    keys: dict[tuple[str, str], list[Any]]
-    told: set[str]
-
-
-async def _read(
-    transaction: Transaction, needed: Needed, known_wallets: dict[str, Document], known_holds: dict[str, Document]
-) -> Snapshot:
-    """What is needed and not known, in as few reads as possible."""
-    wallets = await _by_id(transaction, shapes.WALLETS, needed.users, known_wallets)
-    holds = await _by_id(transaction, shapes.HOLDS, needed.holds, known_holds)
-    settings = await _by_id(transaction, NOTIFICATION_SETTINGS, needed.told, {})
-    taken: set[tuple[str, str, Any]] = set()
-    for (collection, name), values in needed.keys.items():
-        rows = await transaction.find(collection, {name: {"$in": values}}, {name: 1})
-        taken.update((collection, name, row[name]) for row in rows)
-    return Snapshot(wallets, holds, taken, settings)
-
-
-async def _by_id(
-    transaction: Transaction, collection: str, ids: set[str], known: dict[str, Document]
-) -> dict[str, Document]:
-    missing = sorted(ids - known.keys())
-    found = await transaction.find(collection, {"_id": {"$in": missing}}) if missing else []
-    return {**known, **{row["_id"]: row for row in found}}
+async def _by_id(transaction: Transaction, collection: str, ids: set[str]) -> dict[str, Document]:
+    found = await transaction.find(collection, {"_id": {"$in": sorted(ids)}}) if ids else []
+    return {row["_id"]: row for row in found}
 
 
 def _needed(operations: Sequence[Operation]) -> Needed:
@@ -293,11 +300,11 @@ def _told(operations: Sequence[Operation]) -> set[str]:
 
 async def _write(transaction: Transaction, batch: Batch) -> None:
     writes = batch.writes()
+    for collection, updates in writes.guarded_updates.items():  # first: an assumption that fails costs nothing else
+        await transaction.update(collection, updates, all_match=True)
     for collection, documents in writes.inserts.items():
         if documents:
             await transaction.insert(collection, documents)
-    for collection, updates in writes.guarded_updates.items():
-        await transaction.update(collection, updates, all_match=True)
     for collection, updates in writes.updates.items():
         await transaction.update(collection, updates)
     for collection, queries in writes.guarded_deletes.items():

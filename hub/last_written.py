@@ -2,27 +2,41 @@
 
 Never a ground by itself: every write names the version (of a hold, the amount) that it assumes, so that one made on an
 outdated assumption finds nothing, and the batch is applied anew to what the database says. A refusal is told only after
-such a fresh reading. Bounded; what is forgotten here is read.
+such a fresh reading. What others are found to write as well is read for each batch, until they have left it alone for a
+while. Bounded: what is not here is read.
 """
 
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from config import limits
 from models.database import Document
 
 
 class LastWritten:
-    """Documents by id, the newest kept longest."""
+    """Documents by id, the newest kept longest; `version` is the field by which another one's writing shows."""
 
-    def __init__(self, entries_max: int = limits.WALLET_CACHE_ENTRIES) -> None:
+    def __init__(self, version: str, entries_max: int = limits.WALLET_CACHE_ENTRIES) -> None:
+        self._version = version
         self._documents: OrderedDict[str, Document] = OrderedDict()
+        self._shared_until: OrderedDict[str, float] = OrderedDict()  # by `time.monotonic()`
         self._entries_max = entries_max
 
     def of(self, ids: Iterable[str]) -> dict[str, Document]:
-        """Those of these that are known. They must not be changed."""
-        known = self._documents
-        return {key: known[key] for key in ids if key in known}
+        """Those of these that are known, and ours alone. They must not be changed."""
+        known, moment = self._documents, time.monotonic()
+        return {key: known[key] for key in ids if key in known and self._shared_until.get(key, 0.0) <= moment}
+
+    def correct(self, found: Mapping[str, Document]) -> None:
+        """What the database has: where that is not what was written here, others write it as well."""
+        for key, document in found.items():
+            known = self._documents.get(key)
+            if known is not None and known[self._version] != document[self._version]:
+                self._shared_until[key] = time.monotonic() + limits.WALLET_SHARED_SECONDS
+                self._shared_until.move_to_end(key)
+        _bound(self._shared_until, self._entries_max)
 
     def keep(self, documents: Mapping[str, Document | None]) -> None:
         """After a commit: what stands now; None is gone."""
@@ -32,9 +46,9 @@ class LastWritten:
             else:
                 self._documents[key] = document
                 self._documents.move_to_end(key)
-        while len(self._documents) > self._entries_max:
-            self._documents.popitem(last=False)
+        _bound(self._documents, self._entries_max)
 
-    def forget(self, ids: Iterable[str]) -> None:
-        for key in ids:
-            self._documents.pop(key, None)
+
+def _bound(entries: "OrderedDict[str, Any]", entries_max: int) -> None:
+    while len(entries) > entries_max:
+        entries.popitem(last=False)

@@ -38,13 +38,15 @@ class Node:
 async def nodes(url: str, number: int = 2) -> AsyncIterator[list[Node]]:
     tasks, prefix = Tasks(), f"test_{secrets.token_hex(4)}"
     made = [Node(RedisBroker(url, prefix, tasks)) for _ in range(number)]
-    for node in made:
-        await node.broker.open()
-        await node.listen()
-    yield made
-    for node in made:
-        await node.broker.close()
-    await tasks.close(1)
+    try:
+        for node in made:
+            await node.broker.open()
+            await node.listen()
+        yield made
+    finally:
+        for node in made:
+            await node.broker.close()
+        await tasks.close(1)
     assert not tasks.failures
 
 

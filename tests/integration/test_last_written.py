@@ -1,31 +1,74 @@
 """What a process wrote last spares it reading; it never decides against what the database says."""
 
+import asyncio
+
 import pytest
 
+from config import limits
 from hub.errors import Code, HubError
-from models.database import Database, Transaction
+from models.database import Database, Document, Query, Transaction
 from tests.factories import grant, make_wallet
 from tests.ledger_parts import another_database, debit, differences, place, result, running
+from tests.patience import until
 
 pytestmark = pytest.mark.gen_test
 
 
-async def test_a_wallet_written_last_is_not_read_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    reads: list[str] = []
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
+    """What transactions read by id: the collection and the ids."""
+    reads: list[tuple[str, list[str]]] = []
     find = Transaction.find
 
-    async def counted(self: Transaction, collection: str, *args: object, **options: object) -> object:
-        reads.append(collection)
-        return await find(self, collection, *args, **options)  # type: ignore[arg-type] # passed on as it came
+    async def counted(
+        self: Transaction, collection: str, query: Query, projection: Query | None = None
+    ) -> list[Document]:
+        if "_id" in query:
+            reads.append((collection, query["_id"]["$in"]))
+        return await find(self, collection, query, projection)
 
     monkeypatch.setattr(Transaction, "find", counted)
+    return reads
+
+
+async def test_a_wallet_written_last_is_not_read_again(database: Database, reads: list[tuple[str, list[str]]]) -> None:
     async with running(database) as process:
         user = await make_wallet(process.ledger, 100)
         async with process.ledger.hold(place(user, 50)) as hold:
             await hold.extend(10, [], 100)
             await hold.settle(20, "usage", {})
-    assert "wallets" not in reads
-    assert "holds" not in reads
+    assert not [collection for collection, _ in reads if collection in ("wallets", "holds")]
+    assert await differences(database) == []
+
+
+async def test_a_wallet_that_others_write_too_is_read_each_time_until_they_leave_it_alone(
+    database: Database, mongod_uri: str, reads: list[tuple[str, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that one busy account does not make the groups of a process fail again and again, with all others in them."""
+    monkeypatch.setattr(limits, "WALLET_SHARED_SECONDS", 0.5)
+    async with running(database) as process, another_database(mongod_uri, database.name) as other:
+        shared, calm = [await make_wallet(process.ledger, 100) for _ in range(2)]
+
+        async def both() -> None:
+            await asyncio.gather(process.ledger.commit(debit(shared, 1)), process.ledger.commit(debit(calm, 1)))
+
+        async with running(other) as elsewhere:
+            await elsewhere.ledger.commit(debit(shared, 1))
+            await both()
+            reads.clear()
+            for _ in range(3):
+                await elsewhere.ledger.commit(debit(shared, 1))
+                await both()
+        ours = [ids for _, ids in reads if calm in ids]
+        assert ours == [], "who is ours alone is still known"
+        assert len(reads) == 6, "each process read the shared wallet once for each of its groups: none was repeated"
+
+        async def is_ours_again() -> bool:
+            reads.clear()
+            await process.ledger.commit(debit(shared, 1))
+            return not reads
+
+        await until(is_ours_again)
     assert await differences(database) == []
 
 

@@ -4,6 +4,8 @@ Two cores carry the hub, its database, the provider and the load generator, so t
 second core free. How much each of them took of a completion is printed beside, with what all of them took of the cores and
 what stayed idle: where nothing is idle any more, the rate is the machine's and not the hub's, and where ours and the idle
 are less than the whole, something else ran on it.
+
+In a last run each connection asks for all users in turn, so that both processes write the same wallets all the time.
 """
 
 import asyncio
@@ -57,7 +59,8 @@ class Run:
 async def measure() -> list[Figure]:
     runs = {count: await _runs(count) for count in PROCESSES}
     one, two = (statistics.median(run.per_second for run in runs[count]) for count in PROCESSES)
-    figures = [figure for count, some in runs.items() for figure in _figures(count, some)]
+    figures = [figure for count, some in runs.items() for figure in _figures(_name(count), some)]
+    figures += _figures("2 processes, the same users on both", await _runs(2, shared=True))
     machine = [await _two_loops_over_one() for _ in range(MACHINE_REPETITIONS)]
     return [
         *figures,
@@ -79,13 +82,19 @@ async def _loop() -> int:
     return int(printed)
 
 
-async def _runs(count: int) -> list[Run]:
+async def _runs(count: int, shared: bool = False) -> list[Run]:
     async with hub(HUB_PROCESSES=str(count)) as process:
         tokens = await sign_up(process, AT_ONCE)
-        requests = [completion(process.port, token, stream=False) for token in tokens]
+        each = [completion(process.port, token, stream=False) for token in tokens]
+        requests = each if not shared else _in_turn(each)
         async with provider(process.provider_port, process.provider_log, chunks=ANSWER_TOKENS) as provider_pid:
             await load(process.port, requests, AT_ONCE, WARM_UP)
             return [await _run(process, requests, provider_pid) for _ in range(REPETITIONS)]
+
+
+def _in_turn(each: list[bytes]) -> list[bytes]:
+    """Dealt out to as many connections, each gets others every time."""
+    return [each[(number + turn) % len(each)] for turn in range(len(each)) for number in range(len(each))]
 
 
 async def _run(process: HubProcess, requests: list[bytes], provider_pid: int) -> Run:
@@ -98,8 +107,11 @@ async def _run(process: HubProcess, requests: list[bytes], provider_pid: int) ->
     return Run(done / seconds, cost.hub / done * 1e3, cost.servers / done * 1e3, load_ms, idle_percent)
 
 
-def _figures(count: int, runs: list[Run]) -> list[Figure]:
-    who = "one process" if count == 1 else f"{count} processes"
+def _name(count: int) -> str:
+    return "one process" if count == 1 else f"{count} processes"
+
+
+def _figures(who: str, runs: list[Run]) -> list[Figure]:
     return [
         Figure(f"{who}: completions, {AT_ONCE} at once", "a second", [run.per_second for run in runs]),
         Figure(f"{who}: hub CPU a completion", "ms", [run.hub_ms for run in runs]),

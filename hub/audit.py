@@ -32,13 +32,35 @@ class Difference:
 
 async def audit(database: Database) -> AsyncIterator[Difference]:
     """Recompute every wallet from its entries and verify its chain and holds, yielding each difference."""
-    held = await wallets.hold_sums(database)
+    held = await _held(database)
     async for wallet in wallets.scan_wallets(database):
-        async for difference in _audit_wallet(database, wallet, held.get(wallet["_id"], 0)):
+        async for difference in _audit_wallet(database, wallet, held):
             yield difference
 
 
-async def _audit_wallet(database: Database, wallet: Document, held: int) -> AsyncIterator[Difference]:
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What open holds add up to: of each wallet, and of each budget in it."""
+
+    sums: dict[str, int]
+    budgets: dict[str, dict[str, int]]
+
+    def faults(self, wallet: Document) -> list[str]:
+        """A budget's counters may be gone before its last hold; those that are there count every hold."""
+        sums, found = self.budgets.get(wallet["_id"], {}), []
+        if wallet["credits_held"] != (held := self.sums.get(wallet["_id"], 0)):
+            found.append(f"credits_held is {wallet['credits_held']}, its open holds add up to {held}")
+        for key, counters in wallet.get("budgets", {}).items():
+            if counters["held"] != (held := sums.get(key, 0)):
+                found.append(f"the budget of {key} has {counters['held']} held, its open holds add up to {held}")
+        return found
+
+
+async def _held(database: Database) -> _Held:
+    return _Held(await wallets.hold_sums(database), await wallets.budget_sums(database))
+
+
+async def _audit_wallet(database: Database, wallet: Document, held: _Held) -> AsyncIterator[Difference]:
     user = wallet["_id"]
     sums = {"credit": 0, "point": 0}
     seq, head = 0, wallets.GENESIS
@@ -51,7 +73,7 @@ async def _audit_wallet(database: Database, wallet: Document, held: int) -> Asyn
         seq, head = entry["seq"], entry["hash"]
     for what in _wallet_faults(wallet, sums, seq, head):
         yield Difference(user, what)
-    if wallet["credits_held"] != held:
+    if held.faults(wallet):
         async for difference in _audit_holds(database, user):
             yield difference
 
@@ -85,12 +107,14 @@ async def _audit_holds(database: Database, user: str) -> AsyncIterator[Differenc
     """Holds and wallets are not read at one moment: only a wallet that stood still meanwhile can be blamed."""
     for _ in range(_HOLD_READS_MAX):
         before = await wallets.wallet(database, user)
-        held = (await wallets.hold_sums(database)).get(user, 0)
+        held = await _held(database)
         after = await wallets.wallet(database, user)
-        if before is None or after is None or held == before["credits_held"]:
+        faults = [] if before is None else held.faults(before)
+        if before is None or after is None or not faults:
             return
         if before["version"] == after["version"]:
-            yield Difference(user, f"credits_held is {before['credits_held']}, its open holds add up to {held}")
+            for fault in faults:
+                yield Difference(user, fault)
             return
 
 

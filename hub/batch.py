@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from config import limits
+from hub import budgets
 from hub.errors import Code, HubError
 from hub.operations import (
     Applied,
@@ -33,6 +34,8 @@ from models.events import EVENTS
 from models.ids import new_epoch, new_id
 from models.notification_settings import wanted
 from models.notifications import addressed
+
+Changes = dict[str, list[tuple[Mapping[str, Any], Mapping[str, Any]]]]  # queries with their updates, by collection
 
 _FIELD = {"credit": "credits", "point": "points"}
 _BOUND = {"credit": limits.MICRO_CREDITS_MAX, "point": limits.POINTS_MAX}
@@ -57,13 +60,10 @@ class Writes:
     """What the transaction has to write, by collection."""
 
     inserts: dict[str, list[Document]] = field(default_factory=lambda: defaultdict(list))
-    updates: dict[str, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    updates: Changes = field(default_factory=lambda: defaultdict(list))
+    upserts: Changes = field(default_factory=lambda: defaultdict(list))
     deletes: dict[str, list[Mapping[str, Any]]] = field(default_factory=lambda: defaultdict(list))
-    guarded_updates: dict[str, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    guarded_updates: Changes = field(default_factory=lambda: defaultdict(list))
     guarded_deletes: dict[str, list[Mapping[str, Any]]] = field(default_factory=lambda: defaultdict(list))
 
 
@@ -96,6 +96,8 @@ class _Draft:
             self.wallets[user] = shapes.new_wallet(user, new_epoch(), operation.created_at)
         for number, leg in enumerate(operation.legs):
             self._enter(leg, operation.id, number)
+        for budget_change in operation.budgets:
+            budgets.change(self._wallet(budget_change.wallet), budget_change, self.batch.moment)
         for change in operation.holds:
             self._change_hold(change)
         for event in operation.events:
@@ -173,7 +175,8 @@ class _Draft:
         available = wallet["credits"] - wallet["credits_held"]
         if available < change.at_least:
             raise HubError(Code.INSUFFICIENT_CREDITS, "Not enough credits for this request")
-        amount = min(change.want, available)
+        want = min(change.want, available)
+        amount = budgets.reserve(wallet, change.budget, want, self.batch.moment, change.at_least)
         wallet["credits_held"] += amount
         self.held = amount
         self.holds[change.hold] = {
@@ -187,13 +190,16 @@ class _Draft:
             "prompt_tokens": change.prompt_tokens,
             "created_at": self.operation.created_at,
             "expires_at": change.expires_at,
+            **budgets.kept_in_hold(change.budget),
+            **({"idempotency": change.idempotency} if change.idempotency is not None else {}),
         }
 
     def _extend(self, change: ExtendHold) -> None:
         assert change.want >= 0
         hold = self._hold(change)
         wallet = self._wallet(change.wallet)
-        added = min(change.want, wallet["credits"] - wallet["credits_held"])
+        want = min(change.want, wallet["credits"] - wallet["credits_held"])
+        added = budgets.reserve(wallet, budgets.budget_in(hold), want, self.batch.moment)
         wallet["credits_held"] += added
         self.held = hold["amount"] + added
         self.holds[change.hold] = {**hold, "amount": self.held}
@@ -204,8 +210,10 @@ class _Draft:
         wallet = self._wallet(change.wallet)
         wallet["credits_held"] -= hold["amount"]
         charged = min(change.charge, hold["amount"])
+        by = budgets.settle(wallet, budgets.budget_in(hold), hold["amount"], charged, self.batch.moment)
         if charged:
-            leg = Leg(change.wallet, "credit", "usage", -charged, change.description, change.metadata)
+            metadata = {**change.metadata, **by}
+            leg = Leg(change.wallet, "credit", "usage", -charged, change.description, metadata)
             self._enter(leg, change.hold, 0)
         self.holds[change.hold] = None
         self.receipt = Receipt(hold["amount"], charged, hold["amount"] - charged, wallet["credits"], wallet["seq"])
@@ -230,7 +238,7 @@ class Batch:
     """Applies operations one after the other and gathers what has to be written for all of them."""
 
     def __init__(self, snapshot: Snapshot, moment: datetime) -> None:
-        self._moment = moment  # of the commit, not of the operations: one may have waited for long
+        self.moment = moment  # of the commit, not of the operations: one may have waited for long
         self.wallets = dict(snapshot.wallets)
         self.holds: dict[str, Document | None] = dict(snapshot.holds)
         self.taken = set(snapshot.taken)
@@ -262,7 +270,7 @@ class Batch:
     def _keep(self, draft: _Draft, applied: Applied) -> None:
         operation, writes = draft.operation, self._writes
         for wallet in draft.wallets.values():
-            wallet["updated_at"] = self._moment
+            wallet["updated_at"] = self.moment
         self.wallets.update(draft.wallets)
         self.holds.update(draft.holds)
         writes.inserts[shapes.ENTRIES] += draft.entries
@@ -276,7 +284,7 @@ class Batch:
             change = update.change(draft.receipt) if callable(update.change) else update.change
             if update.result is not None:
                 change = {**change, "$set": {**change.get("$set", {}), **update.result(applied)}}
-            writes.updates[update.collection].append((update.query, change))
+            (writes.upserts if update.upsert else writes.updates)[update.collection].append((update.query, change))
         for delete in operation.deletes:
             writes.deletes[delete.collection].append(delete.query)
 

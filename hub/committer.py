@@ -277,6 +277,7 @@ def _needed(operations: Sequence[Operation]) -> Needed:
     for operation in operations:
         users.update(leg.wallet for leg in operation.legs)
         users.update(change.wallet for change in operation.holds)
+        users.update(change.wallet for change in operation.budgets)
         users.update(event.user for event in operation.events)
         users.difference_update(operation.new_wallets)
         holds.update(change.hold for change in operation.holds if isinstance(change, ExtendHold | SettleHold))
@@ -307,6 +308,8 @@ async def _write(transaction: Transaction, batch: Batch) -> None:
             await transaction.insert(collection, documents)
     for collection, updates in writes.updates.items():
         await transaction.update(collection, updates)
+    for collection, updates in writes.upserts.items():
+        await transaction.update(collection, updates, upsert=True)
     for collection, queries in writes.guarded_deletes.items():
         await transaction.delete(collection, queries, all_match=True)
     for collection, queries in writes.deletes.items():

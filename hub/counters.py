@@ -17,7 +17,10 @@ class Counters(Protocol):
     """A key belongs to one limit. Counts end one above the amount: how far beyond it somebody tries does not matter."""
 
     async def hit(self, key: str, limit: Limit, cost: int) -> tuple[int, float]:
-        """Count `cost` times; how many the window then has, and its end in epoch seconds. Zero only looks."""
+        """Count `cost` times; how many the window then has, and its end in epoch seconds. Zero only looks.
+
+        A negative cost takes back what was counted; there are never fewer than none.
+        """
         ...
 
     async def hit_exactly(self, key: str, limit: Limit) -> tuple[int, float]:
@@ -50,11 +53,15 @@ class MemoryCounters:
         if end <= moment:
             used, end = 0, moment + limit.seconds
             windows.pop(key, None)  # a new window goes to the end of the order
-        used = min(used + cost, limit.amount + 1)
+        used = max(0, min(used + cost, limit.amount + 1))
         if cost:
             windows[key] = (used, end)
             _forget(windows, moment)
         return used, end
+
+    def is_running(self, key: str, limit: Limit) -> bool:
+        """Whether a window of it has begun and not ended, however much was taken back in it."""
+        return self._windows(limit).get(key, (0, 0.0))[1] > time.time()
 
     def used(self, key: str, limit: Limit, older_than_seconds: float = 0.0) -> int:
         """How many its window has, if one has been running for so long."""
@@ -65,7 +72,7 @@ class MemoryCounters:
     def put(self, key: str, limit: Limit, used: int, end: float) -> None:
         """What is known from elsewhere."""
         windows = self._windows(limit)
-        windows[key] = (min(used, limit.amount + 1), end)
+        windows[key] = (max(0, min(used, limit.amount + 1)), end)
         _forget(windows, time.time())
 
     def _windows(self, limit: Limit) -> OrderedDict[str, tuple[int, float]]:

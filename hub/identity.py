@@ -9,7 +9,7 @@ Reads let `DatabaseError`s out; whoever answers the caller says that we are unav
 
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,10 +17,11 @@ import structlog
 
 from config import limits
 from config.settings import Settings
-from hub import identity_input, login_secrets, mail_jobs, signup
+from hub import identity_input, key_secrets, login_secrets, mail_jobs, signup
 from hub.access_tokens import AccessTokens
 from hub.errors import Code, HubError
-from hub.identity_cache import Credential, Identity, IdentityCache, cache_key
+from hub.identity_cache import Credential, Identity, IdentityCache, KeyLimits, cache_key
+from hub.key_uses import KeyUses
 from hub.ledger import Ledger
 from hub.login_secrets import NewLogin
 from hub.operations import Insert
@@ -29,7 +30,7 @@ from hub.realtime.broker import Broker
 from hub.revocations import Revocations
 from hub.signup import Registration
 from hub.throttle import Throttle
-from models import counters, logins, users
+from models import api_keys, counters, logins, users
 from models.clock import now
 from models.database import Database, Document
 
@@ -75,6 +76,7 @@ class Identities:
         self._wake_mail = wake_mail
         self._cache = IdentityCache()
         self._refreshing: set[str] = set()
+        self.key_uses = KeyUses(database)
         self.revocations = Revocations(database, broker, self._cache)
 
     def close(self) -> None:
@@ -91,6 +93,12 @@ class Identities:
 
         Raises `HubError` UNAUTHENTICATED, or `DatabaseError`.
         """
+        identity = await self._resolve(credential)
+        if identity.key_id is not None:
+            self.key_uses.note(identity.key_id)
+        return identity
+
+    async def _resolve(self, credential: Credential) -> Identity:
         size = len(credential.value)
         if not 0 < size <= limits.ACCESS_TOKEN_CHARS_MAX or not credential.value.isascii():
             raise _unauthenticated()
@@ -111,6 +119,8 @@ class Identities:
             return await self._read_cookie(credential.value)
         if hmac.compare_digest(credential.value.encode(), self._settings.service_token.encode()):
             return _SERVICE
+        if key_secrets.looks_like_one(credential.value):
+            return await self._read_key(credential.value)
         claims = self._access_tokens.read(credential.value)
         login = await self._standing_login(claims.login)
         if login["user"] != claims.user:
@@ -127,6 +137,12 @@ class Identities:
             raise _unauthenticated()
         user = _active(await self._user_of(login))
         return _identity(user, "cookie", login_id, login["expires_at"].timestamp())
+
+    async def _read_key(self, value: str) -> Identity:
+        key = await api_keys.by_digest(self._database, key_secrets.digest(value))
+        if key is None or (key["expires_at"] is not None and key["expires_at"] <= now()):
+            raise _unauthenticated()
+        return _key_identity(key, _active(await users.by_id(self._database, key["user"])))
 
     async def _standing_login(self, login_id: str) -> Document:
         """A login that has not ended; the database removes expired ones up to a minute late."""
@@ -289,9 +305,23 @@ class Identities:
 _SERVICE = Identity("service", "service", "enterprise", "service", None, None, None, None, {})
 
 
-def _identity(user: Document, kind: Any, login_id: str, expires_at: float | None) -> Identity:
+def _identity(user: Document, kind: Any, login_id: str | None, expires_at: float | None) -> Identity:
     shown = users.without_password(user)
     return Identity(user["_id"], user["role"], user["tier"], kind, login_id, None, None, expires_at, shown)
+
+
+def _key_identity(key: Document, user: Document) -> Identity:
+    permissions = None if key["permissions"] is None else frozenset(key["permissions"])
+    expires_at = None if key["expires_at"] is None else key["expires_at"].timestamp()
+    identity = _identity(user, "key", None, expires_at)
+    return replace(identity, key_id=key["_id"], permissions=permissions, limits=_key_limits(key["limits"]))
+
+
+def _key_limits(given: Document) -> KeyLimits | None:
+    if not any(value is not None for value in given.values()):
+        return None
+    models = None if given["models"] is None else frozenset(given["models"])
+    return KeyLimits(**{**given, "models": models})
 
 
 def _active(user: Document | None) -> Document:

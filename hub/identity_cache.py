@@ -9,10 +9,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from config import limits
+from hub.budgets import Period
 
+ACCOUNT_ADMINISTRATION: Final = "account:write"
 IdentityKind = Literal["token", "cookie", "key", "service"]
 
 
@@ -25,11 +27,25 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """What an API key may spend and ask for, each None where its owner set no limit.
+
+    `credit_micro` micro-credits in each `period`; `models` are ids of the catalogue.
+    """
+
+    credit_micro: int | None
+    period: Period | None
+    models: frozenset[str] | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Who is asking. `user` is the user's document without the password, empty for the service.
 
-    `permissions` bounds what an API key may do; None is everything. `expires_at` is the access token's, or as far
-    as a cookie's login has been put off by now; epoch seconds.
+    `permissions` bounds what an API key may do, and `limits` how much; None is no bound. `expires_at` is the access
+    token's or the key's, or as far as a cookie's login has been put off by now; epoch seconds.
     """
 
     user_id: str
@@ -41,6 +57,13 @@ class Identity:
     permissions: frozenset[str] | None
     expires_at: float | None
     user: Mapping[str, Any]
+    limits: KeyLimits | None = None
+
+    def may(self, permission: str) -> bool:
+        """Logins may everything; a key what it was given, and where nothing was named all but administrate the account."""
+        if self.permissions is not None:
+            return permission in self.permissions
+        return self.kind != "key" or permission != ACCOUNT_ADMINISTRATION
 
     @property
     def credential_id(self) -> str | None:

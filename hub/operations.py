@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from hub.budgets import Budget, BudgetChange
 from hub.errors import Code, HubError
 from models.clock import now
 from models.database import Document, Transaction
@@ -32,7 +33,10 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class PlaceHold:
-    """Reserve `want` micro-credits; with less available as much as there is, but never less than `at_least`."""
+    """Reserve `want` micro-credits; with less available as much as there is, but never less than `at_least`.
+
+    A `budget` bounds the hold as the wallet does, for as long as it stands: its document keeps it.
+    """
 
     hold: str
     wallet: str
@@ -44,6 +48,8 @@ class PlaceHold:
     message: str
     model: str
     prompt_tokens: int
+    budget: Budget | None = None
+    idempotency: str | None = None  # the key's record that goes with a hold whose owner died, where no message tells it
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +137,14 @@ class Update:
     """An update of one document, if it is still there. `change` may be a function of the operation's receipt.
 
     Its owner may delete a message while it is being written: that must not stop the money. `result` gives further fields
-    to set, those that are known only when the operation is applied.
+    to set, those that are known only when the operation is applied. With `upsert` it is made where it is not there.
     """
 
     collection: str
     query: Mapping[str, Any]
     change: Document | Callable[[Receipt | None], Document]
     result: "Callable[[Applied], Document] | None" = None
+    upsert: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +166,7 @@ class Operation:
     id: str
     legs: Sequence[Leg] = ()
     holds: Sequence[HoldChange] = ()
+    budgets: Sequence[BudgetChange] = ()
     events: Sequence[NewEvent] = ()
     inserts: Sequence[Insert] = ()
     updates: Sequence[Update] = ()

@@ -53,7 +53,8 @@ class RateLimits:
         who = f"{api}:{limit_class}:{_who(identity, address)}"
         cost = 1 if self._enabled and counted else 0
         tightest = await self._hit(windows[0], who, cost, identity is not None)
-        for window in windows[1:]:
+        counts = [(window, who) for window in windows[1:]] + _own(identity)
+        for window, who in counts:
             other = await self._hit(window, who, cost, identity is not None)
             if (other.allowed, other.remaining) < (tightest.allowed, tightest.remaining):
                 tightest = other
@@ -64,6 +65,12 @@ class RateLimits:
         wait = max(1, math.ceil(end - time.time()))
         allowed = used <= limit.amount
         return Limited(limit.amount, max(0, limit.amount - used), math.ceil(end), allowed, wait, by_user)
+
+
+def _own(identity: Identity | None) -> list[tuple[Limit, str]]:
+    """The limit that a key's owner gave it: of all requests by it, whichever API and class they are of."""
+    amount = identity.limits.requests_per_minute if identity is not None and identity.limits is not None else None
+    return [] if identity is None or amount is None else [(Limit(amount, 60), f"own:{identity.key_id}")]
 
 
 def _who(identity: Identity | None, address: str) -> str:

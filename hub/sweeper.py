@@ -105,7 +105,9 @@ class Sweeper:
         source = "counted" if is_exact(model.vocabulary) else "estimated"
         records = closing(job, Ending(None, usage, source, error=_STOPPED))
         charge = charge_micro(model, usage.prompt_tokens, usage.completion_tokens)
-        metadata = {"model": model.id, "stream": job.stream.id, "api": job.api, "interrupted": True}
+        tokens = usage.prompt_tokens + usage.completion_tokens
+        metadata: Document = {"model": model.id, "provider": model.provider, "stream": job.stream.id, "api": job.api}
+        metadata |= {"tokens": tokens, "interrupted": True}
         return Operation(
             id=hold["_id"],
             holds=[SettleHold(hold["_id"], hold["wallet"], charge, f"{model.name} usage", metadata)],
@@ -121,7 +123,8 @@ def _released(hold: Document, message: Document | None) -> Operation:
     """Nothing can be charged; a message that still says `streaming` must not say so for ever."""
     settle = SettleHold(hold["_id"], hold["wallet"], 0, "released")
     if message is None or message["status"] != "streaming":
-        return Operation(id=hold["_id"], holds=[settle])
+        taken = hold.get("idempotency")
+        return Operation(id=hold["_id"], holds=[settle], deletes=[withdrawn(taken)] if taken else [])
     error = {"code": _STOPPED.code.value, "message": _STOPPED.message}
     change = {"$set": {"status": "interrupted", "error": error}}
     key = message.get("idempotency")

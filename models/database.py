@@ -113,9 +113,11 @@ class Collection:
         with _translated():
             return await cursor.to_list()
 
-    async def count(self, query: Query) -> int:
+    async def count(self, query: Query, *, at_most: int | None = None) -> int:
+        """How many match; with `at_most` it stops counting there."""
+        bound: dict[str, Any] = {} if at_most is None else {"limit": at_most}
         with _translated():
-            return await self._collection.count_documents(query, maxTimeMS=limits.QUERY_MILLISECONDS_MAX)
+            return await self._collection.count_documents(query, maxTimeMS=limits.QUERY_MILLISECONDS_MAX, **bound)
 
     async def aggregate(self, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
         with _translated():
@@ -187,10 +189,18 @@ class Transaction:
         await self._write({"insert": collection, "documents": documents, "ordered": True}, len(documents))
 
     async def update(
-        self, collection: str, updates: Iterable[tuple[Query, Mapping[str, Any]]], *, all_match: bool = False
+        self,
+        collection: str,
+        updates: Iterable[tuple[Query, Mapping[str, Any]]],
+        *,
+        all_match: bool = False,
+        upsert: bool = False,
     ) -> None:
-        """Update one document each, in order. With `all_match` each must find its document, else `Conflict`."""
-        statements = [{"q": query, "u": change} for query, change in updates]
+        """Update one document each, in order. With `all_match` each must find its document, else `Conflict`; with `upsert`
+        it is made where there is none.
+        """
+        made = {"upsert": True} if upsert else {}
+        statements = [{"q": query, "u": change, **made} for query, change in updates]
         command = {"update": collection, "updates": statements, "ordered": True}
         await self._write(command, len(statements) if all_match else None)
 

@@ -1,7 +1,9 @@
 """All collection families, for the database to make at start-up."""
 
 from models import (
+    analytics_events,
     announcements,
+    api_keys,
     audit_log,
     conversations,
     counters,
@@ -27,7 +29,9 @@ from models import (
 )
 
 ALL = (
+    *analytics_events.SHAPES,
     *announcements.SHAPES,
+    *api_keys.SHAPES,
     *audit_log.SHAPES,
     *conversations.SHAPES,
     *counters.SHAPES,

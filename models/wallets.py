@@ -1,12 +1,14 @@
 """Wallets, their entries and holds: shapes, indexes and reads. Only `hub/committer.py` writes them.
 
-A wallet is `{_id: user, credits, credits_held, points, seq, head, version, epoch, offset, updated_at}`: credits in
+A wallet is `{_id: user, credits, credits_held, points, seq, head, version, epoch, offset, updated_at, budgets?}`: credits in
 micro-credits, points whole; `seq` and `head` number and chain its entries, `version` guards each write, `epoch` and
-`offset` are the position of the user's channel.
+`offset` are the position of the user's channel. `budgets` counts what API keys with a limit of their own hold and spend:
+`{key: {held, spent: {period, of, amount}}}`, as `hub/budgets.py` explains.
 
 An entry is append-only: `{_id: txn_..., wallet, seq, unit, kind, amount, balance_after, operation, leg, description,
 metadata, created_at, previous_hash, hash}`. A hold is `{_id: hold_..., wallet, amount, node, stream, message,
-model, prompt_tokens, created_at, expires_at}` and exists exactly while it holds something.
+model, prompt_tokens, created_at, expires_at, budget?, idempotency?}` and exists exactly while it holds something; `budget`
+is the `{key, limit, period}` that it counts against, `idempotency` the key's record that ends with it where no message does.
 """
 
 import hashlib
@@ -28,6 +30,12 @@ HOLDS = "holds"
 GENESIS = "0" * 64  # the `head` of a wallet without entries
 _EXACT_BELOW = 2**53  # whole numbers that every JSON parser reads as they are
 _NOT_NEGATIVE = {"bsonType": ["long", "int"], "minimum": 0}
+_SPENT = {"bsonType": "object", "required": ["period", "of", "amount"], "properties": {"amount": _NOT_NEGATIVE}}
+_COUNTERS = {
+    "bsonType": "object",
+    "required": ["held", "spent"],
+    "properties": {"held": _NOT_NEGATIVE, "spent": _SPENT},
+}
 
 SHAPES = (
     CollectionShape(
@@ -35,9 +43,10 @@ SHAPES = (
         indexes=(Index([("updated_at", 1)]),),
         schema={
             "required": ["credits", "credits_held", "points", "seq", "head", "version", "epoch", "offset"],
-            "properties": dict.fromkeys(
-                ("credits", "credits_held", "points", "seq", "version", "offset"), _NOT_NEGATIVE
-            ),
+            "properties": {
+                **dict.fromkeys(("credits", "credits_held", "points", "seq", "version", "offset"), _NOT_NEGATIVE),
+                "budgets": {"bsonType": "object", "additionalProperties": _COUNTERS},
+            },
         },
     ),
     CollectionShape(
@@ -183,6 +192,15 @@ async def hold_sums(database: Database) -> dict[str, int]:
     """What the open holds of each wallet add up to."""
     rows = await database[HOLDS].aggregate([{"$group": {"_id": "$wallet", "sum": {"$sum": "$amount"}}}])
     return {row["_id"]: row["sum"] for row in rows}
+
+
+async def budget_sums(database: Database) -> dict[str, dict[str, int]]:
+    """What the open holds of each wallet add up to by the API key whose budget they count against."""
+    found: dict[str, dict[str, int]] = {}
+    group = {"_id": {"wallet": "$wallet", "key": "$budget.key"}, "sum": {"$sum": "$amount"}}
+    for row in await database[HOLDS].aggregate([{"$match": {"budget": {"$exists": True}}}, {"$group": group}]):
+        found.setdefault(row["_id"]["wallet"], {})[row["_id"]["key"]] = row["sum"]
+    return found
 
 
 async def holds_open(database: Database) -> int:

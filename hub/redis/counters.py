@@ -81,7 +81,7 @@ class SharedCounters:
         while keys := list(islice((key for key in self._untold if key not in told), limits.RATE_LIMIT_KEYS_AT_ONCE)):
             told.update(dict.fromkeys(keys))
             hits = [(key, *self._untold.pop(key)) for key in keys]
-            running = [(key, limit, cost) for key, limit, cost in hits if self._here.used(key, limit)]
+            running = [(key, limit, cost) for key, limit, cost in hits if self._here.is_running(key, limit)]
             try:
                 await self._exchange(running)
             except RedisAway:
@@ -111,6 +111,8 @@ class SharedCounters:
                 _, untold = self._untold.get(key, (limit, 0))
                 known = self._here.used(key, limit, limits.REDIS_ANSWER_SECONDS) if began else 0
                 self._here.put(key, limit, max(known, total + untold), time.time() + left / 1_000)
+                if total < 0:  # taken back in a window that Redis has lost: nobody is to have more for it
+                    self._tell_later(key, limit, -total)
 
     def _key(self, key: str) -> str:
         return f"{self._prefix}:{key}"

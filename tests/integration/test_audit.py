@@ -28,6 +28,7 @@ def _change(collection: str, query: dict[str, object], change: dict[str, object]
     return lambda database, user: database[collection].update_one({field: user, **query}, change)
 
 
+_COUNTERS = {"held": 1, "spent": {"period": "total", "of": "total", "amount": 0}}
 TAMPERED: dict[str, Tamper] = {
     "a balance": _change("wallets", {}, {"$inc": {"credits": 1}}),
     "points": _change("wallets", {}, {"$inc": {"points": 1}}),
@@ -38,6 +39,7 @@ TAMPERED: dict[str, Tamper] = {
     "an amount": _change("entries", {"seq": 2}, {"$inc": {"amount": 1}}),
     "a description": _change("entries", {"seq": 2}, {"$set": {"description": "something else"}}),
     "a time": _change("entries", {"seq": 2}, {"$set": {"created_at": now()}}),
+    "what a budget holds": _change("wallets", {}, {"$set": {"budgets": {"key_1": _COUNTERS}}}),
     "a hold": _change("holds", {}, {"$inc": {"amount": 1}}),
     "the first entry gone": lambda database, user: database["entries"].delete_one({"wallet": user, "seq": 1}),
     "a middle entry gone": lambda database, user: database["entries"].delete_one({"wallet": user, "seq": 2}),

@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from tornado.ioloop import IOLoop
@@ -89,6 +90,57 @@ def test_a_cleared_count_begins_anew_on_every_node(any_url: str) -> None:
                 await one.hit_exactly("k", TEN)
             await two.clear("k", TEN)
             assert (await one.hit_exactly("k", TEN))[0] == 1
+
+    asyncio.run(scenario())
+
+
+async def _found(client: RedisClient, key: str) -> str | None:
+    """A count as Redis has it."""
+    (names,) = await client.send(lambda pipe: pipe.keys(f"test_*:{key}"))
+    if not names:
+        return None
+    (value,) = await client.send(lambda pipe: pipe.get(names[0]))
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def test_what_is_taken_back_is_taken_back_on_every_node(redis_url: str) -> None:
+    """All that a node counted, too: that its window then has none is to be told as well."""
+    many, key = Limit(1_000, 60), secrets.token_hex(4)
+
+    async def scenario() -> None:
+        client = RedisClient(redis_url)
+
+        async def is_told(count: str) -> bool:
+            return await _found(client, key) == count
+
+        async with nodes(redis_url) as (one, two):
+            for cost, known in ((100, "100"), (-60, "40"), (-40, "0")):
+                assert str((await one.hit(key, many, cost))[0]) == known
+                await until(partial(is_told, known))
+            assert (await two.hit_exactly(key, many))[0] == 1
+        await client.close()
+
+    asyncio.run(scenario())
+
+
+def test_nobody_has_more_for_what_is_taken_back_after_redis_lost_it(redis_url: str) -> None:
+    many, key = Limit(1_000, 60), secrets.token_hex(4)
+
+    async def scenario() -> None:
+        client = RedisClient(redis_url)
+
+        async def has_none() -> bool:
+            return await _found(client, key) == "0"
+
+        async with nodes(redis_url) as (one, two):
+            await one.hit_exactly(key, many)
+            await one.hit(key, many, 99)
+            (names,) = await client.send(lambda pipe: pipe.keys(f"test_*:{key}"))
+            await client.send(lambda pipe: pipe.delete(*names))
+            await one.hit(key, many, -160)
+            await until(has_none)
+            assert (await two.hit_exactly(key, many))[0] == 1
+        await client.close()
 
     asyncio.run(scenario())
 

@@ -12,6 +12,7 @@ import pytest
 from bson.binary import UUID_SUBTYPE, Binary
 
 from config.catalogue import load_catalogue
+from hub.budgets import Budget, OpenBudget
 from hub.chat_records import Job, checkpoint, opening
 from hub.errors import Code
 from hub.idempotency import IdempotencyKey
@@ -26,6 +27,7 @@ from models import conversations, idempotency, nodes, wallets
 from models.clock import now
 from models.database import Database, Document, Transaction
 from models.ids import new_id
+from models.usage import USAGE_DAYS
 from tests.factories import make_wallet
 from tests.ledger_parts import Process, another_database, debit, differences, entries, place, result, running
 from tests.patience import PATIENCE_SECONDS
@@ -76,14 +78,18 @@ def _session() -> Document:
     return {"id": Binary(os.urandom(16), UUID_SUBTYPE)}
 
 
-async def _abandon(ledger: Ledger, node: str, *, delivered: int, micro: int = 10**9) -> Left:
+async def _abandon(
+    ledger: Ledger, node: str, *, delivered: int, micro: int = 10**9, budget: Budget | None = None
+) -> Left:
     """Begin a generation and come as far as a checkpoint of so many completion tokens, as `hub/generation.py` does."""
     user = await make_wallet(ledger, micro)
     stream = Stream(new_id("chat"), user, MODEL.id, None, new_id("msg"))
     key = IdempotencyKey.of(user, "key", "POST", "/api/chat/completions", {})
     job = Job(stream, MODEL, [], 10, 100, {}, True, "smart_ai_hub", [], False, key)
     start = opening(job)
-    hold = place(user, HELD, node=node, stream=stream.id, message=stream.message)
+    hold = place(user, HELD, node=node, stream=stream.id, message=stream.message, budget=budget)
+    if budget is not None:
+        await ledger.commit(Operation(new_id("key"), budgets=[OpenBudget(user, budget.key, budget.period)]))
     await ledger.commit(Operation(f"place:{hold.hold}", holds=[hold], inserts=start.inserts, updates=start.updates))
     if delivered:
         stream.deltas += [Delta("Hello "), Delta("there")]
@@ -112,6 +118,9 @@ async def test_a_dead_nodes_hold_is_settled_at_its_checkpoint(database: Database
     charge = charge_micro(MODEL, 10, 7)
     entry = (await entries(database, left.user))[-1]
     assert (entry["amount"], entry["operation"], entry["metadata"]["interrupted"]) == (-charge, left.hold, True)
+    assert [entry["metadata"][name] for name in ("model", "provider", "tokens")] == [MODEL.id, MODEL.provider, 17]
+    (day,) = await database[USAGE_DAYS].find({}, limit=10)
+    assert (day["user"], day["requests"], day["tokens"], day["charged"]) == (left.user, 1, 17, charge)
     message = await _message(database, left)
     assert (message["status"], message["content"], message["lengths"]) == ("interrupted", "Hello there", [6, 5])
     assert message["receipt"]["charged"] == charge and message["receipt"]["released"] == HELD - charge
@@ -121,6 +130,24 @@ async def test_a_dead_nodes_hold_is_settled_at_its_checkpoint(database: Database
     assert record is not None and record["status"] == "done"
     assert await wallets.holds_open(database) == 0
     assert await nodes.others(database, "", 10) == [] and not list((tmp_path / "nodes").iterdir())
+    assert await differences(database) == []
+
+
+async def test_what_a_dead_node_held_of_a_budget_is_spent_or_free(database: Database, tmp_path: Path) -> None:
+    async with running(database) as process:
+        survivor = await _survivor(process, tmp_path)
+        node = await _dead_node(database, tmp_path)
+        budget = Budget("key_1", HELD, "total")
+        left = await _abandon(process.ledger, node, delivered=7, budget=budget)
+        before = await wallets.wallet(database, left.user)
+        assert before is not None and before["budgets"]["key_1"]["held"] == HELD
+        assert await survivor.sweeper.sweep() == 1
+        await survivor.node.close()
+    wallet = await wallets.wallet(database, left.user)
+    assert wallet is not None
+    counters = wallet["budgets"]["key_1"]
+    assert (counters["held"], counters["spent"]["amount"]) == (0, charge_micro(MODEL, 10, 7))
+    assert (await entries(database, left.user))[-1]["metadata"]["key"] == "key_1"
     assert await differences(database) == []
 
 

@@ -1,0 +1,58 @@
+"""Sign-up and sign-in in the AI Aggregator's form; what they take is what the shared paths take."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from handlers import user_views
+from handlers.access import public
+from handlers.base import ApiHandler
+from handlers.credentials import credential_of
+from handlers.routing import Route
+from handlers.shared.auth import LoginInput, RegisterInput
+from handlers.terms import answers, takes
+from hub.identity import Registration
+from models.clock import timestamp
+
+Json = dict[str, Any]
+
+
+class Register(ApiHandler):
+    @public
+    @takes(RegisterInput())
+    @answers(201)
+    async def post(self) -> None:
+        """Sign up."""
+        given = self.load_body()
+        registration = Registration(
+            email=given["email"],
+            password=given["password"],
+            username=given["username"],
+            first_name=given["firstName"],
+            last_name=given["lastName"],
+            address=self.address,
+        )
+        user = (await self.services.identities.register(registration)).user
+        added = {"isActive": user["status"] == "active", "createdAt": timestamp(user["created_at"])}
+        self.answer({"data": {**_user(user), **added}}, message="User registered successfully")
+
+
+class Login(ApiHandler):
+    @public
+    @takes(LoginInput())
+    async def post(self) -> None:
+        """Sign in by address and password."""
+        given = self.load_body()
+        device = credential_of(self.request)
+        result = await self.services.identities.login(given["email"], given["password"], self.address, device)
+        self.answer({"data": {**user_views.tokens(result), "user": _user(result.user)}}, message="Login successful")
+
+
+def _user(user: Mapping[str, Any]) -> Json:
+    names = {"firstName": user["first_name"], "lastName": user["last_name"]}
+    return {"id": user["_id"], "email": user["email"], **names}
+
+
+ROUTES = [
+    Route("/v1/auth/register", Register, ("ai_aggregator",)),
+    Route("/v1/auth/login", Login, ("ai_aggregator",)),
+]

@@ -1,0 +1,28 @@
+"""The secret of an API key: a prefix that says what it is, and 43 random characters. The database keeps its SHA-256."""
+
+import hashlib
+import re
+import secrets
+from typing import Final
+
+PREFIX: Final = "ak_live_"
+_SHOWN_CHARS: Final = len(PREFIX) + 4
+_FORM: Final = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{32,64}}")
+
+
+def new_secret() -> str:
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def looks_like_one(value: str) -> bool:
+    """Whether a bearer may be a key of ours; what looks otherwise is not worth a read of the database."""
+    return _FORM.fullmatch(value) is not None
+
+
+def shown(secret: str) -> str:
+    """Its first characters, by which its owner tells it from others."""
+    return secret[:_SHOWN_CHARS]
+
+
+def digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

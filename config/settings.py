@@ -51,6 +51,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...]  # whose X-Forwarded-For and X-Forwarded-Proto are believed
     api_hosts: Mapping[str, str]  # HUB_API_HOSTS: host[:port] -> API, decides the shared paths
     data_dir: Path  # embedded database, generated secrets
+    models_file: Path  # HUB_MODELS_FILE: the catalogue of AI models, in the form of config/models.toml
     mongodb_uri: str | None  # none: the embedded database
     mongodb_database: str
     redis_url: str | None  # none: the hub is alone on its database; several processes of it then have an embedded Redis
@@ -64,6 +65,7 @@ class Settings:
     allowed_origins: frozenset[str]  # origins whose pages may use the cookie
     outbound_allow: frozenset[str]  # host:port pairs that may be called although they are not public
     signup_credits_micro: int  # HUB_SIGNUP_CREDITS, decimal credits
+    credit_micro_usd: int  # HUB_CREDIT_USD, decimal US dollars: what one credit is worth, in millionths of a dollar
     sandbox_tokens_per_second: float
     providers: Mapping[str, ProviderAddress]  # OPENAI_API_KEY and OPENAI_BASE_URL, and so on, without the prefix
     stripe_api_key: str | None  # STRIPE_API_KEY; none: the sandbox takes payments in development, nobody in production
@@ -99,6 +101,7 @@ DEFAULT_OAUTH_REDIRECTS = (
     "https://staging.smartaihub.com/auth/callback",
     "http://localhost:3000/auth/callback",
 )
+DEFAULT_MODELS_FILE = Path(__file__).with_name("models.toml")
 API_NAMES = frozenset(DEFAULT_API_HOSTS.values())
 
 
@@ -121,6 +124,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         trusted_proxies=reader.networks("HUB_TRUSTED_PROXIES"),
         api_hosts=reader.api_hosts("HUB_API_HOSTS"),
         data_dir=data_dir,
+        models_file=Path(reader.text("HUB_MODELS_FILE", None) or DEFAULT_MODELS_FILE).absolute(),
         mongodb_uri=reader.text("HUB_MONGODB_URI", None),
         mongodb_database=reader.text("HUB_MONGODB_DATABASE", "smart_ai_hub") or "",
         redis_url=reader.redis("HUB_REDIS_URL"),
@@ -134,6 +138,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         allowed_origins=reader.origins("HUB_ALLOWED_ORIGINS", public_url, ports, production),
         outbound_allow=reader.addresses("HUB_OUTBOUND_ALLOW"),
         signup_credits_micro=reader.micro("HUB_SIGNUP_CREDITS", "10"),
+        credit_micro_usd=reader.micro_usd("HUB_CREDIT_USD", "1.0"),
         sandbox_tokens_per_second=float(reader.decimal("HUB_SANDBOX_TOKENS_PER_SECOND", "50")),
         providers={name: reader.provider(name.upper(), company) for name, company in _COMPANY_URLS.items()},
         stripe_api_key=reader.text("STRIPE_API_KEY", None),
@@ -231,6 +236,19 @@ class _Reader:
         if not value.is_finite() or not 0 <= value <= 10**15 or value != int(value):
             self._fail(name, "must be credits of 0 or more, with at most six decimals")
             return 0
+        return int(value)
+
+    def micro_usd(self, name: str, default: str) -> int:
+        """What a credit is worth, between two bounds: beyond them a cent buys next to nothing, or overfills a wallet."""
+        low, high = limits.CREDIT_MICRO_USD_MIN, limits.CREDIT_MICRO_USD_MAX
+        try:
+            value = Decimal(self.text(name, default) or default) * 1_000_000
+        except InvalidOperation:
+            value = Decimal(-1)
+        if not value.is_finite() or not low <= value <= high or value != int(value):
+            bounds = f"{Decimal(low) / 1_000_000} to {high // 1_000_000}"
+            self._fail(name, f"must be US dollars from {bounds}, with at most six decimals")
+            return low
         return int(value)
 
     def api_hosts(self, name: str) -> Mapping[str, str]:

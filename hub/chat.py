@@ -20,15 +20,17 @@ import structlog
 from config import limits
 from config.catalogue import AiModel
 from hub import prompts
+from hub.ai_models import chat_model, provider_of
 from hub.chat_records import Job, outcome_of
 from hub.errors import Code, HubError
 from hub.generation import Admitted, Progress, generate
 from hub.idempotency import IdempotencyKey, KeyTaken
 from hub.identity import Identity
+from hub.key_limits import budget_of, check_model, tokens_per_minute
 from hub.ledger import Ledger
 from hub.metrics import Metrics
 from hub.prices import charge_micro
-from hub.providers.base import Provider, Usage
+from hub.providers.base import Native, Provider, Usage
 from hub.providers.registry import Providers
 from hub.realtime.broker import REVOCATIONS, Broker, Publication
 from hub.redis.stream_logs import StreamLogs
@@ -36,6 +38,7 @@ from hub.remote_streams import RemoteStreams
 from hub.revocations import Revocations, ends
 from hub.streams import Outcome, Stream, Streams, replayed
 from hub.tasks import Tasks
+from hub.token_rates import TokenRates
 from models import conversations, followers, idempotency
 from models.clock import now
 from models.database import Database, DatabaseError, Document
@@ -49,7 +52,8 @@ class ChatRequest:
     """A completion as every face asks for it; fields are checked for type and bounds by the face.
 
     Either `messages` (OpenAI's form) or `message` (the next turn of a kept conversation). `streamed` says how the
-    provider is called. `parameters` are OpenAI's other fields, passed on.
+    provider is called. `parameters` are OpenAI's other fields, passed on; `choices` is how many answers are wanted.
+    `native` is the same request as it was written in Anthropic's form, for who speaks it.
     """
 
     model: str
@@ -58,6 +62,8 @@ class ChatRequest:
     message: str | None = None
     max_tokens: int | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
+    choices: int = 1
+    native: Native | None = None
     streamed: bool = True
     conversation: str | None = None
     keep_conversation: bool = False
@@ -90,6 +96,7 @@ class Chat:
         revocations: Revocations,
         remote: RemoteStreams,
         logs: StreamLogs | None,
+        token_rates: TokenRates,
         grace_seconds: float = limits.DISCONNECT_GRACE_SECONDS,
     ) -> None:
         self._database = database
@@ -103,6 +110,7 @@ class Chat:
         self._revocations = revocations
         self.remote = remote  # streams of other nodes
         self._logs = logs
+        self._token_rates = token_rates
         self._grace_seconds = grace_seconds
         self._draining = False
         self._keys: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # those that are being looked at
@@ -158,9 +166,12 @@ class Chat:
         return Started(await self.find(identity, record["stream"]), repeated=True)
 
     async def _prepare(self, identity: Identity, request: ChatRequest) -> tuple[Job, Provider]:
-        model, provider = self._model(request.model)
+        model = chat_model(self._catalogue, request.model)
+        provider = provider_of(self._providers, model)
+        check_model(identity, model.id)
         self._check_room(identity)
         said = _said(request)
+        prompts.check_images(model, said)
         prompt = [*await prompts.history(self._database, identity.user_id, request.conversation), *said]
         max_tokens = min(request.max_tokens or model.output_tokens_max, model.output_tokens_max)
         answer = 1 if request.max_tokens is None else max_tokens
@@ -179,6 +190,7 @@ class Chat:
             sandbox=self._providers.is_sandbox(model),
             on_disconnect=request.on_disconnect,
             created=int(begun.timestamp()),
+            prompt_tokens=prompt_tokens,
         )
         job = Job(
             stream=stream,
@@ -187,23 +199,18 @@ class Chat:
             prompt_tokens=prompt_tokens,
             max_tokens=min(max_tokens, max(1, model.context_tokens - prompt_tokens)),
             parameters=request.parameters,
+            choices=request.choices,
+            native=request.native,
             streamed=request.streamed,
             api=request.api,
             new_messages=new_messages,
             new_conversation=kept and request.conversation is None,
             idempotency=request.idempotency,
             created_at=begun,
+            budget=budget_of(identity),
+            tokens_per_minute=tokens_per_minute(identity),
         )
         return job, provider
-
-    def _model(self, name: str) -> tuple[AiModel, Provider]:
-        model = self._catalogue.get(name)
-        if model is None:
-            raise HubError(Code.MODEL_NOT_FOUND, f"The model {name[:100]!r} does not exist")
-        provider = self._providers.for_model(model)
-        if provider is None:
-            raise HubError(Code.UNAVAILABLE, f"The model {name!r} is not available: its provider has no key")
-        return model, provider
 
     def _check_room(self, identity: Identity) -> None:
         if self._draining:
@@ -233,7 +240,10 @@ class Chat:
     async def _run(self, job: Job, provider: Provider, admitted: asyncio.Future[None]) -> None:
         stream = job.stream
         try:
-            async with aclosing(generate(job, provider, self._ledger, self._node)) as steps:
+            async with (
+                self._token_rates.counted(job),  # before it is generated: it may lower `max_tokens`
+                aclosing(generate(job, provider, self._ledger, self._node)) as steps,
+            ):
                 async for step in steps:
                     if isinstance(step, Progress):
                         self._progress(job, step)

@@ -7,21 +7,23 @@ checkpoint, and at the end, so that whatever kills the process finds a message t
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from config import limits
 from config.catalogue import AiModel
+from hub.budgets import Budget
 from hub.errors import Code, HubError
 from hub.idempotency import IdempotencyKey, completed, withdrawn
 from hub.ledger import Undo
 from hub.operations import Delete, Insert, NewEvent, Receipt, Update
 from hub.prices import credits_number
-from hub.providers.base import Usage
+from hub.providers.base import Native, Usage
 from hub.streams import Outcome, Stream
+from hub.usage_records import used
 from models.clock import milliseconds, now
 from models.conversations import CONVERSATIONS, MESSAGES
 from models.database import Document
-from models.usage import USAGE
 
 TITLE_CHARS = 80
 SNIPPET_CHARS = 120
@@ -37,19 +39,28 @@ class Job:
     model: AiModel
     prompt: list[Document]  # what the provider gets
     prompt_tokens: int
-    max_tokens: int
+    max_tokens: int  # of each choice
     parameters: dict[str, Any]
     streamed: bool
     api: str
     new_messages: list[tuple[str, Document]]  # what the caller said, with the ids under which it is to be stored
     new_conversation: bool
     idempotency: IdempotencyKey | None
+    choices: int = 1
+    native: Native | None = None  # the request in Anthropic's own form
+    budget: Budget | None = None  # of the API key that asks
+    tokens_per_minute: int | None = None  # the same key's
     created_at: datetime = field(default_factory=now)
     received: float = field(default_factory=time.monotonic)  # when the request came, for the time to its first token
 
     @property
     def user(self) -> str:
         return self.stream.user
+
+    @property
+    def answer_tokens_max(self) -> int:
+        """Of all choices together."""
+        return self.max_tokens * self.choices
 
     @property
     def written_once(self) -> bool:
@@ -166,7 +177,7 @@ def _size_bytes(stream: Stream, text: str) -> int:
 
 def _content(stream: Stream) -> Document:
     content: Document = {
-        "content": stream.text(),
+        "content": "".join([delta.content for delta in stream.deltas]),  # of all choices, as they came
         "lengths": [len(delta.content) for delta in stream.deltas],
     }
     extras = {str(number): delta.extra for number, delta in enumerate(stream.deltas) if delta.extra is not None}
@@ -202,7 +213,7 @@ class Closing:
 
 
 def closing(job: Job, ending: Ending) -> Closing:
-    """The finished message, the conversation's last words, the usage row and the event."""
+    """The finished message, the conversation's last words, the usage row with its day's totals, and the event."""
     stream = job.stream
     nothing = not stream.deltas and (ending.error is not None or ending.finish_reason == "cancelled")
     inserts: list[Insert] = []
@@ -221,7 +232,9 @@ def closing(job: Job, ending: Ending) -> Closing:
     elif job.idempotency is not None:
         updates.append(completed(job.idempotency.id))
     if not nothing:
-        inserts.append(Insert(USAGE, lambda receipt: _usage_row(job, ending, receipt)))
+        row, day = used(job.user, job.created_at, partial(_usage_row, job, ending, now()))
+        inserts.append(row)
+        updates.append(day)
     kind = "chat.failed" if ending.error else "chat.completed"
     event = NewEvent(job.user, kind, lambda receipt: ended_event(job, ending, receipt))
     return Closing(inserts, updates, deletes, [event], _size_bytes(stream, stream.text()))
@@ -240,6 +253,8 @@ def _finished(stream: Stream, ending: Ending, receipt: Receipt | None) -> Docume
     fields["finish_reason"] = ending.finish_reason
     fields["detail"] = ending.detail
     fields["usage"] = usage_document(ending.usage)
+    if details := _usage_details(ending.usage):
+        fields["usage_details"] = details
     fields["usage_source"] = ending.usage_source
     fields["receipt"] = receipt_document(receipt)
     if ending.error is not None:
@@ -249,6 +264,12 @@ def _finished(stream: Stream, ending: Ending, receipt: Receipt | None) -> Docume
 
 def usage_document(usage: Usage) -> Document:
     return {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+
+
+def _usage_details(usage: Usage) -> Document:
+    """What is told of a part of the tokens, where it is."""
+    told = {"cached_tokens": usage.cached_tokens, "reasoning_tokens": usage.reasoning_tokens}
+    return {name: tokens for name, tokens in told.items() if tokens}
 
 
 def receipt_document(receipt: Receipt | None) -> Document | None:
@@ -296,13 +317,13 @@ def ended_event(job: Job, ending: Ending, receipt: Receipt | None) -> Document:
     return data
 
 
-def _usage_row(job: Job, ending: Ending, receipt: Receipt | None) -> Document:
-    ended_at = now()
+def _usage_row(job: Job, ending: Ending, ended_at: datetime, receipt: Receipt | None) -> Document:
     return {
         "_id": job.stream.id,
         "user": job.user,
         "model": job.model.id,
         "provider": job.model.provider,
+        "route": job.stream.trail.route,
         "api": job.api,
         **usage_document(ending.usage),
         "charged": receipt.charged if receipt else 0,
@@ -320,7 +341,7 @@ def outcome_of(message: Document) -> Outcome:
     usage = message["usage"]
     return Outcome(
         finish_reason=message.get("finish_reason"),
-        usage=Usage(usage["prompt_tokens"], usage["completion_tokens"]),
+        usage=Usage(usage["prompt_tokens"], usage["completion_tokens"], **message.get("usage_details", {})),
         usage_source=message.get("usage_source", "counted"),
         receipt=Receipt(**receipt) if receipt else None,
         detail=message.get("detail"),

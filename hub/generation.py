@@ -75,7 +75,7 @@ class _Work:
     error: HubError | None = None
 
     def __post_init__(self) -> None:
-        self.meter = Meter(self.job.model, self.job.prompt_tokens, self.job.max_tokens)
+        self.meter = Meter(self.job.model, self.job.prompt_tokens, self.job.answer_tokens_max)
 
     def place(self, want_tokens: int) -> PlaceHold:
         """The first reservation: the prompt and `want_tokens` of answer, at least one."""
@@ -91,10 +91,18 @@ class _Work:
             message=job.stream.message,
             model=model.id,
             prompt_tokens=tokens,
+            budget=job.budget,
         )
 
     def call(self, max_tokens: int) -> ProviderCall:
-        return ProviderCall(self.job.model.upstream, self.job.prompt, max_tokens, self.job.parameters)
+        job = self.job
+        trail = job.stream.trail
+        return ProviderCall(
+            *(job.model.upstream, job.prompt, max_tokens, job.parameters),
+            choices=job.choices,
+            native=job.native,
+            trail=trail,
+        )
 
     def take(self, events: list[ProviderEvent]) -> list[Delta]:
         """Sort a batch: deltas are returned and counted, usage and finish reason are kept."""
@@ -153,7 +161,7 @@ async def _stream(work: _Work) -> AsyncGenerator[Step, None]:
     first = asyncio.ensure_future(_first(work, calling, stands))
     try:
         records = opening(work.job)
-        first_tokens = min(work.job.max_tokens, limits.FIRST_LEASE_TOKENS)
+        first_tokens = min(work.job.answer_tokens_max, limits.FIRST_LEASE_TOKENS)
         async with work.ledger.hold(
             work.place(first_tokens), records.inserts, records.updates, records.events, records.size_bytes, records.undo
         ) as hold:
@@ -224,7 +232,12 @@ async def _complete(work: _Work) -> AsyncGenerator[Step, None]:
     job = work.job
     records = opening(job)
     async with work.ledger.hold(
-        work.place(job.max_tokens), records.inserts, records.updates, records.events, records.size_bytes, records.undo
+        work.place(job.answer_tokens_max),
+        records.inserts,
+        records.updates,
+        records.events,
+        records.size_bytes,
+        records.undo,
     ) as hold:
         yield Admitted()
         with _breaking_off(work):
@@ -238,9 +251,13 @@ async def _complete(work: _Work) -> AsyncGenerator[Step, None]:
 async def _answer(work: _Work, hold: Hold) -> Progress:
     """The whole answer as one delta."""
     job = work.job
-    affordable = max(1, min(job.max_tokens, tokens_affordable(job.model, hold.amount, job.prompt_tokens)))
+    paid_for = tokens_affordable(job.model, hold.amount, job.prompt_tokens) // job.choices
+    affordable = max(1, min(job.max_tokens, paid_for))
+    work.started = time.monotonic()
     completion = await work.provider.complete(work.call(affordable))
-    events: list[ProviderEvent] = [Delta(completion.content, completion.extra), Finish(completion.finish_reason)]
+    work.first_read = time.monotonic()
+    first = Delta(completion.content, completion.extra)
+    events: list[ProviderEvent] = [first, *completion.others, Finish(completion.finish_reason)]
     if completion.usage is not None:
         events.append(completion.usage)
     deltas = work.take(events)
@@ -256,7 +273,13 @@ async def _settle(work: _Work, hold: Hold, ending: Ending) -> Outcome:
     receipt = await hold.settle(
         charge,
         f"{job.model.name} usage",
-        {"model": job.model.id, "stream": job.stream.id, "api": job.api, "tokens": _total(ending.usage)},
+        {
+            "model": job.model.id,
+            "provider": job.model.provider,
+            "stream": job.stream.id,
+            "api": job.api,
+            "tokens": _total(ending.usage),
+        },
         inserts=records.inserts,
         updates=records.updates,
         deletes=records.deletes,

@@ -113,7 +113,7 @@ class Lease:
     def _covers_all(self) -> bool:
         """Whether the longest answer that was asked for is paid for already."""
         job = self._job
-        return self._hold.amount >= charge_micro(job.model, job.prompt_tokens, job.max_tokens)
+        return self._hold.amount >= charge_micro(job.model, job.prompt_tokens, job.answer_tokens_max)
 
     def _next(self) -> int:
         """The next lease in micro-credits: twice the last in tokens, hardly more than the answer may still need.
@@ -122,7 +122,7 @@ class Lease:
         single token.
         """
         self._tokens = min(self._tokens * 2, limits.LEASE_TOKENS_MAX)
-        left = max(limits.LEASE_TOKENS_MIN, self._job.max_tokens - self._meter.completion_tokens)
+        left = max(limits.LEASE_TOKENS_MIN, self._job.answer_tokens_max - self._meter.completion_tokens)
         self._micro = charge_micro(self._job.model, 0, min(self._tokens, left))
         return self._micro
 

@@ -1,9 +1,11 @@
 """What an AI model is asked: the turns of a kept conversation and what is said now, as much of it as fits the model."""
 
+import orjson
+
 from config import limits
 from config.catalogue import AiModel
 from hub.errors import Code, HubError, invalid
-from hub.tokens import count_messages_fairly
+from hub.tokens import count_messages_fairly, image_count
 from models import conversations
 from models.database import Database, Document
 
@@ -19,6 +21,12 @@ async def history(database: Database, user: str, conversation: str | None) -> li
     return _from_a_question(said, 0, len(said))
 
 
+def check_images(model: AiModel, messages: list[Document]) -> None:
+    """Raises `HubError` INVALID for a picture that this model cannot see: its company would say so less clearly."""
+    if "vision" not in model.capabilities and any(image_count(message.get("content")) for message in messages):
+        raise invalid("messages", f"{model.id} takes no images")
+
+
 async def fitting(model: AiModel, prompt: list[Document], *, keep: int, answer: int) -> tuple[list[Document], int]:
     """The prompt with its token count; the oldest turns of the conversation go until it and the answer fit the model.
 
@@ -32,6 +40,13 @@ async def fitting(model: AiModel, prompt: list[Document], *, keep: int, answer: 
         room = model.context_tokens
         raise invalid("messages", f"{tokens} tokens and an answer of {answer} exceed the model's context of {room}")
     return prompt, tokens
+
+
+async def counted(model: AiModel, messages: list[Document], tools: list[Document]) -> int:
+    """The tokens of a prompt with the tools that it offers, which the model reads as text too."""
+    tokens = await count_messages_fairly(model.vocabulary, messages)
+    offered = [{"role": "system", "content": orjson.dumps(tool).decode()} for tool in tools]
+    return tokens + (await count_messages_fairly(model.vocabulary, offered) if offered else 0)
 
 
 def _from_a_question(turns: list[Document], start: int, end: int) -> list[Document]:

@@ -19,7 +19,7 @@ import orjson
 from config import limits
 from hub.errors import HubError
 from hub.operations import Receipt
-from hub.providers.base import Delta, Usage
+from hub.providers.base import Delta, Trail, Usage
 from models.ids import new_epoch
 
 _STREAM_BYTES = 2_000  # of a finished stream without any delta: its own fields, outcome, usage and receipt
@@ -60,6 +60,8 @@ class Stream:
     outcome: Outcome | None = None
     first_token_seconds: float | None = None  # from the request to the first delta relayed
     overhead_seconds: float | None = None  # how much of that was ours
+    trail: Trail = field(default_factory=Trail)  # who answered, and at which try
+    prompt_tokens: int = 0  # counted by us; the provider's own count comes with the outcome
     cost_micro: int = 0  # spent so far, not yet settled
     size_bytes: int = 0
     logged: int = 0  # deltas that stand in the log for other nodes
@@ -90,9 +92,9 @@ class Stream:
         self._wake()
 
     def text(self, after: int = 0) -> str:
-        """The answer's text beyond `after` deltas."""
+        """The answer's text beyond `after` deltas; of several choices the first one's."""
         deltas = self.deltas[after:] if after else self.deltas
-        return "".join([delta.content for delta in deltas])
+        return "".join([delta.content for delta in deltas if delta.extra is None or not choice_of(delta)])
 
     def follow(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever there is more; it must not block, and reads by its own cursor."""
@@ -123,6 +125,12 @@ class Stream:
     def _wake(self) -> None:
         for wake in tuple(self._wakes):
             wake()
+
+
+def choice_of(delta: Delta) -> int:
+    """Which of several choices a delta is of; 0 is the first."""
+    index: int = delta.extra["choice"].get("index", 0) if delta.extra and "choice" in delta.extra else 0
+    return index
 
 
 class Streams:
@@ -200,6 +208,7 @@ def replayed(message: dict[str, Any], outcome: Outcome | None) -> Stream:
         sandbox=message.get("sandbox", False),
         epoch=message["epoch"],
         created=int(message["created_at"].timestamp()),
+        prompt_tokens=message["usage"]["prompt_tokens"],
     )
     stream.deltas = deltas_of(message)
     stream.outcome = outcome

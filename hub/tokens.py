@@ -115,13 +115,14 @@ def _called(message: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
 
 
 def _framing(messages: Sequence[Mapping[str, Any]]) -> int:
-    images = sum(_image_count(message.get("content")) for message in messages)
+    images = sum(image_count(message.get("content")) for message in messages)
     names = sum(1 for message in messages if message.get("name"))
     framing = TOKENS_PER_MESSAGE * len(messages) + TOKENS_PER_NAME * names + TOKENS_PER_REPLY
     return framing + images * TOKENS_PER_IMAGE
 
 
-def _image_count(content: object) -> int:
+def image_count(content: object) -> int:
+    """The pictures in a message's content."""
     if not isinstance(content, list):
         return 0
     return sum(1 for part in content if isinstance(part, dict) and part.get("type") == "image_url")

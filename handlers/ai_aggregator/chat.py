@@ -1,23 +1,28 @@
 """`POST /v1/chat/completions`: OpenAI's form, as one answer or as server-sent events."""
 
-from typing import Any, Final
+from typing import Final
 
-from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_schema
+from marshmallow import INCLUDE, Schema, fields
 
 from config import limits
 from handlers.access import scope
 from handlers.ai_aggregator.openai_views import ChunkEncoder, completion_view, failure_of
-from handlers.chat_headers import key_check, key_of, on_disconnect, on_disconnect_check
+from handlers.ai_aggregator.passing import PassingInput
+from handlers.chat_headers import (
+    IDEMPOTENCY_KEY,
+    ON_DISCONNECT,
+    key_check,
+    key_of,
+    on_disconnect,
+    on_disconnect_check,
+)
 from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of, relay, stream_headers
+from handlers.terms import EVENTS, JSON, answers, asks, takes
 from hub.chat import ChatRequest
-from hub.fields import Flag, Integer, Number, Stops, Text, load
+from hub.fields import Flag, Integer, Number, Stops, Text
 from hub.messages_field import Messages
 
-# What a caller may not slip in beside the fields that pass through to the provider.
-_REFUSED: Final = frozenset(
-    {"role", "is_admin", "credits", "balance", "user_id", "_id", "email_verified", "plan", "tier", "cost"}
-)
 _OURS: Final = ("model", "messages", "max_tokens", "max_completion_tokens", "stream", "stream_options", "n")
 
 
@@ -30,30 +35,19 @@ class StreamOptions(Schema):
     include_usage = Flag(load_default=False)
 
 
-class CompletionInput(Schema):
-    """OpenAI's request. Unknown fields pass through to the provider, save those that would mean something to us."""
+class CompletionInput(PassingInput):
+    """OpenAI's request."""
 
-    class Meta:
-        unknown = INCLUDE
-
-    model = Text(low=1, high=100, required=True)
+    model = Text(low=1, high=100, required=True, example="gpt-4")
     messages = Messages(plain=False, required=True)
     max_tokens = Integer(low=1, high=limits.MAX_TOKENS_MAX, allow_none=True)
     max_completion_tokens = Integer(low=1, high=limits.MAX_TOKENS_MAX, allow_none=True)
     temperature = Number(low=0, high=2, allow_none=True)
     top_p = Number(low=0, high=1, allow_none=True)
-    n = Integer(low=1, high=1, allow_none=True)
+    n = Integer(low=1, high=limits.CHOICES_MAX, allow_none=True)
     stop = Stops(allow_none=True)
     stream = Flag(load_default=False, allow_none=True)
     stream_options = fields.Nested(StreamOptions, allow_none=True)
-
-    @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def _no_foreign_fields(self, data: Any, original: Any, **kwargs: Any) -> None:
-        if isinstance(original, dict) and (refused := original.keys() & _REFUSED):
-            raise ValidationError({name: ["unknown field"] for name in sorted(refused)})
-
-
-_INPUT: Final = CompletionInput()
 
 
 class ChatCompletions(StreamHandler):
@@ -62,9 +56,13 @@ class ChatCompletions(StreamHandler):
     body_bytes_max = limits.COMPLETION_BODY_BYTES_MAX
 
     @scope("ai:write")
+    @takes(CompletionInput())
+    @asks(IDEMPOTENCY_KEY, ON_DISCONNECT)
+    @answers(200, JSON, EVENTS, enveloped=False)
     async def post(self) -> None:
+        """Complete a conversation in OpenAI's form, as one answer or as server-sent events."""
         body = self.json_body()
-        data = load(_INPUT, body, key_check(self), on_disconnect_check(self))
+        data = self.loaded(body, key_check(self), on_disconnect_check(self))
         streamed = bool(data.get("stream"))
         request = ChatRequest(
             model=data["model"],
@@ -72,6 +70,7 @@ class ChatCompletions(StreamHandler):
             messages=data["messages"],
             max_tokens=data.get("max_completion_tokens") or data.get("max_tokens"),
             parameters={name: value for name, value in data.items() if name not in _OURS and value is not None},
+            choices=data.get("n") or 1,
             streamed=streamed,
             on_disconnect=on_disconnect(self),
             idempotency=key_of(self, body),

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from handlers.ai_aggregator.openai_choices import choice_views
 from handlers.dialects import AI_AGGREGATOR
 from handlers.sse import DONE
 from hub.chat_records import receipt_view
@@ -28,6 +29,8 @@ def usage_view(usage: Usage) -> Json:
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
 
 
@@ -47,18 +50,12 @@ def hub_view(outcome: Outcome) -> Json:
 
 def completion_view(stream: Stream, outcome: Outcome) -> Json:
     """The whole answer as one `chat.completion`."""
-    message: Json = {"role": "assistant", "content": stream.text(), "refusal": None}
-    for delta in stream.deltas:
-        if delta.extra is not None:
-            message |= delta.extra
-    if message.get("tool_calls") and not message["content"]:
-        message["content"] = None
     return {
         "id": completion_id(stream),
         "object": "chat.completion",
         "created": stream.created,
         "model": stream.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": outcome.finish_reason}],
+        "choices": choice_views(stream.deltas, outcome.finish_reason),
         "usage": usage_view(outcome.usage),
         "system_fingerprint": None,
         "hub": hub_view(outcome),
@@ -76,6 +73,8 @@ class ChunkEncoder:
             "model": stream.model,
             "system_fingerprint": None,
         }
+        self._begun: set[int] = set()  # choices
+        self._unfinished: set[int] = set()
         self._include_usage = include_usage
         self._request_id = request_id
         self._head = b"data: " + orjson.dumps(head)[:-1]
@@ -83,12 +82,16 @@ class ChunkEncoder:
         self._before = self._head + b',"choices":[{"index":0,"delta":{"content":'
         self._after = b'},"logprobs":null,"finish_reason":null}]' + self._tail
 
-    def _chunk(self, delta: Json) -> bytes:
-        choices = [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}]
+    def _chunk(self, delta: Json, index: int = 0, logprobs: Json | None = None, reason: str | None = None) -> bytes:
+        choices = [{"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason}]
         return self._head + b',"choices":' + orjson.dumps(choices) + self._tail
 
     def begin(self) -> bytes:
-        return self._chunk({"role": "assistant", "content": "", "refusal": None})
+        return self._begin_choice(0)
+
+    def _begin_choice(self, index: int) -> bytes:
+        self._unfinished.add(index)
+        return self._chunk({"role": "assistant", "content": "", "refusal": None}, index)
 
     def deltas(self, deltas: list[Delta], offset: int) -> bytes:
         before, after, dumps = self._before, self._after, orjson.dumps
@@ -100,13 +103,22 @@ class ChunkEncoder:
         )
 
     def _rich(self, delta: Delta, extra: Json) -> bytes:
-        content = {"content": delta.content} if delta.content else {}
-        return self._chunk({**content, **extra})
+        """A delta with other fields than its content, of a further choice, or with what stands beside a delta."""
+        choice = extra.get("choice", {})
+        index, reason = choice.get("index", 0), choice.get("finish_reason")
+        begun = self._begin_choice(index) if index and index not in self._begun else b""
+        self._begun.add(index)
+        said = {"content": delta.content} if delta.content else {}
+        if reason is not None:
+            self._unfinished.discard(index)
+        fields = {name: value for name, value in extra.items() if name != "choice"}
+        return begun + self._chunk({**said, **fields}, index, choice.get("logprobs"), reason)
 
     def end(self, outcome: Outcome) -> bytes:
         if (error := failure_of(outcome)) is not None:
             return self._error(error) + DONE
-        events = self._last(outcome)
+        others = [self._chunk({}, index, None, outcome.finish_reason) for index in sorted(self._unfinished) if index]
+        events = b"".join(others) + self._last(outcome)
         if self._include_usage:
             usage = orjson.dumps(usage_view(outcome.usage))
             events += self._head + b',"choices":[],"usage":' + usage + b"}\n\n"

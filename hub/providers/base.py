@@ -6,9 +6,9 @@ A provider yields *batches*: everything that one network read brought, so that a
 wake-up. It ends after `Finish`, or raises `ProviderError`; it never invents a finish reason.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Json = dict[str, Any]
 
@@ -18,18 +18,44 @@ class ProviderCall:
     """One completion, as every provider understands it.
 
     `messages` have OpenAI's form (`{"role": ..., "content": str | list | None, ...}`); `parameters` are OpenAI's other
-    request fields (temperature, top_p, stop, tools, ...), already validated or passed through.
+    request fields (temperature, top_p, stop, tools, ...), already validated or passed through. `choices` is how many
+    answers are wanted (OpenAI's `n`), of `max_tokens` each. `native` is the same request as its caller wrote it in
+    Anthropic's form: who speaks that sends it as it is, and all others go by the rest.
     """
 
     model: str  # the provider's own name of the AI model (the catalogue's `upstream`)
     messages: Sequence[Json]
     max_tokens: int
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    choices: int = 1
+    native: "Native | None" = None
+    trail: "Trail" = field(default_factory=lambda: Trail(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A request in Anthropic's own form, checked, with all that OpenAI's has no word for; `betas` is `anthropic-beta`."""
+
+    body: Json
+    betas: str | None = None
+
+
+@dataclass(slots=True)
+class Trail:
+    """The way that a call took, for the answer's headers: the route that answered and how often a provider was asked."""
+
+    route: str = ""
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of an answer. `extra` holds the other fields of OpenAI's `delta` (tool_calls, refusal), if any."""
+    """A piece of an answer. `extra` holds the other fields of OpenAI's `delta` (tool_calls, refusal), if any.
+
+    What OpenAI says of a choice instead of its delta stands in `extra["choice"]`: the `index` of a further choice, its
+    `finish_reason` (that of the first is the stream's own), and `logprobs`. What only Anthropic's form can say stands in
+    `extra["anthropic"]`, as `hub/providers/anthropic_native.py` writes it.
+    """
 
     content: str
     extra: Json | None = None
@@ -37,10 +63,15 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the provider says it counted. Not yet believed: `chat.py` checks it against the limits of the call."""
+    """What the provider says it counted. Not yet believed: `chat.py` checks it against the limits of the call.
+
+    `cached_tokens` are part of the prompt's, `reasoning_tokens` of the completion's: told, and not priced apart.
+    """
 
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +86,37 @@ ProviderEvent = Delta | Usage | Finish
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """An answer that was not streamed."""
+    """An answer that was not streamed. `others` are the further choices, in the form of their deltas."""
 
     content: str
     finish_reason: str
     usage: Usage | None
-    extra: Json | None = None  # the message's other fields (tool_calls, refusal)
+    extra: Json | None = None  # the message's other fields (tool_calls, refusal), and `choice` as a delta has it
+    others: Sequence[Delta] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingCall:
+    """Texts to be made into vectors, or texts that are token ids already. `dimensions` is what each vector has; `shortened`,
+    that this is fewer than the model makes by itself. `parameters` are OpenAI's other request fields, passed through.
+    """
+
+    model: str
+    inputs: Sequence[str | Sequence[int]]
+    dimensions: int
+    shortened: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    trail: "Trail" = field(default_factory=lambda: Trail(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """A vector for each input, in their order, as 32-bit floats with the lowest byte first. `prompt_tokens` as the
+    provider counted them: not yet believed, and None where it does not say.
+    """
+
+    vectors: Sequence[bytes]
+    prompt_tokens: int | None
 
 
 class ProviderError(Exception):
@@ -94,16 +150,20 @@ def temporary_status(status: int) -> bool:
 
 
 class Provider(Protocol):
-    """Two implementations: `HttpProvider` (over a converter and the transport) and `SandboxProvider`."""
+    """`HttpProvider` (over a converter and the transport), `SandboxProvider`, and `RoutedProvider` over either."""
 
     name: str
 
-    def stream(self, call: ProviderCall) -> AsyncIterator[list[ProviderEvent]]:
+    def stream(self, call: ProviderCall) -> AsyncGenerator[list[ProviderEvent], None]:
         """Yield batches until `Finish`; raise `ProviderError`. Closing the iterator cancels the call upstream."""
         ...
 
     async def complete(self, call: ProviderCall) -> Completion:
         """Answer in one piece; raise `ProviderError`."""
+        ...
+
+    async def embed(self, call: EmbeddingCall) -> Embeddings:
+        """A vector for each input; raise `ProviderError`."""
         ...
 
 
@@ -144,8 +204,17 @@ class Converter(Protocol):
 
     def request(self, call: ProviderCall, *, stream: bool) -> HttpRequest: ...
 
-    def parse_completion(self, body: bytes) -> Completion: ...
+    def parse_completion(self, body: bytes, call: ProviderCall) -> Completion: ...
 
     def parse_error(self, status: int, body: bytes) -> str: ...
 
-    def stream_parser(self) -> StreamParser: ...
+    def stream_parser(self, call: ProviderCall) -> StreamParser: ...
+
+
+@runtime_checkable
+class EmbeddingConverter(Protocol):
+    """The wire form of those companies that make embeddings."""
+
+    def embedding_request(self, call: EmbeddingCall) -> HttpRequest: ...
+
+    def parse_embeddings(self, body: bytes, call: EmbeddingCall) -> Embeddings: ...

@@ -6,22 +6,31 @@ stream():  send -> read -> parse -> yield, one batch a read
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
+from typing import TypeVar
 
 import aiohttp
 
+from config import limits
 from hub.providers.base import (
     Completion,
     Converter,
+    EmbeddingCall,
+    EmbeddingConverter,
+    Embeddings,
     Finish,
     HttpRequest,
     ProviderCall,
     ProviderError,
     ProviderEvent,
     StreamParser,
+    Trail,
 )
 from hub.providers.transport import FAILURES, Transport, check_size, read_all
+
+Answer = TypeVar("Answer")
 
 
 class HttpProvider:
@@ -38,7 +47,8 @@ class HttpProvider:
         tries, relayed = 0, False
         while True:
             try:
-                async with aclosing(self._attempt(request)) as batches:
+                call.trail.attempts += 1
+                async with aclosing(self._attempt(request, call)) as batches:
                     async for batch in batches:
                         relayed = True
                         yield batch
@@ -51,18 +61,36 @@ class HttpProvider:
     async def complete(self, call: ProviderCall) -> Completion:
         """The whole answer; raises `ProviderError`."""
         request = self._converter.request(call, stream=False)
+        return await self._whole(request, call.trail, lambda body: self._converter.parse_completion(body, call))
+
+    async def embed(self, call: EmbeddingCall) -> Embeddings:
+        """All vectors; raises `ProviderError`."""
+        converter = self._converter
+        if not isinstance(converter, EmbeddingConverter):
+            raise ProviderError(f"{converter.label} makes no embeddings", request_is_wrong=True)
+        parse = partial(converter.parse_embeddings, call=call)
+        return await self._whole(converter.embedding_request(call), call.trail, parse, limits.EMBEDDING_BODY_BYTES_MAX)
+
+    async def _whole(
+        self,
+        request: HttpRequest,
+        trail: Trail,
+        parse: Callable[[bytes], Answer],
+        bytes_max: int = limits.PROVIDER_BODY_BYTES_MAX,
+    ) -> Answer:
         tries = 0
         while True:
             try:
+                trail.attempts += 1
                 async with self._transport.post(request, self._converter, stream=False) as content:
-                    return self._converter.parse_completion(await read_all(content, self._converter.label))
+                    return parse(await read_all(content, self._converter.label, bytes_max))
             except ProviderError as error:
                 tries += 1
                 if not await self._transport.pause(error, tries):
                     raise
 
-    async def _attempt(self, request: HttpRequest) -> AsyncGenerator[list[ProviderEvent], None]:
-        parser = self._converter.stream_parser()
+    async def _attempt(self, request: HttpRequest, call: ProviderCall) -> AsyncGenerator[list[ProviderEvent], None]:
+        parser = self._converter.stream_parser(call)
         received_bytes, over = 0, False
         async with self._transport.post(request, self._converter, stream=True) as content:
             while not over:

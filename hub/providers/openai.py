@@ -1,6 +1,6 @@
 """The wire form of OpenAI's chat completions, spoken by OpenAI, MiniMax, Ollama, vLLM, llama.cpp and LM Studio.
 
-Pure: bytes in, events out. It relays one choice, always asks for usage, and believes none of it.
+Pure: bytes in, events out. It always asks for usage, and believes none of it.
 """
 
 import re
@@ -11,6 +11,8 @@ import orjson
 from hub.providers.base import (
     Completion,
     Delta,
+    EmbeddingCall,
+    Embeddings,
     Finish,
     HttpRequest,
     Json,
@@ -20,11 +22,12 @@ from hub.providers.base import (
     Usage,
     temporary_status,
 )
+from hub.providers.openai_embeddings import embedding_body, parse_embeddings
 from hub.providers.sse import SseError, SseSplitter
 from hub.providers.wire import dump_body, load_object
 from hub.providers.words import credentials_refused, provider_words
 
-# Fields that the hub decides, whatever the caller sent: with `n` above 1 the bill would be for answers nobody reads.
+# Fields that the hub decides, whatever the caller sent.
 _OURS: Final = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"})
 _HEAD: Final = frozenset({"role", "name", "content"})  # of a message or delta; MiniMax names the speaker in each
 # OpenAI's reasoning models refuse `max_tokens`, other servers know nothing else. The name decides, because it decides
@@ -39,6 +42,7 @@ class OpenAIConverter:
         self.name = name
         self.label = label
         self._url = f"{base_url}/chat/completions"
+        self._embeddings_url = f"{base_url}/embeddings"
         self._secrets = (api_key, base_url)
         self._headers = {"Content-Type": "application/json"}
         if api_key is not None:
@@ -49,45 +53,57 @@ class OpenAIConverter:
         by_completion = _COMPLETION_TOKENS_NAMES.match(call.model)
         body |= {"model": call.model, "messages": list(call.messages)}
         body["max_completion_tokens" if by_completion else "max_tokens"] = call.max_tokens
+        if call.choices > 1:
+            body["n"] = call.choices
         if stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         headers = self._headers | {"Accept": "text/event-stream" if stream else "application/json"}
         return HttpRequest(self._url, headers, dump_body(body))
 
-    def parse_completion(self, body: bytes) -> Completion:
+    def embedding_request(self, call: EmbeddingCall) -> HttpRequest:
+        headers = self._headers | {"Accept": "application/json"}
+        return HttpRequest(self._embeddings_url, headers, dump_body(embedding_body(call)))
+
+    def parse_embeddings(self, body: bytes, call: EmbeddingCall) -> Embeddings:
+        return parse_embeddings(body, self.label, call)
+
+    def parse_completion(self, body: bytes, call: ProviderCall) -> Completion:
         document = load_object(body, self.label)
         if document.get("error"):
             raise _chunk_error(document["error"], self.label, self._secrets)
-        choice = _choice(document)
-        if choice is None or not isinstance(choice.get("message"), dict) or not choice.get("finish_reason"):
+        choices = _choices(document)[: call.choices]
+        if not choices or not all(isinstance(choice.get("message"), dict) for choice in choices):
             raise ProviderError(f"{self.label} sent no answer")
-        message = choice["message"]
-        extra = _extra(message)
-        return Completion(_text(message.get("content")), choice["finish_reason"], _usage(document), extra)
+        first, *others = (_whole(choice) for choice in choices)
+        if not isinstance(reason := choices[0].get("finish_reason"), str) or not reason:
+            raise ProviderError(f"{self.label} sent no answer")
+        return Completion(first.content, reason, _usage(document), first.extra, others)
 
     def parse_error(self, status: int, body: bytes) -> str:
         if status in (401, 403):
             return credentials_refused(self.label)
         return provider_words(self.label, status, _error_message(body), self._secrets)
 
-    def stream_parser(self) -> "OpenAIStreamParser":
-        return OpenAIStreamParser(self.label, self._secrets)
+    def stream_parser(self, call: ProviderCall) -> "OpenAIStreamParser":
+        return OpenAIStreamParser(self.label, self._secrets, call.choices)
 
 
 class OpenAIStreamParser:
     """One streamed answer. Usage and finish are kept to the end, because usage comes in a chunk of its own after it."""
 
-    def __init__(self, label: str, secrets: tuple[str | None, ...]) -> None:
+    def __init__(self, label: str, secrets: tuple[str | None, ...], choices: int) -> None:
         self._label = label
         self._secrets = secrets
+        self._choices = choices
         self._splitter = SseSplitter()
         self._usage: Usage | None = None
         self._finish: Finish | None = None
+        self._unfinished: set[int] = set()  # choices that have begun
         self._done = False
 
     @property
     def finished(self) -> bool:
-        return self._finish is not None
+        return self._finish is not None and not self._unfinished
 
     def feed(self, data: bytes, events: list[ProviderEvent]) -> None:
         try:
@@ -114,6 +130,7 @@ class OpenAIStreamParser:
             choice = chunk["choices"][0]
             delta = choice["delta"]
             plain = len(delta) == 1 and not (choice["finish_reason"] or chunk.get("usage") or choice["index"])
+            plain = plain and not choice.get("logprobs")
             content = delta["content"]
         except (LookupError, TypeError):
             plain, content = False, None
@@ -128,15 +145,21 @@ class OpenAIStreamParser:
         if chunk.get("error"):
             raise _chunk_error(chunk["error"], self._label, self._secrets)
         self._usage = _usage(chunk) or self._usage
-        choice = _choice(chunk)
-        if choice is None or choice.get("index"):
+        for choice in _choices(chunk):
+            self._take_choice(choice, events)
+
+    def _take_choice(self, choice: Json, events: list[ProviderEvent]) -> None:
+        delta, number, reason = choice.get("delta"), _index(choice), _reason(choice)
+        if number >= self._choices:
+            return  # nobody asked for it
+        said = _delta(choice, delta if isinstance(delta, dict) else {})
+        if said is not None:
+            events.append(said)
+        if reason is None:
+            self._unfinished.add(number)
             return
-        delta = choice.get("delta")
-        if isinstance(delta, dict):
-            content, extra = _text(delta.get("content")), _extra(delta)
-            if content or extra:
-                events.append(Delta(content, extra))
-        if isinstance(reason := choice.get("finish_reason"), str) and reason:
+        self._unfinished.discard(number)
+        if not number:
             self._finish = Finish(reason)
 
     def _take_last(self, payload: bytes, events: list[ProviderEvent]) -> None:
@@ -144,11 +167,11 @@ class OpenAIStreamParser:
         try:
             self._take(payload, events)
         except ProviderError:
-            if self._finish is None:
+            if not self.finished:
                 raise
 
     def _complete(self, events: list[ProviderEvent]) -> None:
-        if self._finish is None:
+        if self._finish is None or self._unfinished:
             raise ProviderError(f"{self._label} ended the stream before the answer was finished", temporary=True)
         self._done = True
         if self._usage is not None:
@@ -156,11 +179,42 @@ class OpenAIStreamParser:
         events.append(self._finish)
 
 
-def _choice(document: Json) -> Json | None:
+def _choices(document: Json) -> list[Json]:
     choices = document.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        return choices[0]
-    return None
+    return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+
+
+def _reason(choice: Json) -> str | None:
+    reason = choice.get("finish_reason")
+    return reason if isinstance(reason, str) and reason else None
+
+
+def _whole(choice: Json) -> Delta:
+    return _delta(choice, choice["message"]) or Delta("")
+
+
+def _delta(choice: Json, said: Json) -> Delta | None:
+    """What a choice says, in its `delta` or `message` and beside it; None where it says nothing."""
+    content, extra, beside = _text(said.get("content")), _extra(said), _beside(choice)
+    if not content and not extra and beside.keys() <= {"index"}:
+        return None
+    return Delta(content, {**(extra or {}), "choice": beside} if beside else extra)
+
+
+def _beside(choice: Json) -> Json:
+    """What stands beside a delta, as `Delta` keeps it. The first choice's finish reason is the stream's own."""
+    number = _index(choice)
+    beside: Json = {"index": number} if number else {}
+    if number and (reason := _reason(choice)):
+        beside["finish_reason"] = reason
+    if isinstance(logprobs := choice.get("logprobs"), dict) and any(logprobs.values()):
+        beside["logprobs"] = logprobs
+    return beside
+
+
+def _index(choice: Json) -> int:
+    index = choice.get("index")
+    return index if type(index) is int else 0
 
 
 def _text(content: object) -> str:
@@ -186,7 +240,15 @@ def _usage(document: Json) -> Usage | None:
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
     if type(prompt) is not int or type(completion) is not int:
         return None
-    return Usage(prompt, completion)
+    cached = _part(usage, "prompt_tokens_details", "cached_tokens", prompt)
+    return Usage(prompt, completion, cached, _part(usage, "completion_tokens_details", "reasoning_tokens", completion))
+
+
+def _part(usage: Json, details: str, name: str, whole: int) -> int:
+    """A detail of a count: nothing where it is absent, or cannot be a part of it."""
+    told = usage.get(details)
+    count = told.get(name) if isinstance(told, dict) else None
+    return count if type(count) is int and 0 < count <= whole else 0
 
 
 def _error_message(body: bytes) -> str | None:

@@ -1,8 +1,8 @@
-"""Which provider answers for which AI model; decided once at start-up from the settings.
+"""Which provider answers for which AI model; decided once at start-up from the settings, for each of a model's routes.
 
 key given                           the company
 another base URL, key or not        the server there (Ollama, vLLM, llama.cpp, LM Studio)
-neither, in development             the sandbox, marked as such
+neither, in development             the sandbox, marked as such, where no route of the model has anybody
 neither, in production              nobody: the model is listed as unavailable
 """
 
@@ -17,6 +17,7 @@ from hub.providers.anthropic import AnthropicConverter
 from hub.providers.base import Converter, Provider
 from hub.providers.http_provider import HttpProvider
 from hub.providers.openai import OpenAIConverter
+from hub.providers.routes import Resting, RoutedProvider, Way
 from hub.providers.sandbox import SandboxProvider
 from hub.providers.transport import Patience, Transport
 
@@ -40,7 +41,8 @@ class Providers:
         self._transport = transport
         self._by_name = dict(by_name)
         self._sandbox_tokens_per_second = sandbox_tokens_per_second  # None: there is no sandbox
-        self._sandboxes: dict[str | None, SandboxProvider] = {}  # by vocabulary, of which there are three
+        self._resting = Resting()
+        self._routed: dict[str, RoutedProvider] = {}  # by model
 
     @classmethod
     async def open(cls, settings: Settings, patience: Patience | None = None) -> Self:
@@ -61,18 +63,32 @@ class Providers:
         await self._transport.close()
 
     def for_model(self, model: AiModel) -> Provider | None:
-        """Who answers for a model; None where it is unavailable."""
-        provider = self._by_name.get(model.provider)
-        if provider is not None or self._sandbox_tokens_per_second is None:
-            return provider
-        sandbox = self._sandboxes.get(model.vocabulary)
-        if sandbox is None:
-            sandbox = SandboxProvider(self._sandbox_tokens_per_second, model.vocabulary)
-            self._sandboxes[model.vocabulary] = sandbox
-        return sandbox
+        """Who answers for a model, by those of its routes whose provider is there; None where it is unavailable."""
+        routed = self._routed.get(model.id)
+        if routed is None and (ways := self._ways(model)):
+            routed = self._routed[model.id] = RoutedProvider(ways, self._resting)
+        return routed
+
+    def _ways(self, model: AiModel) -> list[Way]:
+        ways = [
+            Way(_named(route.provider, route.upstream), self._by_name[route.provider], route.upstream, route.weight)
+            for route in model.routes
+            if route.provider in self._by_name
+        ]
+        if ways or self._sandbox_tokens_per_second is None:
+            return ways
+        sandbox = SandboxProvider(self._sandbox_tokens_per_second, model.vocabulary)
+        return [Way(_named(sandbox.name, model.id), sandbox, model.upstream, 1)]
 
     def is_sandbox(self, model: AiModel) -> bool:
-        return model.provider not in self._by_name and self._sandbox_tokens_per_second is not None
+        return self._sandbox_tokens_per_second is not None and not self._has_company(model)
 
     def available(self, model: AiModel) -> bool:
-        return model.provider in self._by_name or self.is_sandbox(model)
+        return self._has_company(model) or self._sandbox_tokens_per_second is not None
+
+    def _has_company(self, model: AiModel) -> bool:
+        return any(route.provider in self._by_name for route in model.routes)
+
+
+def _named(provider: str, upstream: str) -> str:
+    return f"{provider}/{upstream}"

@@ -126,18 +126,18 @@ class Transport:
         return ProviderError(f"The connection to {label} was lost", temporary=True)
 
 
-async def read_all(content: aiohttp.StreamReader, label: str) -> bytes:
-    """A whole body of at most `PROVIDER_BODY_BYTES_MAX`; raises `ProviderError` beyond it."""
+async def read_all(content: aiohttp.StreamReader, label: str, bytes_max: int = limits.PROVIDER_BODY_BYTES_MAX) -> bytes:
+    """A whole body of at most `bytes_max`; raises `ProviderError` beyond it."""
     body = bytearray()
     while data := await content.readany():
         body += data
-        check_size(len(body), label)
+        check_size(len(body), label, bytes_max)
     return bytes(body)
 
 
-def check_size(received_bytes: int, label: str) -> None:
-    if received_bytes > limits.PROVIDER_BODY_BYTES_MAX:
-        raise ProviderError(f"{label} sent more than {limits.PROVIDER_BODY_BYTES_MAX >> 20} MiB")
+def check_size(received_bytes: int, label: str, bytes_max: int = limits.PROVIDER_BODY_BYTES_MAX) -> None:
+    if received_bytes > bytes_max:
+        raise ProviderError(f"{label} sent more than {bytes_max >> 20} MiB")
 
 
 async def _refusal(response: aiohttp.ClientResponse, converter: Converter) -> ProviderError:

@@ -1,6 +1,7 @@
 """Anthropic's Messages API, played by a server on loopback."""
 
 from functools import lru_cache
+from typing import ClassVar
 
 import orjson
 
@@ -11,6 +12,13 @@ _ID = "msg_013Zva2CMHLNnXjNJJKqJ2EF"
 
 class AnthropicStandIn(StandIn):
     """Serves any path; `base_url` is what a hub is given."""
+
+    recordings: ClassVar = {
+        "blocks": ("anthropic_blocks.sse", "anthropic_blocks.json"),
+        "text": ("anthropic_text.sse", "anthropic_message.json"),
+        "tools": ("anthropic_tools.sse", "anthropic_message_tools.json"),
+        "failure": ("anthropic_error.sse", "anthropic_error_400.json"),
+    }
 
     @property
     def base_url(self) -> str:

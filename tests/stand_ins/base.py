@@ -1,6 +1,7 @@
 """What the stand-ins of AI companies share: their faults by name, their counts, their start and stop.
 
 A request's fault is the next one given to `script(...)`, else the `#name` in its last message (`#error500`), else none.
+A scenario may name an answer as it was recorded, which is then sent byte for byte.
 """
 
 import asyncio
@@ -8,15 +9,17 @@ import re
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import orjson
 from aiohttp import web
 
 Json = dict[str, Any]
+_RECORDED = Path(__file__).parents[1] / "recorded"
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Scenario:
     retry_after: str | None = None
     headers: tuple[tuple[str, str], ...] = ()  # that an error has besides
     word: str = " word"  # one token of cl100k_base
+    recorded: str | None = None  # of `recordings`; kind `error` sends it in one piece, with `status`
 
     @property
     def half(self) -> int:
@@ -60,6 +64,8 @@ class Recorded:
 class StandIn(ABC):
     """A server on a free port. `default` answers requests that name no scenario."""
 
+    recordings: ClassVar[Mapping[str, tuple[str, str]]]  # by name: files of the answer streamed, and in one piece
+
     default: Scenario = Scenario()
     keep_requests: bool = True  # a benchmark sends too many to keep
     requests: list[Recorded] = field(default_factory=list)
@@ -74,6 +80,13 @@ class StandIn(ABC):
     def script(self, *scenarios: Scenario) -> None:
         """The next requests' scenarios, in order."""
         self._script.extend(scenarios)
+
+    def forget(self) -> int:
+        """Drop the requests seen so far and the scenarios that none of them took; how many those were."""
+        left = len(self._script)
+        self._script.clear()
+        self.requests.clear()
+        return left
 
     async def start(self, port: int = 0) -> None:
         self._cancelled_event = asyncio.Event()
@@ -136,7 +149,13 @@ class StandIn(ABC):
     async def _answer(self, request: web.Request, body: Json, scenario: Scenario) -> web.StreamResponse:
         if scenario.kind == "error":
             headers = dict(scenario.headers) | ({"retry-after": scenario.retry_after} if scenario.retry_after else {})
-            return web.json_response(self.error_body(scenario.status), status=scenario.status, headers=headers)
+            return web.Response(
+                body=self._error(scenario), status=scenario.status, headers=headers, content_type="application/json"
+            )
+        if scenario.recorded:
+            stream = bool(body.get("stream"))
+            content_type = "text/event-stream" if stream else "application/json"
+            return web.Response(body=self._recorded(scenario.recorded, stream), content_type=content_type)
         if scenario.kind == "reset":
             _reset(request)
         if scenario.kind == "hang_first":
@@ -146,6 +165,15 @@ class StandIn(ABC):
         if not body.get("stream"):
             return await self._whole(scenario, body)
         return await self._streamed(request, body, scenario)
+
+    def _error(self, scenario: Scenario) -> bytes:
+        if scenario.recorded:
+            return self._recorded(scenario.recorded, stream=False)
+        return orjson.dumps(self.error_body(scenario.status))
+
+    def _recorded(self, name: str, stream: bool) -> bytes:
+        streamed, whole = self.recordings[name]
+        return (_RECORDED / (streamed if stream else whole)).read_bytes()
 
     async def _whole(self, scenario: Scenario, body: Json) -> web.Response:
         await asyncio.sleep(scenario.first_token_seconds + scenario.interval_seconds * scenario.chunks)

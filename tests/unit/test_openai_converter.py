@@ -1,5 +1,6 @@
 """OpenAI's wire form, from recorded bodies of OpenAI and of servers that differ from it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from hub.providers.openai import OpenAIConverter
 RECORDED = Path(__file__).parents[1] / "recorded"
 KEY = "topsecret-key-value"
 CONVERTER = OpenAIConverter("openai", "OpenAI", "http://10.1.2.3:8000/v1", KEY)
+CALL = ProviderCall("gpt-4", [], 77)
 
 
-def parse(stream: bytes, size: int = 1 << 20) -> list[ProviderEvent]:
-    parser = CONVERTER.stream_parser()
+def parse(stream: bytes, size: int = 1 << 20, choices: int = 1) -> list[ProviderEvent]:
+    parser = CONVERTER.stream_parser(replace(CALL, choices=choices))
     events: list[ProviderEvent] = []
     for at in range(0, len(stream), size):
         parser.feed(stream[at : at + size], events)
@@ -133,7 +135,7 @@ def test_an_end_without_a_reason_is_an_error(ending: bytes) -> None:
 
 
 def test_an_error_chunk_keeps_what_came_before_it() -> None:
-    parser = CONVERTER.stream_parser()
+    parser = CONVERTER.stream_parser(CALL)
     events: list[ProviderEvent] = []
     with pytest.raises(ProviderError, match="The server had an error processing") as caught:
         parser.feed(recorded("openai_error_chunk.sse"), events)
@@ -164,11 +166,52 @@ def test_another_choice_is_not_ours() -> None:
     assert Delta("no") not in parse(other + recorded("openai_text.sse"))
 
 
+def test_choices_with_their_probabilities_and_the_parts_of_the_usage() -> None:
+    events = parse(recorded("openai_choices_logprobs.sse"), size=100, choices=2)
+    assert [event.content for event in events if isinstance(event, Delta)] == ["Yes", "No", ""]
+    yes, no, ended = (event.extra["choice"] for event in events if isinstance(event, Delta) and event.extra)
+    assert yes["logprobs"]["content"][0]["logprob"] == -0.31725305 and "index" not in yes
+    assert no["index"] == 1 and no["logprobs"]["content"][0]["token"] == "No"
+    assert ended == {"index": 1, "finish_reason": "length"}
+    assert events[-2:] == [Usage(1119, 202, cached_tokens=1024, reasoning_tokens=192), Finish("stop")]
+
+
+def test_a_connection_that_ends_before_the_last_choice_did_is_an_error() -> None:
+    stream = recorded("openai_choices_logprobs.sse")
+    cut = stream[: stream.index(b'"finish_reason":"length"')].rpartition(b"data: ")[0]
+    with pytest.raises(ProviderError, match="before the answer was finished"):
+        parse(cut, choices=2)
+    assert parse(cut, choices=1)[-1] == Finish("stop"), "nobody asked for the other one"
+
+
+@pytest.mark.parametrize(
+    "details", ["null", "7", '{"cached_tokens": -1}', '{"cached_tokens": 99}', '{"cached_tokens": "1"}']
+)
+def test_a_part_that_cannot_be_is_not_told(details: str) -> None:
+    usage = '{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":' + details + "}"
+    chunk = '{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}],"usage":' + usage + "}"
+    assert parse(f"data: {chunk}\n\n".encode())[-2] == Usage(9, 1)
+
+
+def test_choices_of_a_whole_answer() -> None:
+    whole = orjson.loads(recorded("openai_completion.json"))
+    first = whole["choices"][0]
+    whole["choices"] += [
+        first | {"index": 1, "finish_reason": "length", "logprobs": {"content": [1]}},
+        first | {"index": 2},
+    ]
+    answer = CONVERTER.parse_completion(orjson.dumps(whole), replace(CALL, choices=2))
+    (other,) = answer.others
+    assert other.content == answer.content
+    assert other.extra is not None
+    assert other.extra["choice"] == {"index": 1, "finish_reason": "length", "logprobs": {"content": [1]}}
+
+
 def test_a_whole_answer() -> None:
-    answer = CONVERTER.parse_completion(recorded("openai_completion.json"))
+    answer = CONVERTER.parse_completion(recorded("openai_completion.json"), CALL)
     assert (answer.content, answer.finish_reason) == ("Hello! How can I assist you today?", "stop")
     assert answer.usage == Usage(19, 10) and answer.extra is None
-    called = CONVERTER.parse_completion(recorded("openai_completion_tools.json"))
+    called = CONVERTER.parse_completion(recorded("openai_completion_tools.json"), CALL)
     assert called.content == "" and called.finish_reason == "tool_calls"
     assert called.extra is not None and called.extra["tool_calls"][0]["id"] == "call_abc123"
 
@@ -176,7 +219,7 @@ def test_a_whole_answer() -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"{}", b'{"choices":[]}', b'{"error":{"message":"no"}}', b"[]"])
 def test_a_whole_answer_that_is_none(body: bytes) -> None:
     with pytest.raises(ProviderError):
-        CONVERTER.parse_completion(body)
+        CONVERTER.parse_completion(body, CALL)
 
 
 def test_errors_name_no_key_and_no_address() -> None:

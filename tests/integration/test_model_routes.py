@@ -1,0 +1,177 @@
+"""Several routes to one AI model: tried in turn until one begins to answer, and answers say by which they came."""
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from config import limits
+from hub.providers.base import ProviderError
+from hub.providers.routes import Resting, RoutedProvider, Way
+from hub.providers.sandbox import SandboxProvider
+from hub.services import Services
+from tests.conftest import OpenServices
+from tests.http_streams import Face, Response, abort_all, make_face
+from tests.patience import until
+from tests.stand_ins.base import Scenario
+from tests.stand_ins.openai_server import OpenAIStandIn
+
+FIRST, SECOND = "openai/gpt-4", "minimax/other-gpt"
+MODELS = """
+[[models]]
+id = "gpt-4"
+name = "GPT-4"
+provider = "openai"
+upstream = "gpt-4"
+weight = 1000000
+description = "Two ways"
+input_price = "0.00003"
+output_price = "0.00006"
+context_tokens = 8192
+output_tokens_max = 4096
+capabilities = ["text", "chat"]
+vocabulary = "cl100k_base"
+routes = [{ provider = "minimax", upstream = "other-gpt" }]
+"""
+DOWN = Scenario("error", status=503, headers=(("x-should-retry", "false"),))
+
+
+@pytest.fixture
+def second(io_loop: IOLoop) -> Iterator[OpenAIStandIn]:
+    stand_in = OpenAIStandIn(default=Scenario(word=" second"))
+    io_loop.run_sync(stand_in.start)
+    yield stand_in
+    io_loop.run_sync(stand_in.stop)
+
+
+@pytest.fixture
+def first(io_loop: IOLoop) -> Iterator[OpenAIStandIn]:
+    stand_in = OpenAIStandIn(default=Scenario(word=" first"))
+    io_loop.run_sync(stand_in.start)
+    yield stand_in
+    io_loop.run_sync(stand_in.stop)
+
+
+@pytest.fixture
+def face(
+    io_loop: IOLoop,
+    open_hub: OpenServices,
+    serve_http: Callable[[Services], int],
+    first: OpenAIStandIn,
+    second: OpenAIStandIn,
+    tmp_path: Path,
+) -> Iterator[Face]:
+    models = tmp_path / "my-models.toml"
+    models.write_text(MODELS)
+    services = open_hub(
+        HUB_MODELS_FILE=str(models),
+        OPENAI_BASE_URL=first.base_url,
+        MINIMAX_BASE_URL=second.base_url,
+        HUB_RATE_LIMITS="off",
+    )
+    port = serve_http(services)
+    yield io_loop.run_sync(lambda: make_face(services, first, port))
+    io_loop.run_sync(abort_all)
+
+
+def way(answer: Response) -> tuple[str, str]:
+    assert 0 <= float(answer.headers["x-hub-overhead-ms"]) < 60_000
+    return answer.headers["x-hub-route"], answer.headers["x-hub-attempts"]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_route_that_fails_is_left_for_the_next_one(face: Face, second: OpenAIStandIn, stream: bool) -> None:
+    face.provider.default = DOWN
+    answer = await face.complete(stream=stream)
+    assert (answer.status, *way(answer)) == (200, SECOND, "2")
+    assert second.requests[0].body["model"] == "other-gpt"
+    text = await text_of(answer, stream)
+    assert text == " second" * 8
+    again = await face.complete(stream=stream)
+    assert way(again) == (SECOND, "1"), "the one that failed rests"
+    assert len(face.provider.requests) == 1
+    await text_of(again, stream)
+    await face.at_rest()
+
+
+async def text_of(answer: Response, stream: bool) -> str:
+    if not stream:
+        return str((await answer.json())["choices"][0]["message"]["content"])
+    return "".join([event.content for event in await answer.events()])
+
+
+@pytest.mark.gen_test
+async def test_a_rested_route_is_taken_again(
+    face: Face, second: OpenAIStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ROUTE_REST_SECONDS", 0.2)
+    face.provider.script(DOWN)
+    assert way(await face.complete()) == (SECOND, "2")
+
+    async def is_first_again() -> bool:
+        return way(await face.complete()) == (FIRST, "1")
+
+    await until(is_first_again)
+
+
+@pytest.mark.gen_test
+async def test_what_is_wrong_with_the_request_is_asked_nowhere_else(face: Face, second: OpenAIStandIn) -> None:
+    face.provider.script(Scenario("error", status=400))
+    answer = await face.complete()
+    assert answer.status == 400
+    assert second.requests == []
+    face.provider.script(Scenario("error", status=404))
+    assert way(await face.complete()) == (SECOND, "2"), "a company that does not know the model is not the only one"
+
+
+@pytest.mark.gen_test
+async def test_an_answer_that_has_begun_is_not_begun_again(face: Face, second: OpenAIStandIn) -> None:
+    face.provider.script(Scenario("reset_mid"))
+    answer = await face.complete(stream=True)
+    events = await answer.events()
+    assert "error" in events[-2].data
+    assert second.requests == []
+
+
+@pytest.mark.gen_test
+async def test_where_all_fail_the_last_failure_is_told_with_the_way(face: Face, second: OpenAIStandIn) -> None:
+    face.provider.default = second.default = DOWN
+    answer = await face.complete()
+    assert answer.status == 502
+    assert (answer.headers["x-hub-route"], answer.headers["x-hub-attempts"]) == (SECOND, "2")
+    assert await face.charged() == 0
+    answer = await face.complete(stream=True)
+    assert answer.status == 502, "those that rest are tried all the same, where there are no others"
+    assert answer.headers["x-hub-attempts"] == "2"
+
+
+@pytest.mark.gen_test
+async def test_a_usage_row_tells_the_route(face: Face) -> None:
+    face.provider.script(DOWN)
+    await (await face.complete()).json()
+    await face.at_rest()
+    (row,) = await face.services.database["usage"].find({}, limit=10)
+    assert row["route"] == SECOND
+
+
+def test_routes_are_drawn_by_weight_and_those_that_rest_come_last() -> None:
+    sandbox, clock = SandboxProvider(1e6), [0.0]
+    resting = Resting(lambda: clock[0])
+    ways = [Way(name, sandbox, name, weight) for name, weight in (("a", 9), ("b", 1), ("c", 1))]
+    routed = RoutedProvider(ways, resting, random.Random(7))
+    drawn = [routed.order()[0][0].name for _ in range(2_000)]
+    assert 1_500 < drawn.count("a") < 1_800  # 9 of 11
+    assert 120 < drawn.count("b") < 250
+    resting.failed("a", ProviderError("away"))
+    clock[0] += 1
+    resting.failed("b", ProviderError("away", retry_after_seconds=10_000))
+    assert [each.name for each, _ in routed.order()] == ["c", "a", "b"]
+    assert [is_last for _, is_last in routed.order()] == [False, False, True]
+    clock[0] += limits.ROUTE_REST_SECONDS
+    assert {each.name for each, _ in routed.order()[:2]} == {"a", "c"}
+    assert resting.left("b") <= limits.ROUTE_REST_SECONDS_MAX
+    resting.answered("b")
+    assert resting.left("b") == 0

@@ -21,18 +21,27 @@ from models.database import Database, Document, Transaction
 from models.ids import new_id
 from models.webhook_endpoints import WEBHOOK_ENDPOINTS
 
-# What each API's document lets an endpoint subscribe to.
-EVENTS: Final[Mapping[str, Sequence[str]]] = {
-    "smart_ai_hub": (
-        *("user.created", "user.updated", "credit.purchased", "credit.used", "payment.completed", "payment.failed"),
-    ),
-}
+_HUB_EVENTS: Final = (
+    *("user.created", "user.updated", "credit.purchased", "credit.used", "payment.completed", "payment.failed"),
+)
+# What happens to one user, by all its names: those of the documents first, then those of the user's channel.
+_USER_EVENTS: Final = (
+    *("chat.completion", "billing.charge", *_HUB_EVENTS),
+    *("ai.task.completed", "ai.task.failed", "quota.warning", "workflow.executed"),
+    *("chat.completed", "chat.failed", "conversation.created", "credit.adjusted"),
+    *("notification.created", "notification.read"),
+)
+# What each API lets an endpoint subscribe to.
+EVENTS: Final[Mapping[str, Sequence[str]]] = {"smart_ai_hub": _HUB_EVENTS, "ai_aggregator": _USER_EVENTS}
 _STANDARD: Final = "whsec_"
 _SHOWN: Final = ("url", "events", "active")
 
 
 class WebhookEndpoints:
-    """One per process. `owner` None is the hub itself. All methods raise `HubError` where the ledger does."""
+    """One per process. `owner` None is the hub itself; a user's own endpoints have no `actor`, for no administrator acts.
+
+    All methods raise `HubError` where the ledger does.
+    """
 
     def __init__(self, settings: Settings, database: Database, ledger: Ledger) -> None:
         self._settings = settings
@@ -46,7 +55,14 @@ class WebhookEndpoints:
             outbound.check_url(given["url"], allowed, localhost_too=not self._settings.production)
 
     async def create(
-        self, actor: Actor, owner: str | None, api: str, url: str, events: list[str], secret: str | None, active: bool
+        self,
+        actor: Actor | None,
+        owner: str | None,
+        api: str,
+        url: str,
+        events: list[str],
+        secret: str | None,
+        active: bool,
     ) -> Document:
         """Raises `HubError`: INVALID for an address that is not ours to call, CONFLICT where there are too many."""
         self.check({"url": url})
@@ -56,14 +72,14 @@ class WebhookEndpoints:
         async def compose(transaction: Transaction) -> Operation:
             if await endpoints.count_within(transaction, owner) >= limits.WEBHOOK_ENDPOINTS_MAX:
                 raise HubError(Code.CONFLICT, f"There are {limits.WEBHOOK_ENDPOINTS_MAX} webhooks already")
-            trail = audit_trail.row(actor, "webhook.create", made["_id"], after=_shown(made))
-            return Operation(made["_id"], inserts=[Insert(WEBHOOK_ENDPOINTS, made), trail])
+            trail = _trail(actor, "webhook.create", made["_id"], after=_shown(made))
+            return Operation(made["_id"], inserts=[Insert(WEBHOOK_ENDPOINTS, made), *trail])
 
         await self._ledger.commit(Composed(made["_id"], compose))
         return made
 
     async def change(
-        self, actor: Actor, owner: str | None, api: str, endpoint_id: str, changes: Mapping[str, Any]
+        self, actor: Actor | None, owner: str | None, api: str, endpoint_id: str, changes: Mapping[str, Any]
     ) -> Document:
         """Set `url`, `events`, `secret` or `active`. Raises `HubError` NOT_FOUND or INVALID."""
         self.check(changes)
@@ -74,23 +90,23 @@ class WebhookEndpoints:
             before = await self._within(transaction, owner, api, endpoint_id)
             after = {**before, **changes, "updated_at": moment}
             reason = "a new secret" if "secret" in changes else None
-            trail = audit_trail.row(
+            trail = _trail(
                 actor, "webhook.change", endpoint_id, before=_shown(before), after=_shown(after), reason=reason
             )
             update = Update(WEBHOOK_ENDPOINTS, {"_id": endpoint_id}, {"$set": {**changes, "updated_at": moment}})
-            return Operation(operation_id, inserts=[trail], updates=[update])
+            return Operation(operation_id, inserts=trail, updates=[update])
 
         await self._ledger.commit(Composed(operation_id, compose))
         return after
 
-    async def remove(self, actor: Actor, owner: str | None, api: str, endpoint_id: str) -> None:
+    async def remove(self, actor: Actor | None, owner: str | None, api: str, endpoint_id: str) -> None:
         """Raises `HubError` NOT_FOUND."""
         operation_id = new_id("webhook")
 
         async def compose(transaction: Transaction) -> Operation:
             before = await self._within(transaction, owner, api, endpoint_id)
-            trail = audit_trail.row(actor, "webhook.delete", endpoint_id, before=_shown(before))
-            return Operation(operation_id, inserts=[trail], deletes=[Delete(WEBHOOK_ENDPOINTS, {"_id": endpoint_id})])
+            trail = _trail(actor, "webhook.delete", endpoint_id, before=_shown(before))
+            return Operation(operation_id, inserts=trail, deletes=[Delete(WEBHOOK_ENDPOINTS, {"_id": endpoint_id})])
 
         await self._ledger.commit(Composed(operation_id, compose))
 
@@ -107,6 +123,10 @@ def signing_secret(secret: str) -> str | None:
     if secret.startswith(_STANDARD):
         return None
     return _STANDARD + base64.b64encode(secret.encode()).decode()
+
+
+def _trail(actor: Actor | None, action: str, endpoint_id: str, **told: Any) -> list[Insert]:
+    return [] if actor is None else [audit_trail.row(actor, action, endpoint_id, **told)]
 
 
 def _shown(endpoint: Document) -> Document:

@@ -1,106 +1,68 @@
 """Webhooks of the hub as a whole: `/api/admin/webhooks`. A secret is shown once, in the answer to who set it."""
 
-from typing import Any, Final
+from typing import Final
 
-from config import limits
 from handlers.access import admin
 from handlers.actor import actor_of
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
-from hub import fields
-from hub.webhook_endpoints import EVENTS, signing_secret
+from handlers.terms import PAGE, answers, asks, takes
+from handlers.webhook_endpoints import EndpointInput, EventNames, NewEndpointInput, endpoint_view, told_once
 from models import webhook_endpoints
-from models.clock import timestamp
-from models.database import Document
 
-Json = dict[str, Any]
 _API: Final = "smart_ai_hub"
 
 
-class EventNames(fields.Strict):
-    """At least one name of the document's table, each once."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[str]:
-        names = EVENTS[_API]
-        if not isinstance(value, list) or not 0 < len(value) <= limits.WEBHOOK_EVENTS_MAX:
-            raise self.fail("must be a list of at least one event")
-        if not all(isinstance(name, str) and name in names for name in value):
-            raise self.fail(f"must be of {', '.join(names)}")
-        return list(dict.fromkeys(value))
+class NewWebhookInput(NewEndpointInput):
+    events = EventNames(_API, required=True)
 
 
-def _secret(**kwargs: Any) -> fields.Text:
-    high = limits.WEBHOOK_SECRET_CHARS_MAX
-    return fields.Text(low=8, high=high, pattern=r"[\x21-\x7e]+", says="must be printable ASCII, no spaces", **kwargs)
-
-
-class NewWebhookInput(fields.Input):
-    url = fields.Text(low=1, high=limits.WEBHOOK_URL_CHARS_MAX, required=True)
-    events = EventNames(required=True)
-    secret = _secret()
-    active = fields.Flag(load_default=True)
-
-
-class WebhookInput(fields.Change):
-    url = fields.Text(low=1, high=limits.WEBHOOK_URL_CHARS_MAX)
-    events = EventNames()
-    secret = _secret()
-    active = fields.Flag()
-
-
-_NEW: Final = NewWebhookInput()
-_CHANGE: Final = WebhookInput()
+class WebhookInput(EndpointInput):
+    events = EventNames(_API)
 
 
 class Webhooks(ApiHandler):
     @admin
+    @asks(*PAGE)
     async def get(self) -> None:
+        """The hub's webhooks, without their secrets."""
         limit, offset = self.page_window()
         found, total = await webhook_endpoints.page(self.services.database, None, _API, skip=offset, limit=limit)
-        self.answer_page("webhooks", [_view(endpoint) for endpoint in found], Page(limit, offset, total))
+        self.answer_page("webhooks", [endpoint_view(endpoint) for endpoint in found], Page(limit, offset, total))
 
     @admin
+    @takes(NewWebhookInput())
+    @answers(201)
     async def post(self) -> None:
-        given = self.load(_NEW, self.services.webhook_endpoints.check)
+        """Add a webhook; its secret is shown once."""
+        given = self.load_body(self.services.webhook_endpoints.check)
         made = await self.services.webhook_endpoints.create(
             actor_of(self), None, _API, given["url"], given["events"], given.get("secret"), given["active"]
         )
-        self.answer({**_view(made), **_told_once(made["secret"])}, status=201)
+        self.answer({**endpoint_view(made), **told_once(made["secret"])})
 
 
 class Webhook(ApiHandler):
     @admin
     async def get(self, endpoint_id: str) -> None:
-        self.answer(_view(await self.services.webhook_endpoints.find(None, _API, endpoint_id)))
+        """One webhook."""
+        self.answer(endpoint_view(await self.services.webhook_endpoints.find(None, _API, endpoint_id)))
 
     @admin
+    @takes(WebhookInput())
     async def put(self, endpoint_id: str) -> None:
-        given = self.load(_CHANGE, self.services.webhook_endpoints.check)
+        """Change a webhook."""
+        given = self.load_body(self.services.webhook_endpoints.check)
         changed = await self.services.webhook_endpoints.change(actor_of(self), None, _API, endpoint_id, given)
-        told = _told_once(given["secret"]) if "secret" in given else {}
-        self.answer({**_view(changed), **told})
+        told = told_once(given["secret"]) if "secret" in given else {}
+        self.answer({**endpoint_view(changed), **told})
 
     @admin
     async def delete(self, endpoint_id: str) -> None:
+        """Remove a webhook."""
         await self.services.webhook_endpoints.remove(actor_of(self), None, _API, endpoint_id)
         self.answer(message="Webhook deleted successfully")
-
-
-def _view(endpoint: Document) -> Json:
-    return {
-        "id": endpoint["_id"],
-        "url": endpoint["url"],
-        "events": endpoint["events"],
-        "active": endpoint["active"],
-        "createdAt": timestamp(endpoint["created_at"]),
-        "updatedAt": timestamp(endpoint["updated_at"]),
-    }
-
-
-def _told_once(secret: str) -> Json:
-    standard = signing_secret(secret)
-    return {"secret": secret} if standard is None else {"secret": secret, "signing_secret": standard}
 
 
 ROUTES = [

@@ -85,16 +85,16 @@ class Purchases:
             raise _unknown() from error
         return await self._conclude(row, charge, purchase.field)
 
-    async def so_far(self, record: Document) -> Document | None:
+    async def so_far(self, record: Document, field: str = METHOD_FIELD) -> Document | None:
         """What the purchase of an idempotency record has come to; None while its first request is at work.
 
-        Raises `HubError` as `buy` does.
+        `field` is the input that named the method. Raises `HubError` as `buy` does.
         """
         provider, row = self._ready(), await payments.by_id(self._database, record["payment"])
         if row is None or row["status"] != "pending" or row["provider"] != provider.name or "payment" not in row:
             return None
         charge = await _looked_up(provider, row["payment"])
-        return None if charge.status == "unconfirmed" else await self._conclude(row, charge, METHOD_FIELD)
+        return None if charge.status == "unconfirmed" else await self._conclude(row, charge, field)
 
     def _ready(self) -> PaymentProvider:
         if self._provider is None:

@@ -51,3 +51,9 @@ def signed(body: bytes, age_seconds: int = 0, secret: str = WEBHOOK_SECRET) -> d
     moment = int(time.time()) - age_seconds
     sign = library.WebhookSignature.generate_signature_header
     return {"Stripe-Signature": sign(body.decode(), secret, moment), "Content-Type": "application/json"}
+
+
+async def owner_says(stripe: LocalStripe, intent: str, client_secret: str, agreed: str) -> None:
+    """A card's owner says yes ("true") or no."""
+    said = {"client_secret": client_secret, "success": agreed}
+    await stripe.ask("POST", f"/v1/payment_intents/{intent}/_authenticate", said)

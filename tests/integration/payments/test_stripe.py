@@ -11,7 +11,7 @@ from models.clock import now
 from models.payments import PAYMENTS
 from tests.api_client import ApiClient
 from tests.buyers import Buyer, buyer, check_books, hit, keyed, statuses
-from tests.integration.payments.parts import LATER, ORDER, POINTS, PURCHASE, bought_unheard, points
+from tests.integration.payments.parts import LATER, ORDER, POINTS, PURCHASE, bought_unheard, owner_says, points
 from tests.running_hub import RunningHub
 from tests.site import Site
 from tests.stand_ins.stripe_server import LocalStripe, StripeLine
@@ -50,15 +50,9 @@ async def test_a_card_that_asks_its_owner_is_credited_when_they_have_agreed(
     (payment,) = await user.payments()
     assert await paid_site.services.purchases.sweep(now() + LATER) == 1
     assert (await user.payments())[0]["status"] == "pending"
-    await _answer(stripe, payment["payment"], waiting["clientSecret"], "true")
+    await owner_says(stripe, payment["payment"], waiting["clientSecret"], "true")
     assert await paid_site.services.purchases.sweep(now() + 3 * LATER) == 1
     assert await user.balance() == (1_010_000_000, 0)
-
-
-async def _answer(stripe: LocalStripe, intent: str, client_secret: str, agreed: str) -> None:
-    """The card's owner says yes ("true") or no."""
-    said = {"client_secret": client_secret, "success": agreed}
-    await stripe.ask("POST", f"/v1/payment_intents/{intent}/_authenticate", said)
 
 
 @pytest.mark.gen_test
@@ -72,7 +66,7 @@ async def test_a_repeat_hears_how_a_purchase_stands_that_waits_for_its_payer(
     assert hit(again) and again.data == first.data and first.data["status"] == "requires_action"
     await user.client.post(PURCHASE, {**order, "packageId": "pkg_starter"}, headers=key, status=422)
     (payment,) = await user.payments()
-    await _answer(stripe, payment["payment"], first.data["clientSecret"], "true")
+    await owner_says(stripe, payment["payment"], first.data["clientSecret"], "true")
     repeats = [user.client.raw("POST", PURCHASE, order, key) for _ in range(8)]
     assert await statuses(*repeats) == {200: 8}
     done = await user.client.post(PURCHASE, order, headers=key)
@@ -85,7 +79,7 @@ async def test_a_repeat_hears_that_the_payer_refused(paid_site: Site, stripe: Lo
     user, key = await buyer(paid_site), keyed("k")
     order = {**ORDER, "paymentMethodId": await stripe.card_that_asks()}
     waiting = (await user.client.post(PURCHASE, order, headers=key)).data
-    await _answer(stripe, (await user.payments())[0]["payment"], waiting["clientSecret"], "false")
+    await owner_says(stripe, (await user.payments())[0]["payment"], waiting["clientSecret"], "false")
     await user.client.post(PURCHASE, order, headers=key, status=422)
     assert [payment["status"] for payment in await user.payments()] == ["failed"]
     fresh = await user.client.post(PURCHASE, order, headers=key)  # its key is free

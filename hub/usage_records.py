@@ -1,0 +1,24 @@
+"""What one paid answer leaves for statistics: its usage row and its part of the day's totals, for one operation.
+
+Whoever settles usage writes both, so that a user's totals are always the sums of their rows.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from hub.operations import Insert, Receipt, Update
+from models import usage
+from models.database import Document
+
+Row = Callable[[Receipt | None], Document]
+
+
+def used(user: str, created_at: datetime, row: Row) -> tuple[Insert, Update]:
+    """The row, known when its receipt is, and the change of the totals of the day on which it was begun.
+
+    `row` is called for each of the two and has to give the same: it must not look at a clock.
+    """
+    day = {"_id": usage.day_id(user, created_at)}
+    return Insert(usage.USAGE, row), Update(
+        usage.USAGE_DAYS, day, lambda receipt: usage.counted(row(receipt)), upsert=True
+    )

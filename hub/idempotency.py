@@ -119,9 +119,9 @@ async def _earlier(database: Database, key: IdempotencyKey, so_far: SoFar | None
     return Reply(record["reply"], repeated=True)
 
 
-def _kept(reply: Document) -> Document:
+def _kept(reply: Document, bytes_max: int = limits.IDEMPOTENCY_REPLY_BYTES_MAX) -> Document:
     """The reply as the record has it: none when it is larger than a record may be."""
-    fits = len(orjson.dumps(reply)) <= limits.IDEMPOTENCY_REPLY_BYTES_MAX
+    fits = len(orjson.dumps(reply)) <= bytes_max
     return {"reply": reply if fits else None}
 
 
@@ -134,10 +134,12 @@ def completed(record_id: str) -> Update:
     return Update(IDEMPOTENCY, {"_id": record_id}, {"$set": {"status": "done"}})
 
 
-def replied(record_id: str, reply: Callable[[Applied], Document]) -> Update:
+def replied(
+    record_id: str, reply: Callable[[Applied], Document], bytes_max: int = limits.IDEMPOTENCY_REPLY_BYTES_MAX
+) -> Update:
     """The last operation of work that had `begun`: repeats get this reply."""
     done = {"$set": {"status": "done"}}
-    return Update(IDEMPOTENCY, {"_id": record_id}, done, result=lambda applied: _kept(reply(applied)))
+    return Update(IDEMPOTENCY, {"_id": record_id}, done, result=lambda applied: _kept(reply(applied), bytes_max))
 
 
 def withdrawn(record_id: str) -> Delete:

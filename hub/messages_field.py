@@ -4,16 +4,14 @@ Written by hand instead of nested schemas, because every completion passes here:
 a tool call three, for which marshmallow takes twenty-two. What OpenAI's form does not know is the provider's matter.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 from marshmallow import ValidationError
 
 from config import limits
-from hub.fields import Strict
-
-# What is wrong with a value, in the form of marshmallow's messages; empty where nothing is.
-Check = Callable[[Any], Any]
+from hub.checks import Check, a_list, an_object, of_kinds, string, text
+from hub.fields import Form, Strict
 
 ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 PLAIN_ROLES: Final = frozenset({"system", "user", "assistant"})
@@ -21,57 +19,15 @@ _PLAIN_FIELDS: Final = frozenset({"role", "content"})
 _CARRIERS: Final = ("tool_calls", "function_call", "refusal")  # a message with one of these needs no content
 
 
-def _string(value: Any) -> list[str]:
-    return [] if isinstance(value, str) else ["must be a string"]
-
-
-def _text(value: Any) -> list[str]:
-    if isinstance(value, str) and len(value) > limits.MESSAGE_CHARS_MAX:
-        return [f"must have at most {limits.MESSAGE_CHARS_MAX} characters"]
-    return _string(value)
-
-
-def _object(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
-    """An object with these fields and any others; what is optional may be null too."""
-
-    def check(value: Any) -> Any:
-        if not isinstance(value, dict):
-            return ["must be an object"]
-        failures = {name: failure for name, of_field in required.items() if (failure := of_field(value.get(name)))}
-        for name, of_field in (optional or {}).items():
-            if value.get(name) is not None and (failure := of_field(value[name])):
-                failures[name] = failure
-        return failures
-
-    return check
-
-
-def _list(of_item: Check, low: int, high: int, says: str) -> Check:
-    def check(value: Any) -> Any:
-        if not isinstance(value, list) or not low <= len(value) <= high:
-            return [says]
-        return {number: failure for number, item in enumerate(value) if (failure := of_item(item))}
-
-    return check
-
-
-_function = _object({"name": _string, "arguments": _text})
-_custom = _object({"name": _string, "input": _text})
-_call = _object({"id": _string}, {"type": _string, "function": _function, "custom": _custom})
-_image = _object({"url": _string}, {"detail": _string})  # the picture itself may stand in its address
+_function = an_object({"name": string, "arguments": text})
+_custom = an_object({"name": string, "input": text})
+_call = an_object({"id": string}, {"type": string, "function": _function, "custom": _custom})
+_image = an_object({"url": string}, {"detail": string})  # the picture itself may stand in its address
 _kinds_of_parts: Final[Mapping[str, Check]] = {
-    "text": _object({"text": _text}),
-    "refusal": _object({"refusal": _text}),
-    "image_url": _object({"image_url": _image}),
+    "text": an_object({"text": text}),
+    "refusal": an_object({"refusal": text}),
+    "image_url": an_object({"image_url": _image}),
 }
-
-
-def _part(part: Any) -> Any:
-    """One of a kind that is not known here goes through to the provider."""
-    if not isinstance(part, dict) or not isinstance(part.get("type"), str):
-        return ["must be an object with a type"]
-    check = _kinds_of_parts.get(part["type"])
-    return check(part) if check else []
 
 
 def _tool_call(call: Any) -> Any:
@@ -82,17 +38,34 @@ def _tool_call(call: Any) -> Any:
 
 _PARTS_MAX: Final = limits.PARTS_PER_MESSAGE_MAX
 _CALLS_MAX: Final = limits.TOOL_CALLS_PER_MESSAGE_MAX
-_parts = _list(_part, 1, _PARTS_MAX, f"must be a string or a list of 1 to {_PARTS_MAX} parts")
-_beside = _object(
+_parts = a_list(of_kinds(_kinds_of_parts), 1, _PARTS_MAX, f"must be a string or a list of 1 to {_PARTS_MAX} parts")
+_beside = an_object(
     {},
     {
-        "name": _string,
-        "refusal": _text,
-        "tool_call_id": _string,
+        "name": string,
+        "refusal": text,
+        "tool_call_id": string,
         "function_call": _function,
-        "tool_calls": _list(_tool_call, 0, _CALLS_MAX, f"must be a list of at most {_CALLS_MAX} calls"),
+        "tool_calls": a_list(_tool_call, 0, _CALLS_MAX, f"must be a list of at most {_CALLS_MAX} calls"),
     },
 )
+
+
+def _form(plain: bool) -> dict[str, Any]:
+    """One message in JSON Schema. What only OpenAI's form knows is described by its own documents."""
+    roles = {"type": "string", "enum": sorted(PLAIN_ROLES if plain else ROLES)}
+    text = {"type": "string", "maxLength": limits.MESSAGE_CHARS_MAX}
+    if plain:
+        properties = {"role": roles, "content": text}
+        return {
+            "type": "object",
+            "required": ["role", "content"],
+            "properties": properties,
+            "additionalProperties": False,
+        }
+    parts = {"type": "array", "minItems": 1, "maxItems": _PARTS_MAX, "items": {"type": "object", "required": ["type"]}}
+    content = {"anyOf": [text, parts, {"type": "null"}]}
+    return {"type": "object", "required": ["role"], "properties": {"role": roles, "content": content}}
 
 
 class Messages(Strict):
@@ -102,8 +75,10 @@ class Messages(Strict):
     knows goes through to the provider: parts, tool calls, names.
     """
 
+    form: ClassVar[Form] = {"type": "array", "minItems": 1, "maxItems": limits.MESSAGES_PER_REQUEST_MAX}
+
     def __init__(self, *, plain: bool, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(bounds={"items": _form(plain)}, example=[{"role": "user", "content": "Hello!"}], **kwargs)
         self._plain = plain
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[dict[str, Any]]:
@@ -124,7 +99,7 @@ class Messages(Strict):
         role = message.get("role")
         if not isinstance(role, str) or role not in roles:
             failures["role"] = [f"must be one of {', '.join(sorted(roles))}"]
-        if failure := _text(message.get("content")) if self._plain else _content(message):
+        if failure := text(message.get("content")) if self._plain else _content(message):
             failures["content"] = failure
         if not message.keys() <= _PLAIN_FIELDS:
             failures |= _foreign(message) if self._plain else _beside(message)
@@ -138,7 +113,7 @@ def _foreign(message: dict[str, Any]) -> dict[str, list[str]]:
 def _content(message: dict[str, Any]) -> Any:
     content = message.get("content")
     if isinstance(content, str):
-        return _text(content)
+        return text(content)
     if content is None:
         carries_something = any(message.get(name) for name in _CARRIERS)
         return [] if carries_something else ["must be a string or a list of parts"]

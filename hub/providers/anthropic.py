@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from hub.providers.anthropic_native import KEY, Kept, native_body, whole
 from hub.providers.anthropic_request import messages_body
 from hub.providers.base import (
     Completion,
@@ -67,13 +68,17 @@ class AnthropicConverter:
 
     def request(self, call: ProviderCall, *, stream: bool) -> HttpRequest:
         """Raises `ProviderError` (`request_is_wrong`) for what has no form there, such as a picture of unknown kind."""
-        body = messages_body(call)
+        if call.choices > 1:
+            raise ProviderError("This model gives one answer at a time: `n` must be 1", request_is_wrong=True)
+        body = messages_body(call) if call.native is None else native_body(call, call.native)
         if stream:
             body["stream"] = True
         headers = self._headers | {"Accept": "text/event-stream" if stream else "application/json"}
+        if call.native is not None and call.native.betas is not None:
+            headers["anthropic-beta"] = call.native.betas
         return HttpRequest(self._url, headers, dump_body(body))
 
-    def parse_completion(self, body: bytes) -> Completion:
+    def parse_completion(self, body: bytes, call: ProviderCall) -> Completion:
         document = load_object(body, self.label)
         blocks, reason = document.get("content"), document.get("stop_reason")
         if not isinstance(blocks, list) or not isinstance(reason, str):
@@ -81,33 +86,39 @@ class AnthropicConverter:
         if not all(isinstance(block, dict) for block in blocks):
             raise ProviderError(f"{self.label} sent content that is not in blocks")
         text = "".join(block.get("text", "") for block in blocks if block.get("type") == "text")
-        usage = document.get("usage")
-        return Completion(text, _FINISH.get(reason, "stop"), _whole_usage(usage), _extra(blocks))
+        extra = _extra(blocks)
+        if call.native is not None:
+            extra = {**(extra or {}), KEY: whole(document)}
+        return Completion(text, _FINISH.get(reason, "stop"), _whole_usage(document.get("usage")), extra)
 
     def parse_error(self, status: int, body: bytes) -> str:
         if status in (401, 403):
             return credentials_refused(self.label)
         return provider_words(self.label, status, _error_message(body), self._secrets)
 
-    def stream_parser(self) -> "AnthropicStreamParser":
-        return AnthropicStreamParser(self.label, self._secrets)
+    def stream_parser(self, call: ProviderCall) -> "AnthropicStreamParser":
+        return AnthropicStreamParser(self.label, self._secrets, Kept() if call.native is not None else None)
 
 
 class AnthropicStreamParser:
-    """One streamed answer. The events are told apart by their data's `type`, which repeats the event's name."""
+    """One streamed answer. The events are told apart by their data's `type`, which repeats the event's name.
 
-    def __init__(self, label: str, secrets: tuple[str | None, ...]) -> None:
+    `kept` keeps what OpenAI's terms cannot say, for callers who asked in Anthropic's own.
+    """
+
+    def __init__(self, label: str, secrets: tuple[str | None, ...], kept: Kept | None) -> None:
         self._label = label
         self._secrets = secrets
+        self._kept = kept
         self._splitter = SseSplitter()
-        self._input_tokens: int | None = None
-        self._output_tokens: int | None = None
+        self._usage: Json = {}
         self._finish: Finish | None = None
         self._done = False
         self._tools: dict[int, int] = {}  # index of the content block -> number of the tool call
         self._takers: dict[str, Callable[[Json], Delta | None]] = {
             "content_block_delta": self._take_delta,
             "content_block_start": self._take_block,
+            "content_block_stop": self._take_block_end,
             "message_start": self._take_start,
             "message_delta": self._take_ending,
             "error": self._take_error,
@@ -151,34 +162,49 @@ class AnthropicStreamParser:
 
     def _take_delta(self, chunk: Json) -> Delta | None:
         delta = chunk["delta"]
+        said = self._said(delta, chunk["index"])
+        if self._kept is None:
+            return said
+        return self._kept.with_block(said, delta if said is None and delta["type"] != "text_delta" else None)
+
+    def _said(self, delta: Json, index: int) -> Delta | None:
+        """A delta in OpenAI's terms, which have none for signatures, citations and the inputs of the company's tools."""
         kind = delta["type"]
         if kind == "text_delta":
             return Delta(delta["text"]) if delta["text"] else None
-        if kind == "input_json_delta":
-            number = self._tools[chunk["index"]]
-            return _tool_delta({"index": number, "function": {"arguments": delta["partial_json"]}})
+        if kind == "input_json_delta" and (index in self._tools or self._kept is None):
+            return _tool_delta({"index": self._tools[index], "function": {"arguments": delta["partial_json"]}})
         if kind == "thinking_delta":
             return Delta("", {"reasoning_content": delta["thinking"]})
-        return None  # signatures and citations have no place in OpenAI's form
+        return None
 
     def _take_block(self, chunk: Json) -> Delta | None:
-        block = chunk["content_block"]
+        said = self._begun(chunk["content_block"], chunk["index"])
+        if self._kept is None:
+            return said
+        self._kept.begins(chunk["content_block"])
+        return self._kept.with_block(said)
+
+    def _begun(self, block: Json, index: int) -> Delta | None:
         if block["type"] != "tool_use":
             return Delta(block["text"]) if block.get("text") else None
-        number = self._tools[chunk["index"]] = len(self._tools)
+        number = self._tools[index] = len(self._tools)
         function = {"name": block["name"], "arguments": ""}
         return _tool_delta({"index": number, "id": block["id"], "type": "function", "function": function})
 
+    def _take_block_end(self, chunk: Json) -> Delta | None:
+        return None if self._kept is None else self._kept.ends()
+
     def _take_start(self, chunk: Json) -> None:
         """Of this usage only the input counts: the output's count here is a placeholder."""
-        self._input_tokens = _input_tokens(chunk["message"].get("usage"))
+        usage = chunk["message"].get("usage") or {}
+        self._usage = {name: value for name, value in usage.items() if name != "output_tokens"}
 
     def _take_ending(self, chunk: Json) -> None:
-        usage = chunk.get("usage") or {}
-        if type(tokens := usage.get("output_tokens")) is int:
-            self._output_tokens = tokens  # cumulative: the newest is the sum
-        if "input_tokens" in usage:
-            self._input_tokens = _input_tokens(usage)
+        counts = chunk.get("usage") or {}
+        self._usage |= {name: count for name, count in counts.items() if count is not None}  # the newest is the sum
+        if self._kept is not None:
+            self._kept.answer_ends(chunk)
         if isinstance(reason := chunk["delta"].get("stop_reason"), str):
             self._finish = Finish(_FINISH.get(reason, "stop"))
 
@@ -198,8 +224,10 @@ class AnthropicStreamParser:
         if self._finish is None:
             raise ProviderError(f"{self._label} ended the stream before the answer was finished", temporary=True)
         self._done = True
-        if self._input_tokens is not None and self._output_tokens is not None:
-            events.append(Usage(self._input_tokens, self._output_tokens))
+        if self._kept is not None:
+            events.append(self._kept.ending(self._usage))
+        if (usage := _whole_usage(self._usage)) is not None:
+            events.append(usage)
         events.append(self._finish)
 
 
@@ -219,7 +247,15 @@ def _whole_usage(usage: Any) -> Usage | None:
     prompt = _input_tokens(usage)
     if prompt is None or type(usage.get("output_tokens")) is not int:
         return None
-    return Usage(prompt, usage["output_tokens"])
+    details = usage.get("output_tokens_details")
+    reasoning = details.get("thinking_tokens") if isinstance(details, dict) else None
+    output = usage["output_tokens"]
+    return Usage(prompt, output, _part_of(prompt, usage.get("cache_read_input_tokens")), _part_of(output, reasoning))
+
+
+def _part_of(whole: int, part: Any) -> int:
+    """A detail of a count: nothing where it cannot be a part of it."""
+    return part if type(part) is int and 0 < part <= whole else 0
 
 
 def _extra(blocks: list[Json]) -> Json | None:

@@ -13,7 +13,6 @@ import pytest
 from config import limits, settings
 from config.catalogue import AiModel, load_catalogue
 from hub.providers.base import Delta, Finish, ProviderCall, ProviderError, ProviderEvent, Usage
-from hub.providers.http_provider import HttpProvider
 from hub.providers.registry import Providers
 from hub.providers.transport import Patience
 from tests.stand_ins.anthropic_server import AnthropicStandIn
@@ -274,7 +273,7 @@ def test_a_silent_whole_answer_is_cut() -> None:
 def test_closing_the_iterator_closes_the_call_upstream_at_once(model: AiModel) -> None:
     async def test(there: World) -> None:
         provider = there.providers.for_model(model)
-        assert isinstance(provider, HttpProvider)
+        assert provider is not None
         there.side(model).default = Scenario(chunks=400, interval_seconds=0.02)
         async with aclosing(provider.stream(call(model))) as batches:
             async for _ in batches:

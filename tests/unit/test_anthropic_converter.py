@@ -11,6 +11,7 @@ from hub.providers.base import Delta, Finish, ProviderCall, ProviderError, Provi
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 CONVERTER = AnthropicConverter("anthropic", "Anthropic", "https://api.anthropic.com", "sk-ant-secret")
+CALL = ProviderCall("claude", [], 77)
 
 
 def recorded(name: str) -> bytes:
@@ -18,7 +19,7 @@ def recorded(name: str) -> bytes:
 
 
 def parse(stream: bytes, size: int = 1 << 20) -> list[ProviderEvent]:
-    parser = CONVERTER.stream_parser()
+    parser = CONVERTER.stream_parser(CALL)
     events: list[ProviderEvent] = []
     for at in range(0, len(stream), size):
         parser.feed(stream[at : at + size], events)
@@ -155,7 +156,7 @@ def test_sampling() -> None:
 @pytest.mark.parametrize("size", [1, 9, 1 << 20])
 def test_a_plain_stream(size: int) -> None:
     """Cached input counts as input, and the output of message_start (1) is not believed."""
-    expected = [Delta("Hello"), Delta(", wörld"), Delta("!"), Usage(135, 15), Finish("stop")]
+    expected = [Delta("Hello"), Delta(", wörld"), Delta("!"), Usage(135, 15, cached_tokens=100), Finish("stop")]
     assert parse(recorded("anthropic_text.sse"), size) == expected
 
 
@@ -178,7 +179,7 @@ def test_thoughts_stand_beside_the_text() -> None:
 
 
 def test_an_error_event_keeps_what_came_before_it() -> None:
-    parser = CONVERTER.stream_parser()
+    parser = CONVERTER.stream_parser(CALL)
     events: list[ProviderEvent] = []
     with pytest.raises(ProviderError, match="Overloaded") as caught:
         parser.feed(recorded("anthropic_error.sse"), events)
@@ -222,9 +223,9 @@ def test_missing_usage_is_absent_and_missing_fields_are_errors() -> None:
 
 
 def test_a_whole_answer() -> None:
-    answer = CONVERTER.parse_completion(recorded("anthropic_message.json"))
+    answer = CONVERTER.parse_completion(recorded("anthropic_message.json"), CALL)
     assert (answer.content, answer.finish_reason, answer.usage) == ("Hi! My name is Claude.", "stop", Usage(2100, 503))
-    called = CONVERTER.parse_completion(recorded("anthropic_message_tools.json"))
+    called = CONVERTER.parse_completion(recorded("anthropic_message_tools.json"), CALL)
     assert called.finish_reason == "tool_calls" and called.extra is not None
     function = called.extra["tool_calls"][0]["function"]
     assert function == {"name": "get_weather", "arguments": '{"location":"San Francisco, CA"}'}
@@ -235,7 +236,7 @@ def test_a_whole_answer() -> None:
 )
 def test_a_whole_answer_that_is_none(body: bytes) -> None:
     with pytest.raises(ProviderError):
-        CONVERTER.parse_completion(body)
+        CONVERTER.parse_completion(body, CALL)
 
 
 def test_errors() -> None:

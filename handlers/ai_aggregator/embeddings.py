@@ -1,0 +1,127 @@
+"""`POST /v1/embeddings`: OpenAI's form. Vectors are numbers, or with `encoding_format` base64 the bytes of 32-bit floats."""
+
+import asyncio
+import base64
+from functools import partial
+from typing import Any, ClassVar, Final
+
+import orjson
+
+from config import limits
+from handlers.access import scope
+from handlers.ai_aggregator.passing import PassingInput
+from handlers.base import ApiHandler
+from handlers.chat_headers import IDEMPOTENCY_KEY, key_check
+from handlers.idempotent import replied
+from handlers.routing import Route
+from handlers.sse import trail_headers
+from handlers.terms import answers, asks, takes
+from hub.chat_records import receipt_view
+from hub.embeddings import EmbeddingRequest
+from hub.fields import Choice, Form, Integer, Strict, Text
+from hub.idempotency import IdempotencyKey
+from hub.operations import Receipt
+from hub.providers.base import Trail
+from hub.providers.openai_embeddings import unpacked
+from models.database import Document
+
+_OURS: Final = ("model", "input", "dimensions", "encoding_format")
+_INPUTS_MAX: Final = limits.EMBEDDING_INPUTS_MAX
+_TEXT: Final[Form] = {"type": "string", "minLength": 1, "maxLength": limits.EMBEDDING_TEXT_CHARS_MAX}
+_TOKENS: Final[Form] = {
+    "type": "array",
+    "items": {"type": "integer", "minimum": 0, "maximum": limits.EMBEDDING_TOKEN_MAX},
+    "minItems": 1,
+    "maxItems": limits.EMBEDDING_TOKENS_MAX,
+}
+
+
+class Inputs(Strict):
+    """A text or its token ids, or a list of either; loaded as a list."""
+
+    form: ClassVar[Form] = {
+        "anyOf": [
+            _TEXT,
+            {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": _INPUTS_MAX},
+            _TOKENS,
+            {"type": "array", "items": _TOKENS, "minItems": 1, "maxItems": _INPUTS_MAX},
+        ]
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[str | list[int]]:
+        is_one = isinstance(value, str) or (isinstance(value, list) and bool(value) and type(value[0]) is int)
+        inputs = [value] if is_one else value
+        if not isinstance(inputs, list) or not 0 < len(inputs) <= _INPUTS_MAX:
+            raise self.fail(f"must be a text, a list of token ids, or a list of 1 to {_INPUTS_MAX} of them")
+        alike = _is_text if isinstance(inputs[0], str) else _are_tokens
+        if not all(map(alike, inputs)):
+            raise self.fail("must have texts alone, or lists of token ids alone, and no empty one")
+        return inputs
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= limits.EMBEDDING_TEXT_CHARS_MAX
+
+
+def _are_tokens(value: Any) -> bool:
+    if not isinstance(value, list) or not 0 < len(value) <= limits.EMBEDDING_TOKENS_MAX:
+        return False
+    return all(type(token) is int and 0 <= token <= limits.EMBEDDING_TOKEN_MAX for token in value)
+
+
+class EmbeddingInput(PassingInput):
+    """OpenAI's request."""
+
+    model = Text(low=1, high=100, required=True, example="text-embedding-3-small")
+    input = Inputs(required=True, example="Hello!")
+    dimensions = Integer(low=1, high=limits.EMBEDDING_DIMENSIONS_MAX, allow_none=True)
+    encoding_format = Choice(("float", "base64"), load_default="float", allow_none=True)
+    user = Text(low=1, high=limits.NAME_CHARS_MAX, allow_none=True)
+
+
+class Embeddings(ApiHandler):
+    """Embeddings for programs; billed to the caller's wallet."""
+
+    body_bytes_max = limits.COMPLETION_BODY_BYTES_MAX
+
+    @scope("ai:write")
+    @takes(EmbeddingInput())
+    @asks(IDEMPOTENCY_KEY)
+    @answers(200, enveloped=False)
+    async def post(self) -> None:
+        """Make vectors of texts in OpenAI's form."""
+        body = self.json_body()
+        data = self.loaded(body, key_check(self))
+        trail = Trail()
+        try:
+            made = await replied(self, body, partial(self._make, data, trail))
+        finally:
+            trail_headers(self, trail)
+        if made["sandbox"]:
+            self.set_header("X-Hub-Sandbox", "true")
+        self.finish(await written(made, as_numbers=data["encoding_format"] != "base64"))
+
+    async def _make(self, data: dict[str, Any], trail: Trail, key: IdempotencyKey | None) -> Document:
+        passed = {name: value for name, value in data.items() if name not in _OURS and value is not None}
+        request = EmbeddingRequest(data["model"], "ai_aggregator", data["input"], data.get("dimensions"), passed)
+        return await self.services.embedder.embed(self.caller, request, key, trail)
+
+
+async def written(made: Document, *, as_numbers: bool) -> bytes:
+    """The answer in JSON, vector by vector: all numbers of the longest one at once would hold up everybody else."""
+    rows = []
+    for index, vector in enumerate(made["vectors"]):
+        shown = orjson.dumps(unpacked(base64.b64decode(vector)) if as_numbers else vector)
+        rows.append(b'{"object":"embedding","index":%d,"embedding":%b}' % (index, shown))
+        if as_numbers:
+            await asyncio.sleep(0)
+    tokens, receipt = made["prompt_tokens"], Receipt(**made["receipt"])
+    rest = {
+        "model": made["model"],
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        "hub": {"receipt": receipt_view(receipt, made["usage_source"])},
+    }
+    return b'{"object":"list","data":[' + b",".join(rows) + b"]," + orjson.dumps(rest)[1:]
+
+
+ROUTES = (Route("/v1/embeddings", Embeddings, ("ai_aggregator",)),)

@@ -11,8 +11,7 @@ import contextlib
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import structlog
@@ -22,15 +21,16 @@ from config.catalogue import AiModel
 from hub import prompts
 from hub.ai_models import chat_model, provider_of
 from hub.chat_records import Job, outcome_of
+from hub.chat_request import ChatRequest, job_of
 from hub.errors import Code, HubError
 from hub.generation import Admitted, Progress, generate
 from hub.idempotency import IdempotencyKey, KeyTaken
 from hub.identity import Identity
-from hub.key_limits import budget_of, check_model, tokens_per_minute
+from hub.key_limits import check_model
 from hub.ledger import Ledger
 from hub.metrics import Metrics
 from hub.prices import charge_micro
-from hub.providers.base import Native, Provider, Usage
+from hub.providers.base import Provider, Usage
 from hub.providers.registry import Providers
 from hub.realtime.broker import REVOCATIONS, Broker, Publication
 from hub.redis.stream_logs import StreamLogs
@@ -40,35 +40,9 @@ from hub.streams import Outcome, Stream, Streams, replayed
 from hub.tasks import Tasks
 from hub.token_rates import TokenRates
 from models import conversations, followers, idempotency
-from models.clock import now
-from models.database import Database, DatabaseError, Document
-from models.ids import new_id
+from models.database import Database, DatabaseError
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """A completion as every face asks for it; fields are checked for type and bounds by the face.
-
-    Either `messages` (OpenAI's form) or `message` (the next turn of a kept conversation). `streamed` says how the
-    provider is called. `parameters` are OpenAI's other fields, passed on; `choices` is how many answers are wanted.
-    `native` is the same request as it was written in Anthropic's form, for who speaks it.
-    """
-
-    model: str
-    api: str
-    messages: list[Document] | None = None
-    message: str | None = None
-    max_tokens: int | None = None
-    parameters: dict[str, Any] = field(default_factory=dict)
-    choices: int = 1
-    native: Native | None = None
-    streamed: bool = True
-    conversation: str | None = None
-    keep_conversation: bool = False
-    on_disconnect: Literal["continue", "cancel"] = "continue"
-    idempotency: IdempotencyKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,51 +140,14 @@ class Chat:
         return Started(await self.find(identity, record["stream"]), repeated=True)
 
     async def _prepare(self, identity: Identity, request: ChatRequest) -> tuple[Job, Provider]:
+        """Everything that can be refused before anything is held."""
         model = chat_model(self._catalogue, request.model)
         provider = provider_of(self._providers, model)
         check_model(identity, model.id)
         self._check_room(identity)
-        said = _said(request)
-        prompts.check_images(model, said)
-        prompt = [*await prompts.history(self._database, identity.user_id, request.conversation), *said]
-        max_tokens = min(request.max_tokens or model.output_tokens_max, model.output_tokens_max)
-        answer = 1 if request.max_tokens is None else max_tokens
-        prompt, prompt_tokens = await prompts.fitting(model, prompt, keep=len(said), answer=answer)
-        await self._check_funds(identity, model, prompt_tokens)
-        kept = request.keep_conversation or request.conversation is not None
-        new_messages = [(new_id("msg"), message) for message in said] if kept else []
-        begun = now()
-        stream = Stream(
-            id=new_id("stream"),
-            user=identity.user_id,
-            credential=identity.credential_id,
-            model=model.id,
-            conversation=(request.conversation or new_id("conv")) if kept else None,
-            message=new_id("msg"),
-            sandbox=self._providers.is_sandbox(model),
-            on_disconnect=request.on_disconnect,
-            created=int(begun.timestamp()),
-            prompt_tokens=prompt_tokens,
-        )
-        job = Job(
-            stream=stream,
-            model=model,
-            prompt=prompt,
-            prompt_tokens=prompt_tokens,
-            max_tokens=min(max_tokens, max(1, model.context_tokens - prompt_tokens)),
-            parameters=request.parameters,
-            choices=request.choices,
-            native=request.native,
-            streamed=request.streamed,
-            api=request.api,
-            new_messages=new_messages,
-            new_conversation=kept and request.conversation is None,
-            idempotency=request.idempotency,
-            created_at=begun,
-            budget=budget_of(identity),
-            tokens_per_minute=tokens_per_minute(identity),
-        )
-        return job, provider
+        prompt = await prompts.of(self._database, identity.user_id, model, request)
+        await self._check_funds(identity, model, prompt.tokens)
+        return job_of(identity, request, model, prompt, sandbox=self._providers.is_sandbox(model)), provider
 
     def _check_room(self, identity: Identity) -> None:
         if self._draining:
@@ -375,12 +312,6 @@ class Chat:
         running = [stream.task for stream in self._streams.running if stream.task is not None]
         if running:
             await asyncio.wait(running, timeout=limits.DATABASE_DOWN_WAIT_SECONDS)
-
-
-def _said(request: ChatRequest) -> list[Document]:
-    if request.message is not None:
-        return [{"role": "user", "content": request.message}]
-    return list(request.messages or [])
 
 
 def _shutting_down() -> HubError:

@@ -1,13 +1,35 @@
 """What an AI model is asked: the turns of a kept conversation and what is said now, as much of it as fits the model."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 
 from config import limits
 from config.catalogue import AiModel
+from hub.chat_request import ChatRequest, Prompt
 from hub.errors import Code, HubError, invalid
 from hub.tokens import count_messages_fairly, image_count
 from models import conversations
 from models.database import Database, Document
+
+
+async def of(database: Database, user: str, model: AiModel, request: ChatRequest) -> Prompt:
+    """The turns of the conversation so far and what is said now, as much of it as fits the model.
+
+    Raises `HubError`: NOT_FOUND (conversation), INVALID where the model sees no pictures, or what is said does not fit.
+    """
+    said = request.said
+    check_images(model, said)
+    turns = [*await history(database, user, request.conversation), *said]
+    answer = 1 if request.max_tokens is None else request.answer_tokens(model)
+    return await fitting(model, turns, tools=tools_of(request.parameters), keep=len(said), answer=answer)
+
+
+def tools_of(parameters: Mapping[str, Any]) -> list[Any]:
+    """The tools that are offered. Of a form that nobody knows, the provider says what is wrong with it."""
+    tools = parameters.get("tools")
+    return tools if isinstance(tools, list) else []
 
 
 async def history(database: Database, user: str, conversation: str | None) -> list[Document]:
@@ -27,22 +49,22 @@ def check_images(model: AiModel, messages: list[Document]) -> None:
         raise invalid("messages", f"{model.id} takes no images")
 
 
-async def fitting(model: AiModel, prompt: list[Document], *, keep: int, answer: int) -> tuple[list[Document], int]:
-    """The prompt with its token count; the oldest turns of the conversation go until it and the answer fit the model.
+async def fitting(model: AiModel, turns: list[Document], *, tools: list[Any], keep: int, answer: int) -> Prompt:
+    """The prompt, with the tools counted; the oldest turns of the conversation go until it and the answer fit the model.
 
     Raises `HubError` INVALID when even what was just said does not fit.
     """
-    tokens = await count_messages_fairly(model.vocabulary, prompt)
-    while tokens + answer > model.context_tokens and len(prompt) > keep:
-        prompt = _from_a_question(prompt, max(1, (len(prompt) - keep) // 4), len(prompt) - keep)
-        tokens = await count_messages_fairly(model.vocabulary, prompt)
+    tokens = await counted(model, turns, tools)
+    while tokens + answer > model.context_tokens and len(turns) > keep:
+        turns = _from_a_question(turns, max(1, (len(turns) - keep) // 4), len(turns) - keep)
+        tokens = await counted(model, turns, tools)
     if tokens + answer > model.context_tokens:
         room = model.context_tokens
         raise invalid("messages", f"{tokens} tokens and an answer of {answer} exceed the model's context of {room}")
-    return prompt, tokens
+    return Prompt(turns, tokens)
 
 
-async def counted(model: AiModel, messages: list[Document], tools: list[Document]) -> int:
+async def counted(model: AiModel, messages: list[Document], tools: list[Any]) -> int:
     """The tokens of a prompt with the tools that it offers, which the model reads as text too."""
     tokens = await count_messages_fairly(model.vocabulary, messages)
     offered = [{"role": "system", "content": orjson.dumps(tool).decode()} for tool in tools]

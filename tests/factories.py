@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hub.chat import ChatRequest
+from hub.chat_request import ChatRequest
 from hub.identity import Credential, Identity, LoginResult, Registration
 from hub.ledger import Ledger
 from hub.notifications import notice

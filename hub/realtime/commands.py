@@ -12,7 +12,7 @@ from marshmallow import Schema
 
 from config import limits
 from hub import fields, notifications
-from hub.chat import ChatRequest
+from hub.chat_request import ChatRequest
 from hub.errors import Code, HubError
 from hub.idempotency import IdempotencyKey
 from hub.identity import Identity
@@ -44,7 +44,7 @@ class Spec:
 
     def check(self, identity: Identity) -> None:
         """Raises `HubError` FORBIDDEN."""
-        if self.permission and identity.permissions is not None and self.permission not in identity.permissions:
+        if self.permission and not identity.may(self.permission):
             raise HubError(Code.FORBIDDEN, f"This API key lacks the permission {self.permission}")
 
 

@@ -1,0 +1,108 @@
+"""What a caller asks of an AI model, and the `Job` that it becomes once model and prompt are decided.
+
+    ChatRequest (every face) + who asks + the prompt that fits --job_of()--> Job
+
+Pure: nothing is held, asked or written here.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from config.catalogue import AiModel
+from hub.chat_records import Job
+from hub.idempotency import IdempotencyKey
+from hub.identity_cache import Identity
+from hub.key_limits import budget_of, tokens_per_minute
+from hub.providers.base import Native
+from hub.streams import Stream
+from models.clock import now
+from models.database import Document
+from models.ids import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A completion as every face asks for it; fields are checked for type and bounds by the face.
+
+    Either `messages` (OpenAI's form) or `message` (the next turn of a kept conversation). `streamed` says how the
+    provider is called. `parameters` are OpenAI's other fields, passed on; `choices` is how many answers are wanted.
+    `native` is the same request as it was written in Anthropic's form, for who speaks it.
+    """
+
+    model: str
+    api: str
+    messages: list[Document] | None = None
+    message: str | None = None
+    max_tokens: int | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    choices: int = 1
+    native: Native | None = None
+    streamed: bool = True
+    conversation: str | None = None
+    keep_conversation: bool = False
+    on_disconnect: Literal["continue", "cancel"] = "continue"
+    idempotency: IdempotencyKey | None = None
+
+    @property
+    def said(self) -> list[Document]:
+        """The turns that are said now."""
+        return list(self.messages or []) if self.message is None else [{"role": "user", "content": self.message}]
+
+    @property
+    def is_kept(self) -> bool:
+        """It belongs to a conversation."""
+        return self.keep_conversation or self.conversation is not None
+
+    def answer_tokens(self, model: AiModel) -> int:
+        """The longest answer, of each choice: what is asked for, within what the model gives."""
+        return min(self.max_tokens or model.output_tokens_max, model.output_tokens_max)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a provider gets, and how many tokens that has by our count."""
+
+    messages: list[Document]
+    tokens: int
+
+
+def job_of(identity: Identity, request: ChatRequest, model: AiModel, prompt: Prompt, *, sandbox: bool) -> Job:
+    """The completion to be made, with everything about it decided."""
+    begun = now()
+    new_messages = [(new_id("msg"), message) for message in request.said] if request.is_kept else []
+    return Job(
+        stream=_stream(identity, request, model, prompt, sandbox, begun),  # its message's id comes after theirs
+        model=model,
+        prompt=prompt.messages,
+        prompt_tokens=prompt.tokens,
+        max_tokens=min(request.answer_tokens(model), max(1, model.context_tokens - prompt.tokens)),
+        parameters=request.parameters,
+        choices=request.choices,
+        native=request.native,
+        streamed=request.streamed,
+        api=request.api,
+        new_messages=new_messages,
+        new_conversation=request.is_kept and request.conversation is None,
+        idempotency=request.idempotency,
+        created_at=begun,
+        budget=budget_of(identity),
+        tokens_per_minute=tokens_per_minute(identity),
+    )
+
+
+def _stream(
+    identity: Identity, request: ChatRequest, model: AiModel, prompt: Prompt, sandbox: bool, begun: datetime
+) -> Stream:
+    return Stream(
+        id=new_id("stream"),
+        user=identity.user_id,
+        credential=identity.credential_id,
+        model=model.id,
+        conversation=(request.conversation or new_id("conv")) if request.is_kept else None,
+        message=new_id("msg"),
+        sandbox=sandbox,
+        on_disconnect=request.on_disconnect,
+        created=int(begun.timestamp()),
+        prompt_tokens=prompt.tokens,
+    )

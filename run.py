@@ -1,15 +1,17 @@
-"""The command line: serve, audit, create-admin.
+"""The command line: serve, audit, create-admin, openapi.
 
 python run.py                       serve, with the embedded database where no HUB_MONGODB_URI is set; with HUB_PROCESSES
                                     above 1 by so many workers, which it starts, keeps and ends
 python run.py audit                 recompute every wallet; exit 1 and name the wallets that differ
 python run.py create-admin EMAIL    make an administrator (the password is asked for, or read from standard input)
+python run.py openapi               print the OpenAPI document, as the hub serves it at /openapi.json
 """
 
 import argparse
 import asyncio
 import gc
 import getpass
+import json
 import os
 import resource
 import sys
@@ -29,7 +31,8 @@ from config.packages import PackagesError
 from config.plans import PlansError
 from config.settings import Settings, SettingsError, load
 from handlers import logs
-from handlers.application import HubApplication, make_application, make_server
+from handlers.application import ROUTES, HubApplication, make_application, make_server
+from handlers.openapi import document
 from hub import admin_seed, audit
 from hub.errors import HubError
 from hub.processes.expositions import Expositions
@@ -90,7 +93,7 @@ def _allow_descriptors() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="run.py", description="Smart AI Hub")
     parser.set_defaults(command=_serve)
-    commands = parser.add_subparsers(title="commands", metavar="serve | audit | create-admin")
+    commands = parser.add_subparsers(title="commands", metavar="serve | audit | create-admin | openapi")
     commands.add_parser("serve", help="serve (the default)").set_defaults(command=_serve)
     commands.add_parser("audit", help="recompute and verify every wallet").set_defaults(command=_audit)
     worker = commands.add_parser("worker", description="One of several processes: started by the hub itself")
@@ -100,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     create_admin = commands.add_parser("create-admin", help="make an administrator")
     create_admin.add_argument("email")
     create_admin.set_defaults(command=_create_admin)
+    commands.add_parser("openapi", help="print the OpenAPI document").set_defaults(command=_openapi)
     return parser
 
 
@@ -286,6 +290,11 @@ async def _create_admin(settings: Settings, options: argparse.Namespace) -> int:
         services = opened.services
         user = await admin_seed.create_admin(services.database, services.identities, options.email, password)
     print(f"{user['email']} is an administrator")
+    return 0
+
+
+async def _openapi(settings: Settings, options: argparse.Namespace) -> int:
+    print(json.dumps(document(ROUTES, settings.public_url), indent=2))
     return 0
 
 

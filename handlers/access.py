@@ -2,6 +2,7 @@
 
 @public            anyone, no credential looked at
 @user              any valid credential of a user
+@login             a user who has signed in, never by an API key
 @scope("ai:write") the same; an API key must have been given this permission
 @admin             a user with the role admin, never by an API key
 @service           our own services, by X-Service-Token
@@ -31,7 +32,7 @@ _UNMARKED_BY_TORNADO: Final = RequestHandler.get  # what stands for a method tha
 class Access:
     """Who may call a method."""
 
-    kind: Literal["public", "user", "scope", "admin", "service"]
+    kind: Literal["public", "user", "login", "scope", "admin", "service"]
     permission: str | None = None
 
     def check(self, identity: Identity) -> None:
@@ -40,7 +41,9 @@ class Access:
             raise HubError(Code.FORBIDDEN, "This is for services" if self.kind == "service" else "This is for users")
         if self.kind == "admin" and (identity.role != "admin" or identity.kind == "key"):
             raise HubError(Code.FORBIDDEN, "Only an administrator may do this")
-        if self.permission and identity.permissions is not None and self.permission not in identity.permissions:
+        if self.kind == "login" and identity.kind == "key":
+            raise HubError(Code.FORBIDDEN, "An API key may not do this: sign in")
+        if self.permission and not identity.may(self.permission):
             raise HubError(Code.FORBIDDEN, f"This API key lacks the permission {self.permission}")
 
 
@@ -50,6 +53,10 @@ def public(method: Method) -> Method:
 
 def user(method: Method) -> Method:
     return _mark(method, Access("user"))
+
+
+def login(method: Method) -> Method:
+    return _mark(method, Access("login"))
 
 
 def admin(method: Method) -> Method:

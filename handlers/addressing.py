@@ -6,7 +6,7 @@ the address (HUB_API_HOSTS)  ->  the credential: our cookie is the AI Assistant'
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from handlers.dialects import AI_ASSISTANT, DIALECTS, SMART_AI_HUB, Dialect
+from handlers.dialects import AI_ASSISTANT, ANTHROPIC, DIALECTS, SMART_AI_HUB, Dialect
 
 _ASSISTANT_PREFIXES: Final = (
     "ai",
@@ -20,11 +20,17 @@ _ASSISTANT_PREFIXES: Final = (
     "dashboard",
     "rankings",
 )
+_MESSAGES: Final = "/v1/messages"
 PREFIXES: Final[Mapping[str, str]] = {
     "/v1": "ai_aggregator",
     **{f"/api/v1/{name}": "ai_playground" for name in ("ai", "api-keys", "webhooks", "usage")},
     **{f"/api/{name}": "ai_assistant" for name in _ASSISTANT_PREFIXES},
 }
+
+
+def of_form(path: str) -> Dialect | None:
+    """The dialect of those paths that another company's clients use, whatever the address."""
+    return ANTHROPIC if path == _MESSAGES or path.startswith(f"{_MESSAGES}/") else None
 
 
 def of_shared(apis: Collection[str], host: str, by_cookie: bool, hosts: Mapping[str, str]) -> Dialect:

@@ -13,10 +13,17 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
 from config import limits
-from handlers import health, logs, pages, stream_events, streams, websocket
+from handlers import api_docs, health, logs, pages, stream_events, streams, websocket
 from handlers.access import unmarked
+from handlers.ai_aggregator import analytics as aggregator_analytics
+from handlers.ai_aggregator import api_keys as aggregator_api_keys
+from handlers.ai_aggregator import auth as aggregator_auth
+from handlers.ai_aggregator import billing as aggregator_billing
 from handlers.ai_aggregator import chat as aggregator_chat
+from handlers.ai_aggregator import embeddings as aggregator_embeddings
+from handlers.ai_aggregator import messages as aggregator_messages
 from handlers.ai_aggregator import models as aggregator_models
+from handlers.ai_aggregator import webhooks as aggregator_webhooks
 from handlers.bodies import Arriving, Bodies, announced_bytes, is_large
 from handlers.fallbacks import BodyRefused, NotFound
 from handlers.routing import Route, RoutesError, check_overlaps, literal
@@ -67,8 +74,15 @@ ROUTES: Final[Sequence[Route]] = (
     *admin_webhooks.ROUTES,
     *mcp_models.ROUTES,
     *mcp_chat.ROUTES,
+    *aggregator_auth.ROUTES,
+    *aggregator_api_keys.ROUTES,
     *aggregator_models.ROUTES,
     *aggregator_chat.ROUTES,
+    *aggregator_messages.ROUTES,
+    *aggregator_embeddings.ROUTES,
+    *aggregator_billing.ROUTES,
+    *aggregator_analytics.ROUTES,
+    *aggregator_webhooks.ROUTES,
     *streams.ROUTES,
     *stream_events.ROUTES,
     *health.ROUTES,
@@ -123,8 +137,8 @@ class HubApplication(Application):
 
 
 def every_route(static_folder: Path = STATIC_FOLDER) -> Sequence[Route]:
-    """Those of the APIs and sockets, and the pages."""
-    return (*ROUTES, *pages.routes(static_folder))
+    """Those of the APIs and sockets, the pages, and what is said of the APIs."""
+    return (*ROUTES, *pages.routes(static_folder), *api_docs.routes(static_folder, ROUTES))
 
 
 def make_application(services: Services, static_folder: Path = STATIC_FOLDER) -> HubApplication:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import orjson
 import structlog
-from marshmallow import Schema
 from tornado.web import RequestHandler
 
 from config import limits
@@ -22,6 +21,7 @@ from handlers.cookies import set_cookie
 from handlers.credentials import address_of, check_cookie_origin, credential_of, media_type
 from handlers.dialects import DIALECTS, SMART_AI_HUB, Dialect, Json, Page
 from handlers.failures import as_hub_error, is_worth_a_log, of_status
+from handlers.terms import asked_of, body_of, success_of
 from hub import fields, json_input
 from hub.errors import Code, HubError, invalid
 from hub.identity_cache import Credential, Identity
@@ -37,8 +37,9 @@ log = structlog.get_logger(__name__)
 _REQUEST_ID: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{limits.REQUEST_ID_CHARS_MAX}}}")
 _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9, -]{1,1000}")
 _EXPOSED: Final = (
-    "X-Request-ID, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Endpoint, "
-    "X-RateLimit-Identifier, Retry-After, X-Hub-Stream-Id, X-Hub-Stream-Epoch, X-Hub-Sandbox, Idempotency-Hit, "
+    "X-Request-ID, Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Endpoint, "
+    "X-RateLimit-Identifier, Retry-After, X-Hub-Stream-Id, X-Hub-Stream-Epoch, X-Hub-Sandbox, X-Hub-Route, "
+    "X-Hub-Attempts, X-Hub-Overhead-Ms, Idempotency-Hit, "
     "X-Should-Retry"
 )
 _FIXED_HEADERS: Final = (
@@ -73,6 +74,8 @@ class ApiHandler(RequestHandler):
         self._begin_answer()
 
     def _dialect(self, apis: Sequence[str]) -> Dialect:
+        if (form := addressing.of_form(self.request.path)) is not None:
+            return form
         hosts = self.services.settings.api_hosts
         if not apis:
             return addressing.of_unknown(self.request.path, self.request.host, hosts)
@@ -101,7 +104,8 @@ class ApiHandler(RequestHandler):
     def _begin_answer(self) -> None:
         given = self.request.headers.get("X-Request-ID")
         self.request_id = given if given and _REQUEST_ID.fullmatch(given) else new_id("req")
-        self.keep_header("X-Request-ID", self.request_id)
+        for name in self.dialect.request_id_headers:
+            self.keep_header(name, self.request_id)
         origin = self.request.headers.get("Origin")
         if origin is None:
             return
@@ -198,12 +202,30 @@ class ApiHandler(RequestHandler):
             raise HubError(Code.MALFORMED, "The body must be JSON, with Content-Type: application/json")
         return json_input.loads(self.request.body, self.body_bytes_max)
 
-    def load(self, schema: Schema, *checks: fields.Check) -> dict[str, Any]:
-        """The body by its schema and further checks. Raises `HubError` MALFORMED, TOO_LARGE, INVALID with every failure."""
-        return fields.load(schema, self.json_body(), *checks)
+    def load_body(self, *checks: fields.Check) -> dict[str, Any]:
+        """The body by the method's schema and further checks. Raises `HubError` MALFORMED, TOO_LARGE, INVALID."""
+        return self.loaded(self.json_body(), *checks)
+
+    def loaded(self, body: Any, *checks: fields.Check) -> dict[str, Any]:
+        """What `json_body` gave, by the method's schema. Raises `HubError` INVALID with every failure."""
+        schema = body_of(type(self), self.request.method or "")
+        assert schema is not None, "a method takes no body without saying by which schema"
+        return fields.load(schema, body, *checks)
+
+    def header(self, name: str) -> str | None:
+        """A header that the method says it looks at."""
+        self._check_asked(name)
+        return self.request.headers.get(name)
+
+    def _check_asked(self, name: str) -> None:
+        asked = asked_of(type(self), self.request.method or "")
+        assert name in asked, f"{name} is not among what this method says that it asks for"
 
     def query(self, name: str, chars_max: int = limits.NAME_CHARS_MAX) -> str | None:
-        """One query parameter. Raises `HubError` INVALID when it comes twice or is longer than it may be."""
+        """One query parameter that the method says it looks at. Raises `HubError` INVALID when it comes twice or is longer
+        than it may be.
+        """
+        self._check_asked(name)
         values = self.request.query_arguments.get(name)
         if not values:
             return None
@@ -246,11 +268,10 @@ class ApiHandler(RequestHandler):
 
     # --- answers -------------------------------------------------------------------------------------------
 
-    def answer(
-        self, data: Any = None, *, status: int = 200, message: str | None = None, extra: Json | None = None
-    ) -> Awaitable[None]:
-        """Answer in the dialect's envelope; `extra` are further fields beside it."""
-        return self.send({**self.dialect.success(data, message, self.request_id), **(extra or {})}, status)
+    def answer(self, data: Any = None, *, message: str | None = None, extra: Json | None = None) -> Awaitable[None]:
+        """Answer in the dialect's envelope, with the method's status; `extra` are further fields beside it."""
+        body = {**self.dialect.success(data, message, self.request_id), **(extra or {})}
+        return self.send(body, success_of(type(self), self.request.method or "").status)
 
     def answer_page(self, name: str, items: Sequence[Any], page: Page) -> Awaitable[None]:
         return self.send(self.dialect.page(name, items, page, self.request_id), 200)

@@ -1,11 +1,24 @@
 """The request headers by which a caller says how a request is to be taken: its key, and what its end means."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from config import limits
 from handlers.base import ApiHandler
+from handlers.terms import Parameter, header
 from hub.errors import invalid
 from hub.fields import Check
 from hub.idempotency import IdempotencyKey
+
+IDEMPOTENCY_KEY: Final = header(
+    "Idempotency-Key",
+    "A repeat with the same key gets the first answer, and nothing is charged or moved twice",
+    {"type": "string", "minLength": 1, "maxLength": limits.IDEMPOTENCY_KEY_CHARS_MAX},
+)
+ON_DISCONNECT: Final[Parameter] = header(
+    "X-Hub-On-Disconnect",
+    "Whether the answer goes on without its reader; by default it ends after a grace",
+    {"type": "string", "enum": ["continue", "cancel"]},
+)
 
 
 def key_of(handler: ApiHandler, body: Any, owner: str | None = None) -> IdempotencyKey | None:
@@ -13,7 +26,7 @@ def key_of(handler: ApiHandler, body: Any, owner: str | None = None) -> Idempote
 
     Raises `HubError` INVALID for one that is empty, too long or not printable ASCII.
     """
-    key = handler.request.headers.get("Idempotency-Key")
+    key = handler.header(IDEMPOTENCY_KEY.name)
     if key is None:
         return None
     request = handler.request
@@ -34,9 +47,9 @@ def on_disconnect(handler: ApiHandler) -> Literal["continue", "cancel"]:
 
     Raises `HubError` INVALID for any other word.
     """
-    word = handler.request.headers.get("X-Hub-On-Disconnect", "cancel")
+    word = handler.header(ON_DISCONNECT.name)
     if word == "continue":
         return "continue"
-    if word != "cancel":
-        raise invalid("X-Hub-On-Disconnect", "must be continue or cancel", word)
+    if word not in (None, "cancel"):
+        raise invalid(ON_DISCONNECT.name, "must be continue or cancel", word)
     return "cancel"

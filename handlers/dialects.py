@@ -6,7 +6,7 @@ A dialect says *how*; what the fields of a resource are called is the matter of 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -64,6 +64,7 @@ class Dialect:
     paging: Literal["page", "offset"]
     page_size: int
     limit_headers: Callable[[Limited, str], dict[str, str]]
+    request_id_headers: Sequence[str] = ("X-Request-ID",)
 
 
 def _codes(refused_status: int, **names: str) -> dict[Code, tuple[int, str]]:
@@ -142,6 +143,23 @@ _ASSISTANT_CODES: Final = _codes(
     rate_limited="RATE_LIMIT_EXCEEDED",
     internal="INTERNAL_ERROR",
 )
+_ANTHROPIC_CODES: Final[Mapping[Code, tuple[int, str]]] = {
+    **{code: (status, "invalid_request_error") for code, (status, _) in _AGGREGATOR_CODES.items()},
+    Code.TOO_LARGE: (413, "request_too_large"),
+    Code.UNAUTHENTICATED: (401, "authentication_error"),
+    Code.BAD_CREDENTIALS: (401, "authentication_error"),
+    Code.FORBIDDEN: (403, "permission_error"),
+    Code.NOT_FOUND: (404, "not_found_error"),
+    Code.MODEL_NOT_FOUND: (404, "not_found_error"),
+    Code.CONFLICT: (409, "conflict_error"),
+    Code.IN_FLIGHT: (409, "conflict_error"),
+    Code.INSUFFICIENT_CREDITS: (402, "billing_error"),
+    Code.RATE_LIMITED: (429, "rate_limit_error"),
+    Code.PROVIDER_FAILED: (502, "api_error"),
+    Code.UNAVAILABLE: (503, "overloaded_error"),
+    Code.OUTCOME_UNKNOWN: (503, "api_error"),
+    Code.INTERNAL: (500, "api_error"),
+}
 
 # --- success ----------------------------------------------------------------------------------------------------
 
@@ -194,6 +212,13 @@ def _aggregator_error(error: HubError, code: str, request_id: str) -> Json:
     param = error.details[0].field if error.details else None
     body = {"code": code, "message": error.message, "details": details, "type": OPENAI_TYPES[error.code]}
     return {"success": False, "error": {**body, "param": param}}
+
+
+def _anthropic_error(error: HubError, code: str, request_id: str) -> Json:
+    """Anthropic's form and nothing else; every failed field is named in the message, because there is no other place."""
+    failed = "; ".join(f"{detail.field}: {detail.message}" for detail in error.details)
+    told = {"type": code, "message": failed or error.message}
+    return {"type": "error", "error": told, "request_id": request_id}
 
 
 def _playground_error(error: HubError, code: str, request_id: str) -> Json:
@@ -307,3 +332,11 @@ AI_ASSISTANT: Final = Dialect(
 DIALECTS: Final[Mapping[str, Dialect]] = {
     dialect.name: dialect for dialect in (SMART_AI_HUB, AI_AGGREGATOR, AI_PLAYGROUND, AI_ASSISTANT)
 }
+
+# A part of AI Aggregator that clients of another company use: its errors have that company's form, all else is as there.
+ANTHROPIC: Final = replace(
+    AI_AGGREGATOR,
+    codes=_ANTHROPIC_CODES,
+    error=_anthropic_error,
+    request_id_headers=("X-Request-ID", "request-id"),
+)

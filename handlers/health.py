@@ -8,6 +8,7 @@ from handlers.access import Access, public
 from handlers.base import ApiHandler
 from handlers.credentials import is_on_this_machine
 from handlers.routing import Route
+from handlers.terms import answers
 from hub.errors import Code, HubError
 from models.clock import now, timestamp
 
@@ -21,6 +22,7 @@ class Health(ApiHandler):
 
     @public
     def get(self) -> None:
+        """Whether the hub lives."""
         self.send({"status": "healthy", "version": HUB_VERSION, "timestamp": timestamp(now())})
 
 
@@ -29,6 +31,7 @@ class Ready(ApiHandler):
 
     @public
     def get(self) -> None:
+        """Whether new work is welcome."""
         if self.hub.draining or not self.services.database.up:
             raise HubError(Code.UNAVAILABLE, "Not ready", retry_after_seconds=1)
         self.answer({"status": "ready"})
@@ -44,7 +47,9 @@ class Figures(ApiHandler):
         await super().prepare()
 
     @public
+    @answers(200, "text/plain", enveloped=False)
     async def get(self) -> None:
+        """The hub's figures for Prometheus."""
         shared = self.hub.expositions
         text = await shared.exposition() if shared is not None else self.services.metrics.exposition()
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)

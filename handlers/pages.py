@@ -28,7 +28,7 @@ _TYPES: Final = {
 LINKS: Final = ("/auth/reset", "/auth/verify", "/auth/callback")
 _LIBRARIES: Final = "node_modules/"
 _LIBRARY_SECONDS: Final = 7 * 86_400
-_HEADERS: Final = {
+HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -54,7 +54,7 @@ class Page(RequestHandler):
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
-        for name, value in _HEADERS.items():
+        for name, value in HEADERS.items():
             self.set_header(name, value)
 
     @public
@@ -81,7 +81,7 @@ class StaticFiles(StaticFileHandler):
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
-        for name, value in _HEADERS.items():
+        for name, value in HEADERS.items():
             self.set_header(name, value)
         self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 
@@ -108,17 +108,18 @@ class StaticFiles(StaticFileHandler):
         self.finish("Not found" if status_code in (403, 404) else "This cannot be answered")
 
 
-def _given(file: Path) -> dict[str, Any]:
+def given(file: Path) -> dict[str, Any]:
+    """What `Page` shows."""
     page = file.read_bytes()
     return {"page": page, "policy": content_security_policy(page)}
 
 
 def routes(folder: Path) -> list[Route]:
     """The pages' routes; reads the pages, so that each policy fits its page."""
-    given = _given(folder / "index.html")
+    page = given(folder / "index.html")
     return [
-        Route("/", Page, extra=given),
-        Route("/admin", Page, extra=_given(folder / "admin.html")),
-        *(Route(path, LinkPage, extra=given) for path in LINKS),
+        Route("/", Page, extra=page),
+        Route("/admin", Page, extra=given(folder / "admin.html")),
+        *(Route(path, LinkPage, extra=page) for path in LINKS),
         Route("/static/(.*)", StaticFiles, extra={"path": str(folder)}),
     ]

@@ -10,6 +10,8 @@ from handlers import streams
 from handlers.access import scope
 from handlers.routing import Route
 from handlers.sse import StreamHandler, relay, stream_headers
+from handlers.streams import AFTER, EPOCH
+from handlers.terms import EVENTS, answers, asks, header
 from hub.errors import Code, HubError
 from hub.fields import together
 from hub.providers.base import Delta
@@ -17,6 +19,7 @@ from hub.realtime import frames
 from hub.streams import Outcome, Stream
 
 _OFFSET_DIGITS_MAX = 9
+_LAST_EVENT = header("Last-Event-ID", "`<epoch>:<offset>` of the last event that the caller has")
 
 
 class PushEncoder:
@@ -50,7 +53,10 @@ class StreamEvents(StreamHandler):
     """Follows a stream that was begun elsewhere; hanging up stops nothing that was to continue."""
 
     @scope("ai:read")
+    @asks(AFTER, EPOCH, _LAST_EVENT)
+    @answers(200, EVENTS, enveloped=False)
     async def get(self, stream_id: str) -> None:
+        """The WebSocket's pushes of a stream as server-sent events, from any point of it."""
         epoch, after = self._cursor()
         stream = await self.services.chat.find(self.caller, stream_id, after)
         if epoch not in (None, stream.epoch) or after > stream.offset:
@@ -61,10 +67,10 @@ class StreamEvents(StreamHandler):
 
     def _cursor(self) -> tuple[str | None, int]:
         """`Last-Event-ID: <epoch>:<offset>`, else `?after=` and `?epoch=`. Raises `HubError` MALFORMED or INVALID."""
-        last = self.request.headers.get("Last-Event-ID")
+        last = self.header(_LAST_EVENT.name)
         if last is None:
             epoch, after = together(
-                lambda: self.query("epoch"), lambda: self.query_integer("after", 0, 0, 10**_OFFSET_DIGITS_MAX)
+                lambda: self.query(EPOCH.name), lambda: self.query_integer(AFTER.name, 0, 0, 10**_OFFSET_DIGITS_MAX)
             )
             return epoch, after
         epoch, _, offset = last.partition(":")

@@ -5,6 +5,7 @@ from typing import Any, Final
 from handlers.access import scope
 from handlers.routing import Route
 from handlers.sse import StreamHandler
+from handlers.terms import Parameter, asks, whole_number
 from hub.chat_records import receipt_view
 from hub.fields import together
 from hub.realtime.frames import error_view, usage_view
@@ -12,16 +13,21 @@ from hub.streams import Outcome, Stream
 
 PATH: Final = "/api/streams/([A-Za-z0-9_]{1,64})"
 _AFTER_MAX: Final = 10**9
+AFTER: Final = Parameter("after", "How many deltas the caller has already", whole_number(0))
+EPOCH: Final = Parameter("epoch", "Of which log they are, as the stream's headers told it")
 
 
 class StreamState(StreamHandler):
     @scope("ai:read")
+    @asks(AFTER, EPOCH)
     async def get(self, stream_id: str) -> None:
         """The text after `after` deltas. A cursor into another log (another `epoch`), or beyond what a crash left of this
         one, is void: all text is answered. Who asks again and again follows it: an answer that is to end without a reader
         goes on.
         """
-        after, epoch = together(lambda: self.query_integer("after", 0, 0, _AFTER_MAX), lambda: self.query("epoch"))
+        after, epoch = together(
+            lambda: self.query_integer(AFTER.name, 0, 0, _AFTER_MAX), lambda: self.query(EPOCH.name)
+        )
         stream = await self.services.chat.find(self.caller, stream_id, after)
         self.services.chat.prolong(stream)
         good = epoch in (None, stream.epoch) and after <= stream.offset

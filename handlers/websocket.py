@@ -23,6 +23,7 @@ from handlers.access import Access, public
 from handlers.base import ApiHandler
 from handlers.credentials import check_upgrade_origin, credential_of
 from handlers.routing import Route
+from handlers.terms import answers
 from handlers.write_through import write_through
 from hub.errors import Code, HubError
 from hub.realtime import close_codes
@@ -189,7 +190,9 @@ class Socket(ApiHandler, WebSocketHandler):
         return not with_cookie or origin in self.services.settings.allowed_origins
 
     @public
+    @answers(101, enveloped=False)
     async def get(self, *args: Any, **kwargs: Any) -> None:
+        """Upgrade to the WebSocket, whose frames `docs/asyncapi.yaml` describes."""
         self._check_handshake()
         await self.services.connections.arrivals.turn()
         await super().get(*args, **kwargs)

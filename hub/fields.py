@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
@@ -20,6 +20,8 @@ from config import limits
 from hub.errors import Code, FieldError, HubError
 from hub.prices import MICRO_PER_CREDIT
 from models.clock import now
+
+Form = Mapping[str, Any]  # of JSON Schema
 
 _SCHEMA_MESSAGES = {"unknown": "unknown field", "type": "must be an object"}
 _MESSAGES: dict[str, Any] = {
@@ -120,9 +122,16 @@ def _inside(data: Any, name: Any) -> Any:
 
 
 class Strict(fields.Field[Any]):
-    """A field with the project's words for what is missing."""
+    """A field with the project's words for what is missing. Beside its rule stands its form in JSON Schema: the class's own,
+    the bounds of the field, and an `example` where they would not lead to one.
+    """
 
     default_error_messages = _MESSAGES
+    form: ClassVar[Form] = {}
+
+    def __init__(self, *, bounds: Form | None = None, example: Any = None, **kwargs: Any) -> None:
+        shown = {} if example is None else {"examples": [example]}
+        super().__init__(metadata={**self.form, **(bounds or {}), **shown}, **kwargs)
 
     def fail(self, message: str) -> ValidationError:
         return ValidationError(message)
@@ -145,10 +154,13 @@ class ByRule(Strict):
 class Text(Strict):
     """A string of bounded length; `pattern` must match all of it, `says` explains it."""
 
+    form: ClassVar[Form] = {"type": "string"}
+
     def __init__(
         self, *, low: int = 0, high: int, pattern: str | None = None, says: str = "has a wrong form", **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
+        whole = {} if pattern is None else {"pattern": f"^(?:{pattern})$"}
+        super().__init__(bounds={"minLength": low, "maxLength": high, **whole}, **kwargs)
         self._low, self._high, self._says = low, high, says
         self._pattern = re.compile(pattern) if pattern else None
 
@@ -165,8 +177,10 @@ class Text(Strict):
 class Integer(Strict):
     """A whole number between two bounds, written as one."""
 
+    form: ClassVar[Form] = {"type": "integer"}
+
     def __init__(self, *, low: int, high: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(bounds={"minimum": low, "maximum": high}, **kwargs)
         self._low, self._high = low, high
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
@@ -180,8 +194,10 @@ class Integer(Strict):
 class Number(Strict):
     """A number between two bounds."""
 
+    form: ClassVar[Form] = {"type": "number"}
+
     def __init__(self, *, low: float, high: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(bounds={"minimum": low, "maximum": high}, **kwargs)
         self._low, self._high = low, high
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
@@ -195,6 +211,8 @@ class Number(Strict):
 class Flag(Strict):
     """True or false."""
 
+    form: ClassVar[Form] = {"type": "boolean"}
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         if type(value) is not bool:
             raise self.fail("must be true or false")
@@ -204,8 +222,10 @@ class Flag(Strict):
 class Choice(Strict):
     """One of a few words."""
 
+    form: ClassVar[Form] = {"type": "string"}
+
     def __init__(self, allowed: Collection[str], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(bounds={"enum": list(allowed)}, **kwargs)
         self._allowed = tuple(allowed)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
@@ -216,6 +236,15 @@ class Choice(Strict):
 
 class Stops(Strict):
     """A text at which an answer ends, or a few of them."""
+
+    form: ClassVar[Form] = {
+        "type": ["string", "array"],
+        "items": {"type": "string", "minLength": 1, "maxLength": limits.STOP_CHARS_MAX},
+        "minItems": 1,
+        "maxItems": limits.STOPS_MAX,
+        "minLength": 1,
+        "maxLength": limits.STOP_CHARS_MAX,
+    }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         stops = value if isinstance(value, list) else [value]
@@ -230,6 +259,8 @@ def _is_stop(stop: Any) -> bool:
 
 class FutureMoment(Strict):
     """A moment yet to come, in ISO 8601; without a zone it is UTC."""
+
+    form: ClassVar[Form] = {"type": "string", "format": "date-time", "examples": ["2099-12-31T23:59:59Z"]}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         try:
@@ -252,21 +283,38 @@ def parse_moment(text: str) -> datetime:
 
 class Stored(Strict):
     """An object of the sender's own shape that becomes part of a document: bounded, and without keys that a database would
-    read as an operator or a path. What `json_input.loads` gave is bounded in depth.
+    read as an operator or a path. `keys_max` counts those of inner objects too, `depth_max` objects and lists within each
+    other; what `json_input.loads` gave is bounded in depth without it.
     """
 
-    def __init__(self, *, bytes_max: int, **kwargs: Any) -> None:
+    form: ClassVar[Form] = {"type": "object"}
+
+    def __init__(
+        self, *, bytes_max: int, keys_max: int | None = None, depth_max: int = limits.JSON_DEPTH_MAX, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self._bytes_max = bytes_max
+        self._bytes_max, self._keys_max, self._depth_max = bytes_max, keys_max, depth_max
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise self.fail("must be an object")
         if len(orjson.dumps(value)) > self._bytes_max:
             raise self.fail(f"must have at most {self._bytes_max} bytes as JSON")
-        if any(map(_is_read_by_databases, _keys(value))):
+        keys = list(_keys(value))
+        if self._keys_max is not None and len(keys) > self._keys_max:
+            raise self.fail(f"must have at most {self._keys_max} keys")
+        if _depth(value) > self._depth_max:
+            raise self.fail(f"must have at most {self._depth_max} objects and lists within each other")
+        if any(map(_is_read_by_databases, keys)):
             raise self.fail("has a key that starts with $ or contains a dot")
         return value
+
+
+def _depth(value: Any) -> int:
+    """How many objects and lists lie within each other, the value itself included."""
+    if not isinstance(value, dict | list):
+        return 0
+    return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)
 
 
 def _keys(value: Any) -> Iterator[str]:
@@ -285,8 +333,11 @@ def _is_read_by_databases(key: str) -> bool:
 class Credits(Strict):
     """An amount of credits with at most six decimals; loaded as micro-credits. Above 0 unless it says otherwise."""
 
+    form: ClassVar[Form] = {"type": "number"}
+
     def __init__(self, *, low_micro: int = 1, high_micro: int = limits.AMOUNT_MICRO_CREDITS_MAX, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        bounds = {"minimum": low_micro / MICRO_PER_CREDIT, "maximum": high_micro / MICRO_PER_CREDIT}
+        super().__init__(bounds=bounds, **kwargs)
         self._low, self._high = low_micro, high_micro
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
@@ -311,7 +362,13 @@ class Points(Integer):
 
 
 class Usd(Strict):
-    """An amount of US dollars above 0 with at most two decimals; loaded as cents."""
+    """An amount of US dollars with at most two decimals; loaded as cents. Above 0 unless it says otherwise."""
+
+    form: ClassVar[Form] = {"type": "number"}
+
+    def __init__(self, *, low_cents: int = 1, high_cents: int = limits.AMOUNT_CENTS_MAX, **kwargs: Any) -> None:
+        super().__init__(bounds={"minimum": low_cents / 100, "maximum": high_cents / 100}, **kwargs)
+        self._low, self._high = low_cents, high_cents
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if type(value) not in (int, float) or not math.isfinite(value):
@@ -319,6 +376,9 @@ class Usd(Strict):
         cents = Decimal(repr(value)) * 100
         if cents != cents.to_integral_value():
             raise self.fail("must have at most two decimals")
-        if not 0 < cents <= limits.AMOUNT_CENTS_MAX:
-            raise self.fail(f"must be above 0 and at most {limits.AMOUNT_CENTS_MAX // 100}")
+        if not self._low <= cents <= self._high:
+            raise self.fail(f"must be {self._least()} and at most {self._high // 100}")
         return int(cents)
+
+    def _least(self) -> str:
+        return "above 0" if self._low == 1 else f"at least {self._low // 100}"

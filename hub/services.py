@@ -19,10 +19,13 @@ from hub import admin_seed, exchange_rates
 from hub.access_tokens import AccessTokens
 from hub.accounts import Accounts
 from hub.administration import Administration
+from hub.analytics import Analytics
 from hub.announcements import Announcements
+from hub.api_keys import ApiKeys
 from hub.audit import DriftMonitor
 from hub.chat import Chat
 from hub.counters import Counters, MemoryCounters
+from hub.embeddings import Embedder
 from hub.google import Google
 from hub.google_sign_in import GoogleSignIn
 from hub.identity import Identities
@@ -55,6 +58,7 @@ from hub.streams import Streams
 from hub.sweeper import Sweeper
 from hub.tasks import Tasks
 from hub.throttle import Throttle
+from hub.token_rates import TokenRates
 from hub.webhook_endpoints import WebhookEndpoints
 from models import shapes
 from models.database import Database
@@ -83,12 +87,14 @@ class Services:
     drift: DriftMonitor
     passwords: Passwords
     identities: Identities
+    api_keys: ApiKeys
     mail: MailJobs
     accounts: Accounts
     google: GoogleSignIn
     providers: Providers
     streams: Streams
     chat: Chat
+    embedder: Embedder
     readers: Readers
     notifications: Notifications
     purchases: Purchases
@@ -98,6 +104,7 @@ class Services:
     rate_administration: RateAdministration
     webhook_endpoints: WebhookEndpoints
     statistics: Statistics
+    analytics: Analytics
     request_stats: RequestStats
     rate_limits: RateLimits
     connections: Connections
@@ -150,7 +157,7 @@ class _Opening:
         self._settings = settings
         self._bcrypt_cost = bcrypt_cost
         self.closings: list[tuple[str, Closing]] = []
-        self._catalogue, self._plans, self._metrics = load_catalogue(), load_plans(), Metrics()
+        self._catalogue, self._plans, self._metrics = load_catalogue(self._settings.models_file), load_plans(), Metrics()
         self._packages = load_packages()
         self._tasks = Tasks()
         self._broker = _broker(settings, self._tasks)
@@ -163,7 +170,8 @@ class _Opening:
         mail = MailJobs(self._settings, database, mailer_of(self._settings), self._tasks)
         passwords, identities, accounts = await self._identities(database, ledger, mail)
         google = await self._google(database, identities, accounts)
-        providers, streams, chat = await self._chat(database, ledger, node, identities.revocations)
+        token_rates = TokenRates(self._settings.rate_limits, self._counters("tokens"))
+        providers, streams, chat = await self._chat(database, ledger, node, identities.revocations, token_rates)
         return Services(
             settings=self._settings,
             catalogue=self._catalogue,
@@ -180,12 +188,14 @@ class _Opening:
             drift=DriftMonitor(database),
             passwords=passwords,
             identities=identities,
+            api_keys=ApiKeys(database, ledger, identities.revocations),
             mail=mail,
             accounts=accounts,
             google=google,
             providers=providers,
             streams=streams,
             chat=chat,
+            embedder=Embedder(ledger, self._catalogue, providers, token_rates, node.id),
             readers=self._readers(),
             notifications=Notifications(database, ledger),
             purchases=self._purchases(database, ledger),
@@ -195,6 +205,7 @@ class _Opening:
             rate_administration=RateAdministration(ledger),
             webhook_endpoints=WebhookEndpoints(self._settings, database, ledger),
             statistics=Statistics(database),
+            analytics=Analytics(database),
             request_stats=self._request_stats(database, node),
             rate_limits=self._rate_limits(),
             connections=self._connections(),
@@ -240,6 +251,7 @@ class _Opening:
         access_tokens, throttle = AccessTokens(settings.jwt_secret), self._throttle()
         identities = Identities(settings, database, ledger, self._broker, access_tokens, passwords, throttle, mail.wake)
         self._closes("identities", identities.close)
+        self._closes("uses of API keys", identities.key_uses.close)
         await admin_seed.seed(settings, database, identities, passwords)
         accounts = Accounts(database, ledger, passwords, throttle, identities.revocations, mail)
         return passwords, identities, accounts
@@ -251,7 +263,7 @@ class _Opening:
         return GoogleSignIn(self._settings, database, identities, accounts, google)
 
     async def _chat(
-        self, database: Database, ledger: Ledger, node: Node, revocations: Revocations
+        self, database: Database, ledger: Ledger, node: Node, revocations: Revocations, token_rates: TokenRates
     ) -> tuple[Providers, Streams, Chat]:
         providers = await Providers.open(self._settings)
         self._closes("providers", providers.close)
@@ -268,6 +280,7 @@ class _Opening:
             revocations=revocations,
             remote=RemoteStreams(database, logs, self._catalogue, self._tasks),
             logs=logs,
+            token_rates=token_rates,
         )
         chat.open(self._broker)
         self._closes("chat", lambda: chat.close(self._broker))
@@ -337,6 +350,7 @@ def _start_loops(services: Services) -> None:
     services.tasks.start(services.request_stats.run(), "request figures")
     services.tasks.start(services.statistics.run(), "entry totals")
     services.tasks.start(services.identities.follow(), "revocations")
+    services.tasks.repeat(services.identities.key_uses.write_due, limits.KEY_USE_LOOK_SECONDS, "uses of API keys")
     services.tasks.start(services.mail.run(), "mail jobs")
     if isinstance(services.broker, RedisBroker):
         services.tasks.start(WalletFollower(services.database, services.broker).run(), "wallet follower")

@@ -19,7 +19,7 @@ from handlers.chat_headers import (
 from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of, relay, stream_headers
 from handlers.terms import EVENTS, JSON, answers, asks, takes
-from hub.chat import ChatRequest
+from hub.chat_request import ChatRequest
 from hub.fields import Flag, Integer, Number, Stops, Text
 from hub.messages_field import Messages
 

@@ -16,12 +16,14 @@ _CREATED = 0  # OpenAI's field; the catalogue does not know when a company made 
 class Models(ApiHandler):
     @scope("ai:read")
     def get(self) -> None:
+        """The AI models: the documented list and OpenAI's in one."""
         self.answer(models_view(self.services.catalogue, self.services.providers))
 
 
 class Model(ApiHandler):
     @scope("ai:read")
     def get(self, model_id: str) -> None:
+        """One AI model."""
         model = self.services.catalogue.get(model_id)
         if model is None:
             raise HubError(Code.MODEL_NOT_FOUND, f"The model {model_id[:100]!r} does not exist")

@@ -14,6 +14,7 @@ from handlers.base import ApiHandler
 from handlers.cookies import clear_cookie, set_cookie
 from handlers.credentials import credential_of
 from handlers.routing import Route
+from handlers.terms import answers, takes
 from hub.errors import HubError
 from hub.fields import Input, failure
 from hub.identity import LoginResult, Registration
@@ -44,13 +45,13 @@ class RegisterInput(Input):
                 raise failure(error) from None
 
 
-_LOGIN, _REGISTER = LoginInput(), RegisterInput()
-
-
 class Register(ApiHandler):
     @public
+    @takes(RegisterInput())
+    @answers(201)
     async def post(self) -> None:
-        given = self.load(_REGISTER)
+        """Sign up."""
+        given = self.load_body()
         registration = Registration(
             email=given["email"],
             password=given["password"],
@@ -60,21 +61,24 @@ class Register(ApiHandler):
             address=self.address,
         )
         result = await self.services.identities.register(registration)
-        _LOGGED_IN[self.dialect.name](self, result, 201, "User registered successfully")
+        _LOGGED_IN[self.dialect.name](self, result, "User registered successfully")
 
 
 class Login(ApiHandler):
     @public
+    @takes(LoginInput())
     async def post(self) -> None:
-        given = self.load(_LOGIN)
+        """Sign in by address and password."""
+        given = self.load_body()
         device = credential_of(self.request)
         result = await self.services.identities.login(given["email"], given["password"], self.address, device)
-        _LOGGED_IN[self.dialect.name](self, result, 200, "Login successful")
+        _LOGGED_IN[self.dialect.name](self, result, "Login successful")
 
 
 class Logout(ApiHandler):
     @user
     async def post(self) -> None:
+        """End this login: its tokens, its sockets and its running answers."""
         await self.services.identities.logout(self.caller)
         clear_cookie(self)
         self.answer(message="Logout successful", extra={"timestamp": timestamp(now())})
@@ -83,27 +87,28 @@ class Logout(ApiHandler):
 class Me(ApiHandler):
     @user
     def get(self) -> None:
+        """Who is asking, with the fields of all APIs."""
         self.renew_cookie()
         self.answer(_ME[self.dialect.name](self))
 
 
-def union_logged_in(handler: ApiHandler, result: LoginResult, status: int, message: str) -> None:
+def union_logged_in(handler: ApiHandler, result: LoginResult, message: str) -> None:
     """Smart AI Hub's `data`, with AI Playground's fields in it and AI Assistant's beside it."""
     set_cookie(handler, result.cookie)
     beside = {"timestamp": timestamp(now()), **user_views.assistant_login(result)}
-    handler.answer(user_views.union_login(result), status=status, message=message, extra=beside)
+    handler.answer(user_views.union_login(result), message=message, extra=beside)
 
 
-def _playground_logged_in(handler: ApiHandler, result: LoginResult, status: int, message: str) -> None:
-    handler.answer(user_views.playground_login(result), status=status, message=message)
+def _playground_logged_in(handler: ApiHandler, result: LoginResult, message: str) -> None:
+    handler.answer(user_views.playground_login(result), message=message)
 
 
-def _assistant_logged_in(handler: ApiHandler, result: LoginResult, status: int, message: str) -> None:
+def _assistant_logged_in(handler: ApiHandler, result: LoginResult, message: str) -> None:
     set_cookie(handler, result.cookie)
-    handler.answer(user_views.assistant_login(result), status=status)
+    handler.answer(user_views.assistant_login(result))
 
 
-_LOGGED_IN: Final[dict[str, Callable[[ApiHandler, LoginResult, int, str], None]]] = {
+_LOGGED_IN: Final[dict[str, Callable[[ApiHandler, LoginResult, str], None]]] = {
     "smart_ai_hub": union_logged_in,
     "ai_playground": _playground_logged_in,
     "ai_assistant": _assistant_logged_in,

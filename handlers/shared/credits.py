@@ -8,6 +8,7 @@ from handlers.access import scope
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
+from handlers.terms import PAGE, asks
 from hub.errors import Code, HubError
 from hub.fields import together
 from hub.prices import credits_number
@@ -21,6 +22,7 @@ Document = Mapping[str, Any]
 class Balance(ApiHandler):
     @scope("credits:read")
     async def get(self) -> None:
+        """The credits of the caller's wallet."""
         wallet = await wallets.wallet(self.services.database, self.caller.user_id)
         if wallet is None:
             raise HubError(Code.NOT_FOUND, "No such wallet")
@@ -31,7 +33,9 @@ class History(ApiHandler):
     """Newest first, narrowed down by the query. In the hub's form each item has its place in the wallet's chain."""
 
     @scope("credits:read")
+    @asks(*PAGE, proofs.PROOF, *history_filters.PARAMETERS)
     async def get(self) -> None:
+        """Every movement of the caller's credits."""
         (limit, offset), proof, filters = together(
             self.page_window, lambda: self.query_flag("proof"), lambda: history_filters.of(self)
         )

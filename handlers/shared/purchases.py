@@ -1,14 +1,15 @@
 """POST /api/credits/purchase: credits for money, in Smart AI Hub's form."""
 
-from typing import Any, Final
+from typing import Any
 
 from config import limits
 from config.packages import Package
 from handlers.access import scope
 from handlers.base import ApiHandler
-from handlers.chat_headers import key_check
+from handlers.chat_headers import IDEMPOTENCY_KEY, key_check
 from handlers.idempotent import replied
 from handlers.routing import Route
+from handlers.terms import asks, takes
 from hub import fields
 from hub.errors import invalid
 from hub.payments.records import Purchase
@@ -18,27 +19,28 @@ Json = dict[str, Any]
 
 
 class HubPurchaseInput(fields.Input):
-    packageId = fields.Text(low=1, high=limits.NAME_CHARS_MAX, required=True)
+    packageId = fields.Text(low=1, high=limits.NAME_CHARS_MAX, required=True, example="pkg_starter")
     paymentMethodId = fields.Text(
         low=1,
         high=limits.PAYMENT_ID_CHARS_MAX,
         pattern=r"[A-Za-z0-9_]+",
         says="must be letters, digits and _",
+        example="pm_123",
         required=True,
     )
-    amount = fields.Credits(required=True)
-
-
-_HUB_PURCHASE: Final = HubPurchaseInput()
+    amount = fields.Credits(required=True, example=1000)
 
 
 class CreditPurchase(ApiHandler):
     """`amount` must be the credits of the package: who reads a stale price list is told before anything is charged."""
 
     @scope("credits:write")
+    @takes(HubPurchaseInput())
+    @asks(IDEMPOTENCY_KEY)
     async def post(self) -> None:
+        """Buy a package of credits."""
         body = self.json_body()
-        given = fields.load(_HUB_PURCHASE, body, self._check_package, key_check(self))
+        given = self.loaded(body, self._check_package, key_check(self))
         package = self.services.packages.by_id[given["packageId"]]
         purchase = _purchase(self.caller.user_id, package, given["paymentMethodId"])
         purchases = self.services.purchases

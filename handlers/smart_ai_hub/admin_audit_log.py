@@ -2,28 +2,34 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from handlers.access import admin
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
+from handlers.terms import PAGE, Parameter, asks
 from hub.fields import together
 from hub.prices import credits_number
 from models import audit_log
 from models.clock import timestamp
 
 Json = dict[str, Any]
-_FILTERS = ("actor", "target", "action")
+_FILTERS: Final = (
+    Parameter("actor", "Only what this administrator did"),
+    Parameter("target", "Only what was done to the thing with this id"),
+    Parameter("action", "Only this kind of change, such as `credits.adjust`"),
+)
 
 
 class AuditLog(ApiHandler):
-    """`actor`, `target` and `action` narrow it down."""
-
     @admin
+    @asks(*PAGE, *_FILTERS)
     async def get(self) -> None:
-        (limit, offset), *given = together(self.page_window, *(partial(self.query, name) for name in _FILTERS))
-        query = {name: {"$eq": value} for name, value in zip(_FILTERS, given, strict=True) if value is not None}
+        """What administrators have changed, newest first."""
+        (limit, offset), *given = together(self.page_window, *(partial(self.query, each.name) for each in _FILTERS))
+        asked = zip(_FILTERS, given, strict=True)
+        query = {each.name: {"$eq": value} for each, value in asked if value is not None}
         found, total = await audit_log.page(self.services.database, query, skip=offset, limit=limit)
         self.answer_page("entries", [_view(row) for row in found], Page(limit, offset, total))
 

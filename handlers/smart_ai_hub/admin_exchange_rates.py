@@ -1,7 +1,7 @@
 """Exchange rates: `/api/admin/exchange-rates`."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from marshmallow import ValidationError, validates_schema
 
@@ -11,6 +11,7 @@ from handlers.actor import actor_of
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
+from handlers.terms import PAGE, answers, asks, takes
 from hub import fields, rate_administration
 from hub.exchange_rates import RATE_UNIT
 from models import exchange_rates
@@ -21,8 +22,8 @@ def _rate(**options: Any) -> fields.Credits:
 
 
 class NewRateInput(fields.Input):
-    fromType = fields.Choice(exchange_rates.TYPES, required=True)
-    toType = fields.Choice(exchange_rates.TYPES, required=True)
+    fromType = fields.Choice(exchange_rates.TYPES, required=True, example="credits")
+    toType = fields.Choice(exchange_rates.TYPES, required=True, example="points")
     rate = _rate(required=True)
     isActive = fields.Flag(load_default=True)
 
@@ -37,31 +38,34 @@ class RateInput(fields.Change):
     isActive = fields.Flag()
 
 
-_NEW: Final = NewRateInput()
-_RATE: Final = RateInput()
-
-
 class ExchangeRates(ApiHandler):
     @admin
+    @asks(*PAGE)
     async def get(self) -> None:
+        """Every exchange rate, ended ones too."""
         limit, offset = self.page_window()
         found = await exchange_rates.list_all(self.services.database, limits.EXCHANGE_RATES_MAX)
         shown = [rate_administration.view(rate) for rate in found[offset : offset + limit]]
         self.answer_page("rates", shown, Page(limit, offset, len(found)))
 
     @admin
+    @takes(NewRateInput())
+    @answers(201)
     async def post(self) -> None:
-        given = self.load(_NEW)
+        """Add an exchange rate; an active one takes the place of the active one of its pair."""
+        given = self.load_body()
         made = await self.services.rate_administration.create(
             actor_of(self), given["fromType"], given["toType"], given["rate"], given["isActive"]
         )
-        self.answer(rate_administration.view(made), status=201)
+        self.answer(rate_administration.view(made))
 
 
 class ExchangeRate(ApiHandler):
     @admin
+    @takes(RateInput())
     async def put(self, rate_id: str) -> None:
-        given = self.load(_RATE)
+        """Change an exchange rate."""
+        given = self.load_body()
         changed = await self.services.rate_administration.update(
             actor_of(self), rate_id, given.get("rate"), given.get("isActive")
         )
@@ -69,6 +73,7 @@ class ExchangeRate(ApiHandler):
 
     @admin
     async def delete(self, rate_id: str) -> None:
+        """Remove an exchange rate; the only active one of a pair stays."""
         await self.services.rate_administration.delete(actor_of(self), rate_id)
         self.answer(message="Exchange rate deleted successfully")
 

@@ -14,6 +14,7 @@ class SystemMetrics(ApiHandler):
 
     @admin
     async def get(self) -> None:
+        """The hub in figures."""
         users = await self.services.statistics.users()
         sums = await self.services.statistics.sums()
         today = await self.services.request_stats.today()
@@ -41,6 +42,7 @@ class PointStatistics(ApiHandler):
 
     @admin
     async def get(self) -> None:
+        """All points in figures."""
         sums = await self.services.statistics.sums()
         of_points = {name.removeprefix("point "): row for name, row in sums.items() if name.startswith("point ")}
         owners = await self.services.statistics.wallets_with_points()

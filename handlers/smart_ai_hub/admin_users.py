@@ -10,10 +10,11 @@ from handlers import user_views
 from handlers.access import admin
 from handlers.actor import actor_of
 from handlers.base import ApiHandler
-from handlers.chat_headers import key_check
+from handlers.chat_headers import IDEMPOTENCY_KEY, key_check
 from handlers.dialects import Page
 from handlers.idempotent import replied
 from handlers.routing import Route
+from handlers.terms import PAGE, Parameter, asks, takes
 from hub import fields, user_search
 from hub.administration import ADJUSTMENTS, Adjustment
 from hub.errors import Code, HubError
@@ -46,15 +47,20 @@ class AdjustInput(fields.Input):
             raise ValidationError("must be above 0, or below it with the type adjustment", "amount")
 
 
-_CHANGE: Final = ChangeInput()
-_ADJUST: Final = AdjustInput()
+_FILTERS: Final = (
+    Parameter("role", "Only users with this role", {"type": "string", "enum": list(user_search.ROLES)}),
+    Parameter("status", "Only users in this state", {"type": "string", "enum": list(user_search.STATUSES)}),
+    Parameter("search", "Only users whose address or name contains this"),
+    Parameter("sort", "What they are ordered by", {"type": "string", "enum": list(user_search.SORTS)}),
+    Parameter("order", "In which direction", {"type": "string", "enum": ["asc", "desc"]}),
+)
 
 
 class Users(ApiHandler):
-    """`role`, `status`, `search`, `sort` (createdAt, lastActiveAt, email) and `order` (asc, desc) narrow and order it."""
-
     @admin
+    @asks(*PAGE, *_FILTERS)
     async def get(self) -> None:
+        """The users."""
         (limit, offset), query, sort = fields.together(
             self.page_window,
             lambda: user_search.query(self.query("role"), self.query("status"), self.query("search")),
@@ -70,11 +76,14 @@ class Users(ApiHandler):
 class User(ApiHandler):
     @admin
     async def get(self, user_id: str) -> None:
+        """One user, with wallet and counts."""
         self.answer(await _details(self, user_id))
 
     @admin
+    @takes(ChangeInput())
     async def put(self, user_id: str) -> None:
-        given = self.load(_CHANGE)
+        """Change a user's role, status or credits."""
+        given = self.load_body()
         credits = given.pop("credits", None)
         await self.services.administration.change_user(actor_of(self), user_id, given, credits)
         self.answer(await _details(self, user_id))
@@ -84,9 +93,12 @@ class CreditAdjustments(ApiHandler):
     """With an `Idempotency-Key` a repeat gets the first answer, and moves nothing."""
 
     @admin
+    @takes(AdjustInput())
+    @asks(IDEMPOTENCY_KEY)
     async def post(self, user_id: str) -> None:
+        """Give a user credits, or take some."""
         body = self.json_body()
-        given = fields.load(_ADJUST, body, key_check(self))
+        given = self.loaded(body, key_check(self))
         adjustment = Adjustment(given["amount"], given["type"], given["reason"])
 
         def view(applied: Applied) -> Json:

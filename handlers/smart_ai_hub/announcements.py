@@ -1,6 +1,6 @@
 """Announcements: `/api/announcements` for everybody, `/api/admin/announcements` for those who make them."""
 
-from typing import Any, Final
+from typing import Any
 
 from config import limits
 from handlers.access import admin, user
@@ -8,6 +8,7 @@ from handlers.actor import actor_of
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
+from handlers.terms import PAGE, answers, asks, takes
 from hub import announcements, fields
 from models import announcements as stored
 from models.clock import timestamp
@@ -21,37 +22,40 @@ class AnnouncementInput(fields.Input):
     expiresAt = fields.FutureMoment(load_default=None, allow_none=False)  # else null would be taken
 
 
-_INPUT: Final = AnnouncementInput()
-
-
 class Announcements(ApiHandler):
     """Those that are active, the newest first."""
 
     @user
     async def get(self) -> None:
+        """What is announced to everybody."""
         self.answer([announcements.view(one) for one in await self.services.announcements.active()])
 
 
 class AdminAnnouncements(ApiHandler):
     @admin
+    @asks(*PAGE)
     async def get(self) -> None:
+        """Every announcement, ended ones too."""
         limit, offset = self.page_window()
         found, total = await stored.page(self.services.database, skip=offset, limit=limit)
         self.answer_page("announcements", [_admin_view(one) for one in found], Page(limit, offset, total))
 
     @admin
+    @takes(AnnouncementInput())
+    @answers(201)
     async def post(self) -> None:
-        given = self.load(_INPUT)
+        """Announce something to everybody."""
+        given = self.load_body()
         made = await self.services.announcements.announce(
             actor_of(self), given["title"], given["message"], given["level"], given["expiresAt"]
         )
-        self.answer(_admin_view(made), status=201)
+        self.answer(_admin_view(made))
 
 
 class AdminAnnouncement(ApiHandler):
     @admin
     async def delete(self, announcement_id: str) -> None:
-        """It is shown no longer, and stays in the list of all."""
+        """End an announcement: it is shown no longer, and stays in the list of all."""
         await self.services.announcements.end(actor_of(self), announcement_id)
         self.answer(message="Announcement ended")
 

@@ -5,6 +5,7 @@ from handlers import user_views
 from handlers.access import public
 from handlers.base import ApiHandler
 from handlers.routing import Route
+from handlers.terms import takes
 from hub.fields import Input, Text
 
 
@@ -12,13 +13,12 @@ class RefreshInput(Input):
     refreshToken = Text(low=1, high=limits.ACCESS_TOKEN_CHARS_MAX, required=True)
 
 
-_REFRESH = RefreshInput()
-
-
 class Refresh(ApiHandler):
     @public
+    @takes(RefreshInput())
     async def post(self) -> None:
-        given = self.load(_REFRESH)
+        """A refresh token for a new pair, once."""
+        given = self.load_body()
         result = await self.services.identities.refresh(given["refreshToken"])
         self.answer(user_views.union_login(result))
 

@@ -8,6 +8,7 @@ from handlers.base import ApiHandler
 from handlers.cookies import is_secure
 from handlers.routing import Route
 from handlers.shared.auth import union_logged_in
+from handlers.terms import Parameter, answers, asks, takes
 from hub.fields import Input, Text
 
 _PASSED_CHARS_MAX: Final = 255
@@ -17,14 +18,17 @@ class ExchangeInput(Input):
     code = Text(low=1, high=limits.ONE_TIME_CHARS_MAX, required=True)
 
 
-_EXCHANGE = ExchangeInput()
+_ASKED: Final = (
+    Parameter("redirect_uri", "Where the browser is led in the end"),
+    Parameter("state", "Comes back with it, as it is"),
+)
+_TOLD: Final = tuple(Parameter(name, "As Google says it") for name in ("state", "code", "error"))
 
 
 class Methods(ApiHandler):
-    """How one may sign in here, for the page."""
-
     @public
     def get(self) -> None:
+        """How one may sign in here."""
         self.answer({"password": True, "google": self.services.google.configured})
 
 
@@ -54,7 +58,10 @@ class GoogleHandler(ApiHandler):
 
 class Begin(GoogleHandler):
     @public
+    @asks(*_ASKED)
+    @answers(302, enveloped=False)
     async def get(self) -> None:
+        """Lead the browser to Google, to sign in there."""
         redirect = self.query("redirect_uri", limits.OAUTH_VALUE_CHARS_MAX)
         passed = self.query("state", _PASSED_CHARS_MAX)
         beginning = await self.services.google.begin(redirect, passed, self.browser)
@@ -64,18 +71,23 @@ class Begin(GoogleHandler):
 
 class Callback(GoogleHandler):
     @public
+    @asks(*_TOLD)
+    @answers(302, enveloped=False)
     async def get(self) -> None:
-        given = {name: self.query(name, limits.OAUTH_VALUE_CHARS_MAX) for name in ("state", "code", "error")}
+        """Where Google leads the browser back to; leads on to where it began."""
+        given = {each.name: self.query(each.name, limits.OAUTH_VALUE_CHARS_MAX) for each in _TOLD}
         address = await self.services.google.finish(given["state"] or "", self.browser, given["code"], given["error"])
         self.redirect(address)
 
 
 class Exchange(GoogleHandler):
     @public
+    @takes(ExchangeInput())
     async def post(self) -> None:
-        given = self.load(_EXCHANGE)
+        """The code that came by the redirect for a login, once."""
+        given = self.load_body()
         result = await self.services.google.exchange(given["code"], self.browser)
-        union_logged_in(self, result, 200, "Login successful")
+        union_logged_in(self, result, "Login successful")
 
 
 ROUTES = [

@@ -5,19 +5,27 @@ An event's data is `{"id", "model", "choices": [{"index", "delta": {"content"}, 
 delta is one event with `error`.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from config import limits
 from handlers.access import scope
-from handlers.chat_headers import key_check, key_of, on_disconnect, on_disconnect_check
+from handlers.chat_headers import (
+    IDEMPOTENCY_KEY,
+    ON_DISCONNECT,
+    key_check,
+    key_of,
+    on_disconnect,
+    on_disconnect_check,
+)
 from handlers.dialects import SMART_AI_HUB
 from handlers.routing import Route
 from handlers.sse import DONE, StreamHandler, outcome_of, relay, stream_headers
-from hub.chat import ChatRequest
+from handlers.terms import EVENTS, JSON, answers, asks, takes
 from hub.chat_records import receipt_view
-from hub.fields import Flag, Input, Integer, Number, Text, load
+from hub.chat_request import ChatRequest
+from hub.fields import Flag, Input, Integer, Number, Text
 from hub.messages_field import Messages
 from hub.prices import credits_number
 from hub.providers.base import Delta
@@ -27,14 +35,11 @@ Json = dict[str, Any]
 
 
 class CompletionInput(Input):
-    model = Text(low=1, high=100, required=True)
+    model = Text(low=1, high=100, required=True, example="gpt-4")
     messages = Messages(plain=True, required=True)
     maxTokens = Integer(low=1, high=limits.MAX_TOKENS_MAX)
     temperature = Number(low=0, high=2)
     stream = Flag(load_default=False)
-
-
-_INPUT: Final = CompletionInput()
 
 
 class McpChat(StreamHandler):
@@ -43,9 +48,13 @@ class McpChat(StreamHandler):
     body_bytes_max = limits.COMPLETION_BODY_BYTES_MAX
 
     @scope("ai:write")
+    @takes(CompletionInput())
+    @asks(IDEMPOTENCY_KEY, ON_DISCONNECT)
+    @answers(200, JSON, EVENTS)
     async def post(self) -> None:
+        """Complete a conversation, as one answer or as server-sent events."""
         body = self.json_body()
-        data = load(_INPUT, body, key_check(self), on_disconnect_check(self))
+        data = self.loaded(body, key_check(self), on_disconnect_check(self))
         request = ChatRequest(
             model=data["model"],
             api="smart_ai_hub",

@@ -12,8 +12,9 @@ from hub.providers.registry import Providers
 class McpModels(ApiHandler):
     @scope("ai:read")
     def get(self) -> None:
+        """The AI models with their prices, in credits per token."""
         providers = self.services.providers
-        self.answer([model_view(model, providers) for model in self.services.catalogue.values()])
+        self.answer([model_view(model, providers) for model in self.services.catalogue.values() if not model.embeds])
 
 
 def model_view(model: AiModel, providers: Providers) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from typing import Any, Final
 from config import limits
 from handlers.access import service
 from handlers.base import ApiHandler
-from handlers.chat_headers import key_check
+from handlers.chat_headers import IDEMPOTENCY_KEY, key_check
 from handlers.idempotent import replied
 from handlers.routing import Route
+from handlers.terms import asks, header, takes
 from hub import fields
 from hub.errors import invalid
 from hub.points import Deduction
@@ -23,17 +24,22 @@ class DeductInput(fields.Input):
     metadata = fields.Stored(bytes_max=limits.POINT_METADATA_BYTES_MAX, load_default=dict)
 
 
-_DEDUCT: Final = DeductInput()
+_USER: Final = header(
+    "X-User-ID", "Whose points are taken", {"type": "string", "pattern": "^[A-Za-z0-9_]{1,64}$"}, required=True
+)
 
 
 class DeductPoints(ApiHandler):
     """Not counted against a rate limit: the service acts for all users. Who is no service is counted by address."""
 
     @service
+    @takes(DeductInput())
+    @asks(_USER, IDEMPOTENCY_KEY)
     async def post(self) -> None:
+        """Take a user's points for a service."""
         body = self.json_body()
-        user = self.request.headers.get("X-User-ID", "")
-        given = fields.load(_DEDUCT, body, lambda _: _check_user(user), key_check(self))
+        user = self.header(_USER.name) or ""
+        given = self.loaded(body, lambda _: _check_user(user), key_check(self))
         deduction = Deduction(user, given["amount"], given["description"], given["metadata"])
         reply = await replied(
             self, body, lambda key: self.services.points.deduct(deduction, key), owner=f"service:{user}"

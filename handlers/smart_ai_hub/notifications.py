@@ -1,7 +1,7 @@
 """Notifications: a list, read marks, and the settings that say what a user wants to be told by which medium."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from marshmallow.fields import Nested
 
@@ -9,6 +9,7 @@ from handlers.access import scope
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
+from handlers.terms import PAGE, asks, flag, takes
 from hub.fields import Flag, Input, together
 from models.clock import timestamp
 from models.notification_settings import CATEGORIES, MEDIA
@@ -29,15 +30,17 @@ class SettingsInput(Input):
     categories = Nested(Input.from_dict({name: Nested(MediaInput) for name in CATEGORIES}))
 
 
-_SETTINGS = SettingsInput()
+_UNREAD: Final = flag("unread", "Whether what was read is left out")
 
 
 class Notifications(ApiHandler):
-    """Newest first; `unread=true` leaves out what was read."""
+    """Newest first."""
 
     @scope("account:read")
+    @asks(*PAGE, _UNREAD)
     async def get(self) -> None:
-        (limit, offset), unread = together(self.page_window, lambda: self.query_flag("unread"))
+        """The caller's notifications."""
+        (limit, offset), unread = together(self.page_window, lambda: self.query_flag(_UNREAD.name))
         found, total = await self.services.notifications.numbered_page(self.caller.user_id, offset, limit, unread)
         self.answer_page("notifications", [view(document) for document in found], Page(limit, offset, total))
 
@@ -45,12 +48,14 @@ class Notifications(ApiHandler):
 class Read(ApiHandler):
     @scope("account:write")
     async def put(self, notification_id: str) -> None:
+        """Mark a notification as read."""
         self.answer(view(await self.services.notifications.read(self.caller.user_id, notification_id)))
 
 
 class ReadAll(ApiHandler):
     @scope("account:write")
     async def put(self) -> None:
+        """Mark every notification as read."""
         marked = await self.services.notifications.mark_all_read(self.caller.user_id)
         self.answer({"marked": marked}, message="All notifications are marked as read")
 
@@ -60,11 +65,14 @@ class Settings(ApiHandler):
 
     @scope("account:read")
     async def get(self) -> None:
+        """What the caller wants to be told, by which medium."""
         self.answer(settings_view(await self.services.notifications.settings(self.caller.user_id)))
 
     @scope("account:write")
+    @takes(SettingsInput())
     async def put(self) -> None:
-        given = self.load(_SETTINGS)
+        """Choose what to be told, by which medium."""
+        given = self.load_body()
         media: dict[str, bool] = {medium: given[_switch(medium)] for medium in MEDIA if _switch(medium) in given}
         categories = given.get("categories", {})
         changed = await self.services.notifications.change_settings(self.caller.user_id, media, categories)

@@ -6,6 +6,7 @@ from config import limits
 from handlers.access import public, user
 from handlers.base import ApiHandler
 from handlers.routing import Route
+from handlers.terms import takes
 from hub.fields import Input, Text
 from hub.profile_fields import Email, NewPassword
 
@@ -23,30 +24,35 @@ class VerifyInput(Input):
     token = Text(low=1, high=limits.ONE_TIME_CHARS_MAX, required=True)
 
 
-_FORGOT, _RESET, _VERIFY = ForgotInput(), ResetInput(), VerifyInput()
 _ASKED: Final = "If somebody has this address, a link to set a new password is on its way"
 
 
 class ForgotPassword(ApiHandler):
     @public
+    @takes(ForgotInput())
     async def post(self) -> None:
-        given = self.load(_FORGOT)
+        """Mail a link by which a forgotten password is set anew."""
+        given = self.load_body()
         await self.services.accounts.forgot_password(given["email"], self.address)
         self.answer(message=_ASKED)
 
 
 class ResetPassword(ApiHandler):
     @public
+    @takes(ResetInput())
     async def post(self) -> None:
-        given = self.load(_RESET)
+        """Set a new password by a mailed token."""
+        given = self.load_body()
         await self.services.accounts.reset_password(given["token"], given["newPassword"], self.address)
         self.answer(message="Password changed; please sign in with it")
 
 
 class VerifyEmail(ApiHandler):
     @public
+    @takes(VerifyInput())
     async def post(self) -> None:
-        given = self.load(_VERIFY)
+        """Confirm an address by a mailed token."""
+        given = self.load_body()
         await self.services.accounts.verify_email(given["token"], self.address)
         self.answer({"emailVerified": True}, message="Your address is confirmed")
 
@@ -54,6 +60,7 @@ class VerifyEmail(ApiHandler):
 class ResendVerification(ApiHandler):
     @user
     async def post(self) -> None:
+        """Mail a further link that confirms the caller's address."""
         sent = await self.services.accounts.resend_verification(self.caller)
         self.answer(message="A link is on its way" if sent else "Your address is confirmed already")
 

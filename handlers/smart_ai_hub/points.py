@@ -1,7 +1,7 @@
 """Points under `/api/v1`: their balance and history, exchange, purchase and the daily reward; and both balances at once."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from marshmallow.fields import Nested
 
@@ -9,12 +9,14 @@ from config import limits
 from handlers import history_filters, proofs
 from handlers.access import scope
 from handlers.base import ApiHandler
-from handlers.chat_headers import key_check
+from handlers.chat_headers import IDEMPOTENCY_KEY, key_check
 from handlers.dialects import Page
 from handlers.idempotent import replied
 from handlers.routing import Route
+from handlers.terms import PAGE, asks, takes
 from hub import fields
 from hub.errors import Code, HubError, invalid
+from hub.key_limits import check_exchange
 from hub.payments.records import Purchase
 from hub.prices import credits_number
 from models import wallets
@@ -35,29 +37,28 @@ class PaymentDetailsInput(fields.Input):
         high=limits.PAYMENT_ID_CHARS_MAX,
         pattern=r"pi_[A-Za-z0-9_]+",
         says="must be a payment intent's id, pi_...",
+        example="pi_123",
         required=True,
     )
-    amount = fields.Usd(required=True)
+    amount = fields.Usd(required=True, example=10)
 
 
 class PurchaseInput(fields.Input):
-    pointsAmount = fields.Points(required=True)
+    pointsAmount = fields.Points(required=True, example=10_000)
     paymentDetails = Nested(PaymentDetailsInput, required=True)
-
-
-_EXCHANGE: Final = ExchangeInput()
-_PURCHASE: Final = PurchaseInput()
 
 
 class PointBalance(ApiHandler):
     @scope("credits:read")
     async def get(self) -> None:
+        """The points of the caller's wallet."""
         self.answer({"balance": (await _wallet(self))["points"]})
 
 
 class WalletBalance(ApiHandler):
     @scope("credits:read")
     async def get(self) -> None:
+        """The credits and points of the caller's wallet, and what running answers hold of it."""
         wallet = await _wallet(self)
         held = credits_number(wallet["credits_held"])
         self.answer({"credits": credits_number(wallet["credits"]), "creditsHeld": held, "points": wallet["points"]})
@@ -67,7 +68,9 @@ class PointHistory(ApiHandler):
     """Newest first, each item with its place in the wallet's chain. Its pagination has names of its own."""
 
     @scope("credits:read")
+    @asks(*PAGE, proofs.PROOF, *history_filters.PARAMETERS)
     async def get(self) -> None:
+        """Every movement of the caller's points."""
         (limit, offset), proof, filters = fields.together(
             self.page_window, lambda: self.query_flag("proof"), lambda: history_filters.of(self)
         )
@@ -88,9 +91,13 @@ class Exchange(ApiHandler):
     """Points are whole: what is left of a point goes down with the credits."""
 
     @scope("credits:write")
+    @takes(ExchangeInput())
+    @asks(IDEMPOTENCY_KEY)
     async def post(self) -> None:
+        """Exchange credits for points."""
+        check_exchange(self.caller)
         body = self.json_body()
-        micro = fields.load(_EXCHANGE, body, key_check(self))["creditAmount"]
+        micro = self.loaded(body, key_check(self))["creditAmount"]
         user = self.caller.user_id
         reply = await replied(self, body, lambda key: self.services.points.exchange(user, micro, key))
         spent = credits_number(reply["spent"])
@@ -108,9 +115,12 @@ class PointPurchase(ApiHandler):
     """The payment was made before, by its payer's own means: the payments company is asked whether it was."""
 
     @scope("credits:write")
+    @takes(PurchaseInput())
+    @asks(IDEMPOTENCY_KEY)
     async def post(self) -> None:
+        """Count points that were paid for."""
         body = self.json_body()
-        purchase = self._purchase(fields.load(_PURCHASE, body, self._check_price, key_check(self)))
+        purchase = self._purchase(self.loaded(body, self._check_price, key_check(self)))
         reply = await replied(self, body, lambda key: self.services.purchases.buy(purchase, key))
         self.answer(
             {
@@ -140,7 +150,9 @@ class DailyRewardClaim(ApiHandler):
     """Once a day by the user's own clock."""
 
     @scope("credits:write")
+    @asks(IDEMPOTENCY_KEY)
     async def post(self) -> None:
+        """Claim the day's reward."""
         user = self.caller.user_id
         reply = await replied(self, None, lambda key: self.services.points.claim_reward(user, key))
         points = reply["points"]
@@ -151,6 +163,7 @@ class DailyRewardClaim(ApiHandler):
 class DailyRewardStatus(ApiHandler):
     @scope("credits:read")
     async def get(self) -> None:
+        """Whether the day's reward can be claimed, and when the next one."""
         can_claim, next_day = await self.services.points.reward_status(self.caller.user)
         reward = self.services.points.reward
         self.answer({"canClaim": can_claim, "rewardAmount": reward, "nextDayAt": timestamp(next_day)})

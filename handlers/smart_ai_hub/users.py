@@ -9,6 +9,7 @@ from handlers import user_views
 from handlers.access import scope, user
 from handlers.base import ApiHandler
 from handlers.routing import Route
+from handlers.terms import takes
 from hub.fields import Credits, Flag, Input
 from hub.profile_fields import Language, NewPassword, Password, PersonName, Phone, Timezone
 
@@ -39,7 +40,6 @@ class PasswordInput(Input):
             raise ValidationError("must differ from the current password", "newPassword")
 
 
-_PROFILE, _PASSWORD = ProfileInput(), PasswordInput()
 # Each field in the user's document, and what null means there.
 _STORED: Final[dict[str, tuple[str, Any]]] = {
     "firstName": ("first_name", ""),
@@ -54,12 +54,15 @@ _TOPUP_DEFAULT_MICRO: Final = 1_000_000
 class CurrentUser(ApiHandler):
     @user
     def get(self) -> None:
+        """The caller's profile."""
         self.renew_cookie()
         self.answer(user_views.hub_profile(self.caller.user))
 
     @scope("account:write")
+    @takes(ProfileInput())
     async def put(self) -> None:
-        given = self.load(_PROFILE)
+        """Change the caller's profile."""
+        given = self.load_body()
         changes = {_STORED[name][0]: _or_default(name, given[name]) for name in _STORED if name in given}
         if "autoTopup" in given:
             changes["auto_topup"] = _topup(given["autoTopup"], self.caller.user)
@@ -69,8 +72,10 @@ class CurrentUser(ApiHandler):
 
 class OwnPassword(ApiHandler):
     @scope("account:write")
+    @takes(PasswordInput())
     async def put(self) -> None:
-        given = self.load(_PASSWORD)
+        """Change the caller's password; every other login ends."""
+        given = self.load_body()
         await self.services.accounts.change_password(self.caller, given["currentPassword"], given["newPassword"])
         self.answer(message="Password changed; your other logins have been ended")
 

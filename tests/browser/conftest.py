@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from tests.browser.hubs import AT_ONCE
-from tests.browser.line import Line
 from tests.browser.visit import Visit, Visitor
 from tests.conftest import Databases, hubs_in
+from tests.line import Line
 from tests.patience import PATIENCE_SECONDS
 from tests.running_hub import RunningHub
 

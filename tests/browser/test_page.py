@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import WebSocketRoute, expect
 
 from tests.browser.hubs import SLOW, at_length, slowly
-from tests.browser.line import Line
 from tests.browser.visit import PASSWORD, QUESTION, Visit, Visitor, expect_status, grows, text_of, words_in
 from tests.conftest import StartHub
+from tests.line import Line
 
 PAUSE_MS = 60_000  # longer than any of the page's own pauses, so that they are told apart
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from handlers.api_docs import OPENAPI, POSTMAN
 from handlers.pages import LINKS
 from tests.site import PASSWORD
 
@@ -10,7 +11,9 @@ _ID: Final = "([A-Za-z0-9_]{1,64})"
 _USER: Final = f"/api/admin/users/{_ID}"
 _RATE: Final = f"/api/admin/exchange-rates/{_ID}"
 _WEBHOOK: Final = f"/api/admin/webhooks/{_ID}"
+_USER_WEBHOOK: Final = f"/v1/webhooks/{_ID}"
 _STREAM: Final = f"/api/streams/{_ID}"
+_API_KEY: Final = f"/v1/auth/api-keys/{_ID}"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,13 @@ _POINTS: Final = {
     "paymentDetails": {"stripeSessionId": "sess_1", "stripePaymentIntentId": "{intent}", "amount": 10},
 }
 _CHAT: Final = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}
+_PROMPT: Final = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}]}
+_EMBEDDING: Final = {"model": "text-embedding-3-small", "input": "Hello"}
 _MCP_CHAT: Final = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}], "maxTokens": 5}
+NEW_KEY: Final = {"name": "A key"}
+NEW_USER_WEBHOOK: Final = {"url": "https://example.com/hook", "events": ["chat.completion", "billing.charge"]}
+_TOP_UP: Final = {"amount": 50.0, "currency": "USD", "paymentMethod": "card"}
+_EVENT: Final = {"eventType": "ai_interaction", "eventName": "chat_completion", "properties": {"tokens": 30}}
 _PASSWORDS: Final = {"currentPassword": PASSWORD, "newPassword": "newSecurePassword123"}
 
 _SOCKET: Final = Case(101)  # the service has no token of a user, and is a stranger here
@@ -85,9 +94,30 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("POST", "/api/v1/mcp/points/deduct"): Case(200, {"amount": 1, "description": "Used"}),
     ("GET", "/api/mcp/models"): Case(),
     ("POST", "/api/mcp/chat/completions"): Case(200, _MCP_CHAT),
+    ("POST", "/v1/auth/register"): Case(400, {}),
+    ("POST", "/v1/auth/login"): Case(400, {}),
+    ("GET", "/v1/auth/api-keys"): Case(),
+    ("POST", "/v1/auth/api-keys"): Case(201, NEW_KEY),
+    ("GET", _API_KEY): Case(thing="API key", owned=True),
+    ("PUT", _API_KEY): Case(200, {"name": "Another name"}, "API key", owned=True),
+    ("DELETE", _API_KEY): Case(thing="API key", owned=True),
     ("GET", "/v1/models"): Case(),
     ("GET", "/v1/models/(.+)"): Case(thing="model"),
     ("POST", "/v1/chat/completions"): Case(200, _CHAT),
+    ("POST", "/v1/messages"): Case(200, _CHAT),
+    ("POST", "/v1/messages/count_tokens"): Case(200, _PROMPT),
+    ("POST", "/v1/embeddings"): Case(200, _EMBEDDING),
+    ("GET", "/v1/billing/balance"): Case(),
+    ("GET", "/v1/billing/history"): Case(),
+    ("POST", "/v1/billing/balance/credit"): Case(200, _TOP_UP),
+    ("GET", "/v1/analytics/dashboard"): Case(),
+    ("GET", "/v1/analytics/events"): Case(),
+    ("POST", "/v1/analytics/events"): Case(200, _EVENT),
+    ("GET", "/v1/webhooks"): Case(),
+    ("POST", "/v1/webhooks"): Case(201, NEW_USER_WEBHOOK),
+    ("GET", _USER_WEBHOOK): Case(thing="user webhook", owned=True),
+    ("PUT", _USER_WEBHOOK): Case(200, {"active": False}, "user webhook", owned=True),
+    ("DELETE", _USER_WEBHOOK): Case(thing="user webhook", owned=True),
     ("GET", _STREAM): Case(thing="stream", owned=True),
     ("DELETE", _STREAM): Case(thing="stream", owned=True),
     ("GET", f"{_STREAM}/events"): Case(thing="stream", owned=True),
@@ -95,6 +125,7 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("GET", "/v1/ai/stream"): _SOCKET,
     ("GET", "/ws/admin"): Case(101, shut_out=("another user", "owner")),
     **{(method, path): Case() for method in ("GET", "HEAD") for path in ("/", "/admin", *LINKS)},
+    **{(method, path): Case() for method in ("GET", "HEAD") for path in ("/api", "/api/", OPENAPI, POSTMAN)},
     **{(method, "/static/(.*)"): Case(thing="file") for method in ("GET", "HEAD")},
     ("GET", "/api/announcements"): Case(),
     ("GET", "/api/admin/users"): Case(),

@@ -175,7 +175,44 @@ SMART_AI_HUB = [
     ),
 ]
 
+_AGGREGATOR_USER = {"id": "b6793877", "email": "user@example.com", **_NAMES}
+_CREATED = "2025-10-05T22:30:00Z"
 AI_AGGREGATOR = [
+    Row(
+        *("ai_aggregator", "POST", "/v1/auth/register"),
+        {
+            "success": True,
+            "message": "User registered successfully",
+            "data": {**_AGGREGATOR_USER, "isActive": True, "createdAt": _CREATED},
+        },
+        *({"email": "new@example.com", "password": "securePassword123", **_NAMES}, 201, "none", "13.2"),
+    ),
+    Row(
+        *("ai_aggregator", "POST", "/v1/auth/login"),
+        {
+            "success": True,
+            "message": "Login successful",
+            "data": {"accessToken": "eyJ", "refreshToken": "eyJ", "user": _AGGREGATOR_USER},
+        },
+        _SIGN_IN,
+        credential="none",
+    ),
+    Row(
+        *("ai_aggregator", "POST", "/v1/auth/api-keys"),
+        {
+            "success": True,
+            "message": "API key created successfully",
+            "data": {
+                "id": "uuid",
+                "key": "ak_live_1234567890abcdef",
+                "name": "My API Key",
+                "expiresAt": "2099-12-31T23:59:59Z",
+                "createdAt": _CREATED,
+            },
+        },
+        *({"name": "My API Key", "expiresAt": "2099-12-31T23:59:59Z"}, 201),
+        by="the document and 13.14: its expiry has passed",
+    ),
     Row(
         *("ai_aggregator", "GET", "/v1/models"),
         {
@@ -208,6 +245,84 @@ AI_AGGREGATOR = [
             "max_tokens": 100,
             "temperature": 0.7,
         },
+    ),
+]
+
+_USD_BALANCE = {"id": "uuid", "userId": "b6793877", "balance": "100.00", "currency": "USD", "lastUpdated": _CREATED}
+_EVENT = {
+    "eventType": "ai_interaction",
+    "eventName": "chat_completion",
+    "properties": {"model": "gpt-4", "tokens": 30, "cost": 0.05},
+}
+_USER_WEBHOOK = {
+    "url": "https://your-app.com/webhook",
+    "events": ["chat.completion", "billing.charge"],
+    "secret": "your-webhook-secret",
+}
+AI_AGGREGATOR += [
+    Row(
+        *("ai_aggregator", "GET", "/v1/billing/balance"),
+        {
+            "success": True,
+            "message": "Balance retrieved successfully",
+            "balance": {**_USD_BALANCE, "creditLimit": None},
+        },
+    ),
+    Row(
+        *("ai_aggregator", "GET", "/v1/billing/history?limit=10&offset=0"),
+        {
+            "success": True,
+            "transactions": [
+                {
+                    "id": "uuid",
+                    "type": "CREDIT",
+                    "amount": 10,
+                    "description": "Welcome credits",
+                    "provider": None,
+                    "model": None,
+                    "tokens": None,
+                    "createdAt": _CREATED,
+                }
+            ],
+            "pagination": {"total": 150, "limit": 10, "offset": 0, "hasMore": True},
+        },
+    ),
+    Row(
+        *("ai_aggregator", "POST", "/v1/billing/balance/credit"),
+        {"success": True, "message": "Balance updated successfully", "balance": _USD_BALANCE},
+        {"amount": 50.0, "currency": "USD", "paymentMethod": "card"},
+    ),
+    Row(
+        *("ai_aggregator", "GET", "/v1/analytics/dashboard"),
+        {
+            "success": True,
+            "dashboard": {
+                "overview": {
+                    "totalRequests": 150,
+                    "totalTokens": 4500,
+                    "totalCost": 12.50,
+                    "averageResponseTime": 1500,
+                },
+                "usage": {"requestsToday": 5, "requestsThisWeek": 35, "requestsThisMonth": 150},
+                "costs": {"spentToday": 0.50, "spentThisWeek": 3.50, "spentThisMonth": 12.50},
+            },
+        },
+    ),
+    Row(
+        *("ai_aggregator", "POST", "/v1/analytics/events"),
+        {
+            "success": True,
+            "data": {"id": "uuid", **_EVENT, "timestamp": _CREATED},
+            "message": "Event tracked successfully",
+        },
+        _EVENT,
+        by="the document and 13.2",
+    ),
+    Row(
+        *("ai_aggregator", "POST", "/v1/webhooks"),
+        {"success": True, "data": {**_USER_WEBHOOK, "id": "wh_123", "active": True, "signing_secret": "whsec_"}},
+        *(_USER_WEBHOOK, 201),
+        by="13.1, 13.2 and 13.22",
     ),
 ]
 
@@ -518,5 +633,13 @@ BESIDE_THE_DOCUMENTS = {
     ("smart_ai_hub", "/ws"): "the WebSocket protocol, described in docs/asyncapi.yaml",
     ("smart_ai_hub", "/ws/admin"): "the same with the administrator's channels",
     ("ai_playground", "/v1/ai/stream"): "the same at the address that the document announces",
+    ("ai_aggregator", "GET /v1/auth/api-keys"): "the keys that were made, without their secrets",
+    ("ai_aggregator", "/v1/auth/api-keys/([A-Za-z0-9_]{1,64})"): "one of them, to be changed or revoked",
     ("ai_aggregator", "/v1/models/(.+)"): "one model, as OpenAI's clients ask for it",
+    ("ai_aggregator", "/v1/messages"): "Anthropic's form, for Anthropic's clients",
+    ("ai_aggregator", "/v1/messages/count_tokens"): "a count of Anthropic's form",
+    ("ai_aggregator", "/v1/embeddings"): "OpenAI's form of embeddings",
+    ("ai_aggregator", "GET /v1/analytics/events"): "the events that were sent, to be looked up",
+    ("ai_aggregator", "GET /v1/webhooks"): "the list of what was configured",
+    ("ai_aggregator", "/v1/webhooks/([A-Za-z0-9_]{1,64})"): "one of them, to be changed or removed",
 }

@@ -11,7 +11,7 @@ from tornado.httpclient import HTTPResponse
 from handlers.access import Access, access_of, methods_of
 from handlers.application import every_route
 from models.ids import new_id
-from tests.contract.matrix import CASES, MAKING, Case
+from tests.contract.matrix import CASES, MAKING, NEW_KEY, NEW_USER_WEBHOOK, Case
 from tests.factories import grant_points
 from tests.site import Site
 from tests.ws_client import Client, Refused
@@ -93,6 +93,10 @@ class Cast:
         """The id of something that exists, the owner's where it is somebody's."""
         if name in MAKING:
             return str(json.loads((await self.made("administrator", *MAKING[name])).body)["data"]["id"])
+        if name == "API key":
+            return str(json.loads((await self.made("owner", "/v1/auth/api-keys", NEW_KEY)).body)["data"]["id"])
+        if name == "user webhook":
+            return str(json.loads((await self.made("owner", "/v1/webhooks", NEW_USER_WEBHOOK)).body)["data"]["id"])
         if name == "stream":
             return str((await self.made("owner", "/api/mcp/chat/completions", _CHAT)).headers["X-Hub-Stream-Id"])
         if name == "notification":

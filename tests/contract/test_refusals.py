@@ -6,6 +6,7 @@ import pytest
 
 from hub.audit import audit
 from tests.api_client import Answer
+from tests.contract.described import of_answer, operation
 from tests.contract.examples import filled, mailed, notification_id
 from tests.contract.refusals import REFUSALS, Refusal
 from tests.contract.rows import HOSTS
@@ -24,7 +25,7 @@ class Stage:
         self._tokens = tokens
 
     async def call(self, refusal: Refusal, status: int) -> Answer:
-        method, path = refusal.call.split(" ")
+        method, path = self.address(refusal)
         client = self.site.client(token=self._tokens.get(refusal.who))
         headers = {name: value.format(**self.facts) for name, value in refusal.headers}
         if refusal.who == "service":
@@ -34,7 +35,12 @@ class Stage:
             }
             headers = {**service, **headers}
         body = filled(refusal.body, self.facts)
-        return await client.request(method, path.format(**self.facts), body, status=status, headers=headers)
+        return await client.request(method, path, body, status=status, headers=headers)
+
+    def address(self, refusal: Refusal) -> tuple[str, str]:
+        """Its method, and its path with what stands for its ids."""
+        method, path = refusal.call.split(" ")
+        return method, path.format(**self.facts)
 
     async def wallets(self) -> list[Any]:
         found = [await self.site.services.ledger.wallet(self.facts[name]) for name in ("user", "poor")]
@@ -80,8 +86,9 @@ async def test_what_is_refused_is_told_by_its_documented_status_and_code(site: S
         before = await made.wallets()
         status, code = refusal.outcome
         answer = await made.call(refusal, status)
-        if answer.code != code or await made.wallets() != before:
-            wrong.append((refusal.call, refusal.reason, answer.body))
+        undescribed = of_answer(operation(*made.address(refusal)), status, answer.headers, answer.body)
+        if answer.code != code or undescribed or await made.wallets() != before:
+            wrong.append((refusal.call, refusal.reason, answer.body, undescribed))
     assert wrong == []
     assert [difference async for difference in audit(site.services.database)] == []
     await site.client().post("/api/auth/login", {"email": made.facts["email"], "password": PASSWORD})

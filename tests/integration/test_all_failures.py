@@ -114,6 +114,26 @@ CASES: Final[list[tuple[str, str, Any, set[str]]]] = [
         {"title", "message", "level", "expiresAt"},
     ),
     (
+        "POST /v1/billing/balance/credit",
+        "bad key",
+        {"amount": 0.1, "currency": "EUR", "paymentMethod": "?"},
+        {"amount", "currency", "paymentMethod", "Idempotency-Key"},
+    ),
+    (
+        "POST /v1/analytics/events",
+        "user",
+        {"eventType": "", "eventName": "$", "properties": {"a.b": 1}, "userId": "x"},
+        {"eventType", "eventName", "properties", "userId"},
+    ),
+    ("GET /v1/analytics/events?limit=0&offset=x&from=x&to=x", "user", None, {"limit", "offset", "from", "to"}),
+    ("GET /v1/billing/history?limit=x&offset=-1&type=x", "user", None, {"limit", "offset", "type"}),
+    (
+        "POST /v1/webhooks",
+        "user",
+        {"url": "http://10.0.0.1", "events": [], "secret": "x"},
+        {"url", "events", "secret"},
+    ),
+    (
         "POST /v1/chat/completions",
         "user",
         {"messages": [], "temperature": 3, "role": "admin", "balance": 5},

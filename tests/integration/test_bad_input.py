@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from config import limits
-from tests import bad_input
+from tests import bad_input, foreign_forms
 from tests.http_streams import Face, Response, ask, send
 
 PASSWORD = "Correct-Horse-9"
@@ -69,10 +69,56 @@ BODIES: Final[dict[str, Body]] = {
     ),
     "login": Body("/api/auth/login", {"email": "a@example.org", "password": PASSWORD}, ("email", "password"), 422),
     "refresh": Body("/api/auth/refresh", {"refreshToken": "some"}, ("refreshToken",), 422),
+    "v1 register": Body(
+        "/v1/auth/register",
+        {"email": "a@example.org", "password": PASSWORD, "firstName": "A", "lastName": "B"},
+        ("email", "password"),
+        400,
+    ),
+    "v1 login": Body("/v1/auth/login", {"email": "a@example.org", "password": PASSWORD}, ("email", "password"), 400),
+    "API key": Body(
+        "/v1/auth/api-keys",
+        {
+            "name": "A key",
+            "expiresAt": "2099-12-31T23:59:59Z",
+            "permissions": ["ai:write"],
+            "creditLimit": 1.5,
+            "allowedModels": ["gpt-4"],
+            "requestsPerMinute": 10,
+            "tokensPerMinute": 1_000,
+        },
+        ("name",),
+        400,
+        numbers=frozenset({"creditLimit"}),
+        accepted=(
+            *((name, None) for name in ("expiresAt", "permissions", "creditLimit", "allowedModels")),
+            *((name, value) for name in ("requestsPerMinute", "tokensPerMinute") for value in (None, 1)),
+            ("name", "x"),
+        ),
+    ),
+    "top-up": Body(
+        "/v1/billing/balance/credit",
+        {"amount": 50.0, "currency": "USD", "paymentMethod": "card"},
+        ("amount", "currency", "paymentMethod"),
+        400,
+        numbers=frozenset({"amount"}),
+    ),
+    "event": Body(
+        "/v1/analytics/events",
+        {"eventType": "ai_interaction", "eventName": "chat_completion", "properties": {}},
+        ("eventType", "eventName"),
+        400,
+    ),
+    "webhook": Body(
+        "/v1/webhooks",
+        {"url": "https://example.com/", "events": ["chat.completion"], "secret": "your-webhook-secret", "active": True},
+        ("url", "events"),
+        400,
+    ),
     "v1": Body(
         "/v1/chat/completions",
         {
-            "model": "gpt-4",
+            "model": "gpt-4o",
             "messages": TURNS,
             "max_tokens": 5,
             "max_completion_tokens": 5,
@@ -100,6 +146,18 @@ BODIES: Final[dict[str, Body]] = {
         limits.COMPLETION_BODY_BYTES_MAX,
         frozenset({"temperature"}),
     ),
+    "messages": Body(
+        *("/v1/messages", foreign_forms.MESSAGE, ("model", "messages", "max_tokens"), 400),
+        *(limits.COMPLETION_BODY_BYTES_MAX, frozenset({"temperature", "top_p"}), foreign_forms.MESSAGE_ACCEPTED),
+    ),
+    "count": Body(
+        *("/v1/messages/count_tokens", foreign_forms.PROMPT, ("model", "messages"), 400),
+        *(limits.COMPLETION_BODY_BYTES_MAX, frozenset(), foreign_forms.PROMPT_ACCEPTED),
+    ),
+    "embeddings": Body(
+        *("/v1/embeddings", foreign_forms.EMBEDDING, ("model", "input"), 400),
+        *(limits.COMPLETION_BODY_BYTES_MAX, frozenset(), foreign_forms.EMBEDDING_ACCEPTED),
+    ),
 }
 
 
@@ -109,7 +167,9 @@ async def post(face: Face, path: str, body: Any, headers: dict[str, str] | None 
 
 
 def fields_of(answer: Any) -> set[str]:
-    """The fields that an error names, in either form."""
+    """The fields that an error names, in any form; Anthropic's has them in its message."""
+    if answer.get("type") == "error":
+        return {told.partition(":")[0] for told in answer["error"]["message"].split("; ")}
     details = answer["error"]["details"]
     return {failure["field"] for failure in (details if isinstance(details, list) else details.get("errors", []))}
 
@@ -128,7 +188,9 @@ async def test_what_is_not_plain_json(face: Face) -> None:
     for name, body in BODIES.items():
         for what, text in bad_input.malformed(body.example, body.required[0]).items():
             response, answer = await post(face, body.path, text)
-            if response.status != 400 or answer["error"]["code"] not in ("VALIDATION_ERROR", "INVALID_REQUEST"):
+            error = answer["error"]
+            code = error.get("code", error.get("type"))
+            if response.status != 400 or code not in ("VALIDATION_ERROR", "INVALID_REQUEST", "invalid_request_error"):
                 wrong.append((name, what, response.status, answer))
     assert wrong == []
     assert await bad_input.stored(face.services.database) == before
@@ -320,8 +382,13 @@ async def test_the_examples_are_good(face: Face) -> None:
     assert (await post(face, "/api/auth/refresh", {"refreshToken": token}))[0].status == 200
     for name in ("v1", "mcp"):
         assert (await post(face, BODIES[name].path, BODIES[name].example))[0].status == 200
-    for field, value in BODIES["v1"].accepted:
-        changed = bad_input.changed(BODIES["v1"].example, field, value)
-        assert (await post(face, BODIES["v1"].path, changed))[0].status == 200, field
+    for name, status in (("top-up", 200), ("event", 200), ("webhook", 201)):
+        assert (await post(face, BODIES[name].path, BODIES[name].example))[0].status == status
+    for name in ("v1", "messages", "count", "embeddings"):
+        body = BODIES[name]
+        assert (await post(face, body.path, body.example))[0].status == 200, name
+        for field, value in body.accepted:
+            changed = bad_input.changed(body.example, field, value)
+            assert (await post(face, body.path, changed))[0].status == 200, (name, field, value)
     twin = {**BODIES["register"].example, "email": "\uff41@EXAMPLE.org", "username": "another"}
     assert (await post(face, "/api/auth/register", twin))[0].status == 409

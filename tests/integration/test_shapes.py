@@ -8,6 +8,7 @@ from pymongo import MongoClient
 from pymongo.database import Database as Driver
 
 from models import wallets
+from models.api_keys import API_KEYS
 from models.clock import now
 from models.database import Database, DatabaseError, Document, DuplicateKey
 from models.ids import new_id
@@ -15,6 +16,7 @@ from models.ids import new_id
 DAY_SECONDS: Final = 86_400
 # What goes by itself: the date that counts, and how many seconds after it.
 EXPIRES: Final = {
+    "analytics_events": ("created_at", 90 * DAY_SECONDS),
     "events": ("created_at", 7 * DAY_SECONDS),
     "followers": ("at", 3_600),
     "idempotency": ("created_at", 7 * DAY_SECONDS),
@@ -39,6 +41,11 @@ def driver(database: Database, mongod_uri: str) -> Iterator[Driver[dict[str, Any
 def new_entry(**fields: Any) -> Document:
     entry = {"_id": new_id("txn"), "wallet": "user_1", "seq": 1, "operation": new_id("op"), "leg": 0}
     return {**entry, "unit": "credit", "kind": "bonus", "amount": 5, "balance_after": 5, **fields}
+
+
+def with_budget(**counters: Any) -> Document:
+    good = {"held": 0, "spent": {"period": "total", "of": "total", "amount": 0}}
+    return {**wallets.new_wallet("user_1", "epoch", now()), "budgets": {"key_1": good | counters}}
 
 
 @pytest.mark.gen_test
@@ -79,6 +86,11 @@ async def test_a_wallet_below_zero_or_in_fractions_is_refused(database: Database
         (wallets.ENTRIES, new_entry(balance_after=0.5)),
         (wallets.ENTRIES, new_entry(seq=0)),
         (wallets.HOLDS, {"_id": "hold_1", "amount": 0}),
+        (wallets.WALLETS, with_budget(held=-1)),
+        (wallets.WALLETS, with_budget(held=0.5)),
+        (wallets.WALLETS, with_budget(spent={"period": "day", "of": "2026-11-27", "amount": -1})),
+        (wallets.WALLETS, with_budget(spent={"amount": 0})),
+        (API_KEYS, {"_id": "key_1"}),
     ],
 )
 async def test_what_no_operation_writes_is_refused(database: Database, collection: str, document: Document) -> None:

@@ -132,3 +132,38 @@ def test_wrong_plans_are_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(PlansError):
         load_plans(path)
+
+
+EMBEDS = {"capabilities": '["embeddings"]', "dimensions": "1536", "output_price": "", "output_tokens_max": ""}
+
+
+def test_a_model_that_makes_embeddings_writes_nothing(tmp_path: Path) -> None:
+    model = load_catalogue(write(tmp_path, **EMBEDS))["m"]
+    assert (model.embeds, model.dimensions, model.output_price, model.output_tokens_max) == (True, 1536, 0, 0)
+    assert not load_catalogue(write(tmp_path))["m"].embeds
+
+
+def test_openais_embeddings_have_openais_numbers() -> None:
+    small, large = (load_catalogue()[f"text-embedding-3-{size}"] for size in ("small", "large"))
+    assert (small.input_price, small.dimensions, small.context_tokens) == (20_000, 1_536, 8_192)
+    assert (large.input_price, large.dimensions, large.vocabulary) == (130_000, 3_072, "cl100k_base")
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("dimensions", {**EMBEDS, "dimensions": ""}),
+        ("dimensions", {**EMBEDS, "dimensions": "0"}),
+        ("dimensions", {"dimensions": "1536"}),
+        ("output_price", {**EMBEDS, "output_price": '"0.00001"'}),
+        ("output_tokens_max", {**EMBEDS, "output_tokens_max": "5"}),
+        ("capabilities", {**EMBEDS, "capabilities": '["embeddings", "chat"]'}),
+        ("capabilities", {**EMBEDS, "provider": '"anthropic"'}),
+        ("capabilities", {**EMBEDS, "provider": '"minimax"'}),
+        ("capabilities", {**EMBEDS, "routes": '[{provider = "anthropic", upstream = "x"}]'}),
+        ("input_price", {**EMBEDS, "input_price": '"0"'}),
+    ],
+)
+def test_a_wrong_model_of_embeddings_stops_the_start(tmp_path: Path, field: str, changes: dict[str, str]) -> None:
+    with pytest.raises(CatalogueError, match=field):
+        load_catalogue(write(tmp_path, **changes))

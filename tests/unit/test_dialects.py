@@ -8,7 +8,7 @@ from config import settings
 from config.plans import Limit
 from handlers import addressing
 from handlers.credentials import credential_of
-from handlers.dialects import DIALECTS, OPENAI_TYPES, Page
+from handlers.dialects import ANTHROPIC, DIALECTS, OPENAI_TYPES, Page
 from handlers.failures import as_hub_error
 from handlers.logs import masked, printable
 from hub.counters import MemoryCounters
@@ -32,6 +32,49 @@ def test_every_error_has_a_code_and_a_status(name: str) -> None:
     assert set(DIALECTS[name].codes) == set(Code) == set(OPENAI_TYPES)
     assert all(400 <= status < 600 and code for status, code in DIALECTS[name].codes.values())
     assert set(DOCUMENTED[name].split()) <= {code for _, code in DIALECTS[name].codes.values()}
+
+
+ANTHROPICS = """
+    invalid_request_error authentication_error billing_error permission_error not_found_error rate_limit_error
+    overloaded_error api_error conflict_error request_too_large
+"""
+
+
+def test_anthropics_form_says_every_error_in_its_own_words() -> None:
+    assert set(ANTHROPIC.codes) == set(Code)
+    assert {kind for _, kind in ANTHROPIC.codes.values()} == set(ANTHROPICS.split())
+    assert ANTHROPIC.codes[Code.INSUFFICIENT_CREDITS] == (402, "billing_error")
+    aggregator = DIALECTS["ai_aggregator"]
+    assert {code: status for code, (status, _) in ANTHROPIC.codes.items()} == {
+        code: status for code, (status, _) in aggregator.codes.items()
+    }
+    assert ANTHROPIC.name == aggregator.name and ANTHROPIC not in DIALECTS.values()
+
+
+def test_anthropics_form_names_each_failure_in_the_message() -> None:
+    error = HubError(Code.INVALID, "bad", [FieldError("system", "is wrong", "x"), FieldError("top_p", "is high", 9)])
+    assert ANTHROPIC.error(error, "invalid_request_error", "req_1") == {
+        "type": "error",
+        "error": {"type": "invalid_request_error", "message": "system: is wrong; top_p: is high"},
+        "request_id": "req_1",
+    }
+    plain = ANTHROPIC.error(HubError(Code.NOT_FOUND, "No such model"), "not_found_error", "req_1")
+    assert plain["error"]["message"] == "No such model"
+
+
+@pytest.mark.parametrize(
+    ("path", "is_anthropics"),
+    [
+        ("/v1/messages", True),
+        ("/v1/messages/count_tokens", True),
+        ("/v1/messages/", True),
+        ("/v1/messages2", False),
+        ("/v1/models", False),
+        ("/api/v1/messages", False),
+    ],
+)
+def test_which_paths_are_in_anthropics_form(path: str, is_anthropics: bool) -> None:
+    assert (addressing.of_form(path) is ANTHROPIC) is is_anthropics
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,12 @@ def identity(role: str = "user", kind: str = "token", permissions: frozenset[str
         (Access("scope", "ai:write"), identity(), True),
         (Access("scope", "ai:write"), identity(kind="key", permissions=frozenset({"ai:read"})), False),
         (Access("scope", "ai:write"), identity(kind="key", permissions=frozenset({"ai:write"})), True),
+        (Access("scope", "ai:write"), identity(kind="key"), True),
+        (Access("scope", "account:write"), identity(kind="key"), False),
+        (Access("scope", "account:write"), identity(kind="key", permissions=frozenset({"account:write"})), True),
+        (Access("login"), identity(), True),
+        (Access("login"), identity(kind="service"), False),
+        (Access("login"), identity(kind="key", permissions=frozenset({"account:write"})), False),
     ],
 )
 def test_access_is_what_the_mark_says(access: Access, who: Identity, allowed: bool) -> None:

@@ -1,4 +1,4 @@
-"""The network between browser and hub, as far as a test may tear it: a TCP proxy that can be cut and mended.
+"""The network between a client and the hub, as far as a test may tear it: a TCP proxy that can be cut and mended.
 
 Playwright's offline mode leaves open WebSockets alone, so a lost network has to be a real one. It never looks into what
 passes.
@@ -24,7 +24,7 @@ class Line:
         self._accepting.start()
 
     def cut(self) -> None:
-        """The browser sees its connections reset and new ones refused."""
+        """Clients see their connections reset and new ones refused."""
         with self._lock:
             self._whole = False
             ends = tuple(self._open)
@@ -53,7 +53,7 @@ class Line:
         try:
             far = socket.create_connection(self._target)
         except OSError:
-            near.close()  # the hub is down: the browser learns it as it would without this line
+            near.close()  # the hub is down: the client learns it as it would without this line
             return
         with self._lock:
             self._open |= {near, far}

@@ -1,0 +1,87 @@
+"""The page at `/api`: the hub's own document in Swagger UI, to be read and to be tried."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.browser.visit import PASSWORD, Visit, Visitor
+from tests.contract.described import DOCUMENT
+
+
+def operation(visit: Visit, method: str, path: str) -> Locator:
+    """One operation's block, by what its head says."""
+    head = visit.page.locator(".opblock-summary", has=visit.page.locator(f'[data-path="{path}"]'))
+    return visit.page.locator(f".opblock-{method}", has=head).first
+
+
+def opened(visit: Visit, method: str, path: str) -> Locator:
+    block = operation(visit, method, path)
+    block.locator(".opblock-summary-control").click()
+    block.get_by_role("button", name="Try it out").click()
+    return block
+
+
+@pytest.mark.parametrize("address", ["/api", "/api/"])
+def test_it_lists_every_operation_and_asks_nobody_but_the_hub(visit: Visit, address: str) -> None:
+    asked: list[str] = []
+    visit.page.on("request", lambda request: asked.append(request.url))
+    visit.page.goto(visit.url + address)
+    expect(visit.page).to_have_title("API – Smart AI Hub")
+    expect(visit.page.get_by_role("heading", level=1)).to_contain_text("Smart AI Hub")
+    owed = sum(
+        len(one["tags"])
+        for methods in DOCUMENT["paths"].values()
+        for method, one in methods.items()
+        if method != "parameters"
+    )
+    expect(visit.page.locator(".opblock")).to_have_count(owed)
+    assert f"{visit.url}/openapi.json" in asked
+    assert [url for url in asked if not url.startswith((f"{visit.url}/", "data:"))] == []
+
+
+def is_dark(visit: Visit) -> bool:
+    expect(visit.page.locator(".opblock").first).to_be_visible()
+    dark: bool = visit.page.evaluate("document.documentElement.classList.contains('dark-mode')")
+    return dark
+
+
+@pytest.mark.parametrize("dark", [True, False], ids=["dark", "light"])
+def test_it_has_the_theme_of_the_other_pages(visitor: Visitor, dark: bool) -> None:
+    """The system's, and after that the one that was chosen by hand."""
+    visit = visitor(color_scheme="dark" if dark else "light")
+    visit.page.goto(visit.url + "/api")
+    assert is_dark(visit) is dark
+    visit.page.evaluate("theme => localStorage.setItem('hub.theme', theme)", "light" if dark else "dark")
+    visit.page.reload()
+    assert is_dark(visit) is not dark
+
+
+def test_a_link_cannot_make_it_show_another_document(visit: Visit) -> None:
+    visit.page.goto(visit.url + "/api?url=/nowhere.json&urls.primaryName=x&configUrl=/nowhere.json")
+    expect(visit.page.get_by_role("heading", level=1)).to_contain_text("Smart AI Hub")
+
+
+def test_an_operation_is_tried_with_a_bearer(visit: Visit) -> None:
+    """Who has just signed up by the page itself says who that is; without a credential the hub says that it is missing."""
+    visit.page.goto(visit.url + "/api")
+    me = opened(visit, "get", "/api/users/me")
+    me.get_by_role("button", name="Execute").click()
+    expect(me.locator(".live-responses-table .response-col_status").last).to_contain_text("401")
+
+    sign_up = opened(visit, "post", "/api/auth/register")
+    body = f'{{"email": "{visit.email}", "password": "{PASSWORD}"}}'
+    sign_up.locator("textarea.body-param__text").fill(body)
+    sign_up.get_by_role("button", name="Execute").click()
+    expect(sign_up.locator(".live-responses-table .response-col_status").last).to_contain_text("201")
+    token = re.search(r'"access_token": "([^"]+)"', sign_up.locator(".live-responses-table").inner_text())
+    assert token is not None
+    visit.context.clear_cookies()
+
+    visit.page.get_by_role("button", name="Authorize").first.click()
+    visit.page.locator("#auth-bearer-value").fill(token.group(1))
+    visit.page.locator(".modal-ux").get_by_role("button", name="Apply credentials").first.click()
+    visit.page.locator(".modal-ux").get_by_role("button", name="Close").first.click()
+    me.get_by_role("button", name="Execute").click()
+    expect(me.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
+    expect(me.locator(".live-responses-table")).to_contain_text(visit.email)

@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import partial
 from itertools import islice
 from typing import Any, ClassVar
@@ -18,7 +17,6 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
 from config import limits
 from hub.errors import Code, FieldError, HubError
-from hub.prices import MICRO_PER_CREDIT
 from models.clock import now
 
 Form = Mapping[str, Any]  # of JSON Schema
@@ -328,57 +326,3 @@ def _keys(value: Any) -> Iterator[str]:
 
 def _is_read_by_databases(key: str) -> bool:
     return key.startswith("$") or "." in key
-
-
-class Credits(Strict):
-    """An amount of credits with at most six decimals; loaded as micro-credits. Above 0 unless it says otherwise."""
-
-    form: ClassVar[Form] = {"type": "number"}
-
-    def __init__(self, *, low_micro: int = 1, high_micro: int = limits.AMOUNT_MICRO_CREDITS_MAX, **kwargs: Any) -> None:
-        bounds = {"minimum": low_micro / MICRO_PER_CREDIT, "maximum": high_micro / MICRO_PER_CREDIT}
-        super().__init__(bounds=bounds, **kwargs)
-        self._low, self._high = low_micro, high_micro
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        if type(value) not in (int, float) or not math.isfinite(value):
-            raise self.fail("must be a number")
-        micro = Decimal(repr(value)) * MICRO_PER_CREDIT
-        if micro != micro.to_integral_value():
-            raise self.fail("must have at most six decimals")
-        if not self._low <= micro <= self._high:
-            raise self.fail(f"must be {self._least()} and at most {self._high // MICRO_PER_CREDIT}")
-        return int(micro)
-
-    def _least(self) -> str:
-        return "above 0" if self._low == 1 else f"at least {self._low // MICRO_PER_CREDIT}"
-
-
-class Points(Integer):
-    """A whole amount of points above 0."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(low=1, high=limits.POINTS_MAX, **kwargs)
-
-
-class Usd(Strict):
-    """An amount of US dollars with at most two decimals; loaded as cents. Above 0 unless it says otherwise."""
-
-    form: ClassVar[Form] = {"type": "number"}
-
-    def __init__(self, *, low_cents: int = 1, high_cents: int = limits.AMOUNT_CENTS_MAX, **kwargs: Any) -> None:
-        super().__init__(bounds={"minimum": low_cents / 100, "maximum": high_cents / 100}, **kwargs)
-        self._low, self._high = low_cents, high_cents
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        if type(value) not in (int, float) or not math.isfinite(value):
-            raise self.fail("must be a number")
-        cents = Decimal(repr(value)) * 100
-        if cents != cents.to_integral_value():
-            raise self.fail("must have at most two decimals")
-        if not self._low <= cents <= self._high:
-            raise self.fail(f"must be {self._least()} and at most {self._high // 100}")
-        return int(cents)
-
-    def _least(self) -> str:
-        return "above 0" if self._low == 1 else f"at least {self._low // 100}"

@@ -9,7 +9,7 @@ from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
 from handlers.terms import PAGE, answers, asks, takes
-from hub import fields
+from hub import amounts, fields
 from hub.api_keys import ListedKey, NewKey
 from hub.budgets import PERIODS
 from hub.errors import invalid
@@ -54,7 +54,7 @@ def _name(**kwargs: Any) -> fields.Text:
 class LimitsInput(fields.Input):
     """What a key may spend and ask for; null is no limit."""
 
-    creditLimit = fields.Credits(allow_none=True)
+    creditLimit = amounts.Credits(allow_none=True)
     creditLimitPeriod = fields.Choice(PERIODS)
     allowedModels = Names(items_max=limits.KEY_MODELS_MAX, example=["gpt-4"], allow_none=True)
     requestsPerMinute = fields.Integer(low=1, high=limits.KEY_REQUESTS_PER_MINUTE_MAX, allow_none=True)

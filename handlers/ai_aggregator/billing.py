@@ -16,7 +16,7 @@ from handlers.dialects import Page
 from handlers.idempotent import replied
 from handlers.routing import Route
 from handlers.terms import PAGE, asks, takes
-from hub import fields
+from hub import amounts, fields
 from hub.errors import Code, HubError
 from hub.payments.records import Purchase
 from hub.usd import micro_bought, usd_number, usd_text
@@ -29,7 +29,7 @@ _METHOD: Final = "paymentMethod"
 
 
 class TopUpInput(fields.Input):
-    amount = fields.Usd(
+    amount = amounts.Usd(
         low_cents=limits.TOP_UP_CENTS_MIN, high_cents=limits.TOP_UP_CENTS_MAX, required=True, example=50.0
     )
     currency = fields.Choice(("USD",), required=True)

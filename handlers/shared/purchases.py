@@ -10,7 +10,7 @@ from handlers.chat_headers import IDEMPOTENCY_KEY, key_check
 from handlers.idempotent import replied
 from handlers.routing import Route
 from handlers.terms import asks, takes
-from hub import fields
+from hub import amounts, fields
 from hub.errors import invalid
 from hub.payments.records import Purchase
 from hub.prices import credits_number
@@ -28,7 +28,7 @@ class HubPurchaseInput(fields.Input):
         example="pm_123",
         required=True,
     )
-    amount = fields.Credits(required=True, example=1000)
+    amount = amounts.Credits(required=True, example=1000)
 
 
 class CreditPurchase(ApiHandler):

@@ -12,13 +12,13 @@ from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
 from handlers.terms import PAGE, answers, asks, takes
-from hub import fields, rate_administration
+from hub import amounts, fields, rate_administration
 from hub.exchange_rates import RATE_UNIT
 from models import exchange_rates
 
 
-def _rate(**options: Any) -> fields.Credits:
-    return fields.Credits(high_micro=limits.EXCHANGE_RATE_MAX * RATE_UNIT, **options)
+def _rate(**options: Any) -> amounts.Credits:
+    return amounts.Credits(high_micro=limits.EXCHANGE_RATE_MAX * RATE_UNIT, **options)
 
 
 class NewRateInput(fields.Input):

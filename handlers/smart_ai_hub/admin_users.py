@@ -15,7 +15,7 @@ from handlers.dialects import Page
 from handlers.idempotent import replied
 from handlers.routing import Route
 from handlers.terms import PAGE, Parameter, asks, takes
-from hub import fields, user_search
+from hub import amounts, fields, user_search
 from hub.administration import ADJUSTMENTS, Adjustment
 from hub.errors import Code, HubError
 from hub.idempotency import IdempotencyKey
@@ -31,11 +31,11 @@ Document = Mapping[str, Any]
 class ChangeInput(fields.Change):
     role = fields.Choice(user_search.ROLES)
     status = fields.Choice(user_search.STATUSES)
-    credits = fields.Credits(low_micro=0)
+    credits = amounts.Credits(low_micro=0)
 
 
 class AdjustInput(fields.Input):
-    amount = fields.Credits(low_micro=-limits.AMOUNT_MICRO_CREDITS_MAX, required=True)
+    amount = amounts.Credits(low_micro=-limits.AMOUNT_MICRO_CREDITS_MAX, required=True)
     reason = fields.Text(low=1, high=limits.REASON_CHARS_MAX, required=True)
     type = fields.Choice(ADJUSTMENTS, load_default="adjustment")
 

@@ -10,7 +10,7 @@ from handlers.chat_headers import IDEMPOTENCY_KEY, key_check
 from handlers.idempotent import replied
 from handlers.routing import Route
 from handlers.terms import asks, header, takes
-from hub import fields
+from hub import amounts, fields
 from hub.errors import invalid
 from hub.points import Deduction
 
@@ -19,7 +19,7 @@ _USER_ID: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
 class DeductInput(fields.Input):
-    amount = fields.Points(required=True)
+    amount = amounts.Points(required=True)
     description = fields.Text(low=1, high=limits.DESCRIPTION_CHARS_MAX, required=True)
     metadata = fields.Stored(bytes_max=limits.POINT_METADATA_BYTES_MAX, load_default=dict)
 

@@ -14,7 +14,7 @@ from handlers.dialects import Page
 from handlers.idempotent import replied
 from handlers.routing import Route
 from handlers.terms import PAGE, asks, takes
-from hub import fields
+from hub import amounts, fields
 from hub.errors import Code, HubError, invalid
 from hub.key_limits import check_exchange
 from hub.payments.records import Purchase
@@ -27,7 +27,7 @@ Document = Mapping[str, Any]
 
 
 class ExchangeInput(fields.Input):
-    creditAmount = fields.Credits(required=True)
+    creditAmount = amounts.Credits(required=True)
 
 
 class PaymentDetailsInput(fields.Input):
@@ -40,11 +40,11 @@ class PaymentDetailsInput(fields.Input):
         example="pi_123",
         required=True,
     )
-    amount = fields.Usd(required=True, example=10)
+    amount = amounts.Usd(required=True, example=10)
 
 
 class PurchaseInput(fields.Input):
-    pointsAmount = fields.Points(required=True, example=10_000)
+    pointsAmount = amounts.Points(required=True, example=10_000)
     paymentDetails = Nested(PaymentDetailsInput, required=True)
 
 

@@ -10,7 +10,8 @@ from handlers.access import scope, user
 from handlers.base import ApiHandler
 from handlers.routing import Route
 from handlers.terms import takes
-from hub.fields import Credits, Flag, Input
+from hub.amounts import Credits
+from hub.fields import Flag, Input
 from hub.profile_fields import Language, NewPassword, Password, PersonName, Phone, Timezone
 
 

@@ -5,6 +5,7 @@ SETUP := sh .ci/setup.sh
 BIN := .venv/bin
 LIBRARIES := static/node_modules/.installed
 PEERS := bench/peers/node_modules/.installed
+CLIENTS := tests/clients/node/node_modules/.installed
 # One process more than the two cores of a small machine, for many tests wait; each has a database of its own, and whoever
 # is done takes tests from the others. In one process, for a debugger: make test ARGS="-n 0".
 IN_PARALLEL := -n 3 --dist worksteal
@@ -14,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-faults check bench clean
+.PHONY: help run test test-faults test-clients check bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{printf "%-19s %s\n", $$1, $$2}'
@@ -30,6 +31,9 @@ test: .venv/.installed-test $(LIBRARIES) ## install what the tests need and run 
 test-faults: .venv/.installed-test ## the seeded faults at their full length, some minutes
 	@HUB_FAULTS=long exec $(BIN)/pytest $(IN_PARALLEL) -m faults $(ARGS)
 
+test-clients: .venv/.installed-test .venv/.installed-clients $(CLIENTS) ## programs of others as the hub's clients
+	@exec $(BIN)/pytest tests/clients $(ARGS)
+
 check: .venv/.installed-check ## style, types, and the syntax of the page's scripts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -40,7 +44,7 @@ bench: .venv/.installed-bench $(PEERS) ## measure CPU per request, chunk and fra
 	@exec $(BIN)/python -m bench $(ARGS)
 
 clean: ## remove what was installed and cached; the data folder stays
-	rm -rf .venv static/node_modules bench/peers/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv static/node_modules bench/peers/node_modules tests/clients/node/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.installed: setup.cfg pyproject.toml
@@ -49,6 +53,10 @@ clean: ## remove what was installed and cached; the data folder stays
 
 .venv/.installed-test: .venv/.installed
 	@$(SETUP) install test
+	@touch $@
+
+.venv/.installed-clients: .venv/.installed
+	@$(SETUP) install clients
 	@touch $@
 
 .venv/.installed-check: .venv/.installed
@@ -65,4 +73,8 @@ $(LIBRARIES): static/package-lock.json
 
 $(PEERS): bench/peers/package-lock.json
 	@$(SETUP) peers
+	@touch $@
+
+$(CLIENTS): tests/clients/node/package-lock.json
+	@$(SETUP) clients
 	@touch $@

@@ -1,8 +1,9 @@
 #!/bin/sh
 # What the Makefile needs on a machine where nothing has been installed by hand. Each argument is one step:
-#   install EXTRAS   the virtual environment with the hub's packages (EXTRAS: none, test, check or bench)
+#   install EXTRAS   the virtual environment with the hub's packages (EXTRAS: none, test, clients, check or bench)
 #   page             the page's libraries, by npm
 #   peers            other WebSocket servers, by npm, that the benchmarks measure the hub beside
+#   clients          OpenAI's client for Node, by npm, that the hub is tested with
 #   browser          Chromium, for the tests of the page
 #   redis            a Redis that can be a cluster with sharded channels, for the tests of the broker
 #   scripts          parse the page's own scripts
@@ -87,6 +88,11 @@ peers() {
     npm_packages bench/peers
 }
 
+clients() {
+    say "installing clients of others"
+    npm_packages tests/clients/node
+}
+
 # The shell alone where there is such a package: a third less to compute than a browser with its windows.
 browser() {
     for name in chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable; do
@@ -115,6 +121,6 @@ scripts() {
 step=${1:?a step}; shift
 case $step in
     install) install "${1:-}" ;;
-    page | peers | browser | redis | scripts) "$step" ;;
+    page | peers | clients | browser | redis | scripts) "$step" ;;
     *) fail "there is no step $step" ;;
 esac

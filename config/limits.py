@@ -58,8 +58,6 @@ KEY_TOKENS_PER_MINUTE_MAX: Final = 1_000_000_000
 KEY_USE_SECONDS: Final = 60  # a key's uses are noted at most this often, so that few requests write
 KEY_USE_LOOK_SECONDS: Final = 1.0  # between two looks at which are to be noted
 KEY_USES_NOTED_MAX: Final = 10_000  # keys with uses in memory; those of others are not counted until some are written
-    10_000  # keys with uses in memory; beyond it others are not counted until some are forgotten
-)
 REVOCATION_DAYS: Final = 1
 REVOCATIONS_SEEN_MAX: Final = 10_000  # ids kept to tell a revocation's second coming
 REVOCATIONS_REPLAY_MAX: Final = 1_000  # read at once after a gap; where there are more the whole cache is dropped

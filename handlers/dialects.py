@@ -305,6 +305,16 @@ def _unix_limits(limited: Limited, limit_class: str) -> dict[str, str]:
     }
 
 
+def _client_limits(limited: Limited, limit_class: str) -> dict[str, str]:
+    """Beside the documented ones those that OpenAI's clients read: the time to the reset as a duration."""
+    return {
+        **_unix_limits(limited, limit_class),
+        "X-RateLimit-Limit-Requests": str(limited.limit),
+        "X-RateLimit-Remaining-Requests": str(limited.remaining),
+        "X-RateLimit-Reset-Requests": f"{limited.retry_after_seconds}s",
+    }
+
+
 def _iso_limits(limited: Limited, limit_class: str) -> dict[str, str]:
     return {
         **_unix_limits(limited, limit_class),
@@ -319,7 +329,7 @@ def _iso_limits(limited: Limited, limit_class: str) -> dict[str, str]:
 SMART_AI_HUB: Final = Dialect("smart_ai_hub", _HUB_CODES, _hub_success, _hub_error, _hub_page, "page", 20, _unix_limits)
 AI_AGGREGATOR: Final = Dialect(
     *("ai_aggregator", _AGGREGATOR_CODES, _aggregator_success, _aggregator_error, _aggregator_page),
-    *("offset", 10, _unix_limits),
+    *("offset", 10, _client_limits),
 )
 AI_PLAYGROUND: Final = Dialect(
     *("ai_playground", _PLAYGROUND_CODES, _playground_success, _playground_error, _playground_page),

@@ -1,4 +1,4 @@
-"""GET /v1/models: the documented list and OpenAI's, in one answer."""
+"""GET /v1/models: the documented list, OpenAI's and Anthropic's, in one answer."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +10,14 @@ from handlers.routing import Route
 from hub.errors import Code, HubError
 from hub.providers.registry import Providers
 
-_CREATED = 0  # OpenAI's field; the catalogue does not know when a company made its model
+_CREATED = 0  # the catalogue does not know when a company made its model; Anthropic's own word for that is the epoch
+_CREATED_AT = "1970-01-01T00:00:00Z"
 
 
 class Models(ApiHandler):
     @scope("ai:read")
     def get(self) -> None:
-        """The AI models: the documented list and OpenAI's in one."""
+        """The AI models: the documented list, OpenAI's and Anthropic's in one."""
         self.answer(models_view(self.services.catalogue, self.services.providers))
 
 
@@ -27,14 +28,18 @@ class Model(ApiHandler):
         model = self.services.catalogue.get(model_id)
         if model is None:
             raise HubError(Code.MODEL_NOT_FOUND, f"The model {model_id[:100]!r} does not exist")
-        self.answer({**model_view(model, self.services.providers), **openai_view(model)})
+        self.answer({**model_view(model, self.services.providers), **clients_view(model)})
 
 
 def models_view(catalogue: Mapping[str, AiModel], providers: Providers) -> dict[str, Any]:
+    ids = list(catalogue)
     return {
         "models": [model_view(model, providers) for model in catalogue.values()],
         "object": "list",
-        "data": [openai_view(model) for model in catalogue.values()],
+        "data": [clients_view(model) for model in catalogue.values()],
+        "has_more": False,
+        "first_id": ids[0],
+        "last_id": ids[-1],
     }
 
 
@@ -50,8 +55,10 @@ def model_view(model: AiModel, providers: Providers) -> dict[str, Any]:
     }
 
 
-def openai_view(model: AiModel) -> dict[str, Any]:
-    return {"id": model.id, "object": "model", "created": _CREATED, "owned_by": model.provider}
+def clients_view(model: AiModel) -> dict[str, Any]:
+    """As OpenAI's and Anthropic's clients read it."""
+    openai = {"id": model.id, "object": "model", "created": _CREATED, "owned_by": model.provider}
+    return {**openai, "type": "model", "display_name": model.name, "created_at": _CREATED_AT}
 
 
 ROUTES = [

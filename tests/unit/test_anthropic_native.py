@@ -30,7 +30,7 @@ BODY: dict[str, Any] = {
     "thinking": {"type": "enabled", "budget_tokens": 1_024},
     "something_new": {"a": [1]},
 }
-CALL = ProviderCall("claude-sonnet-4-5", [], 77, native=Native(BODY, "files-api-2025-04-14"))
+CALL = ProviderCall("claude-sonnet-4-6", [], 77, native=Native(BODY, "files-api-2025-04-14"))
 USAGE = Usage(3_215, 510, cached_tokens=1_000, reasoning_tokens=40)
 RECEIPT = Receipt(10, 5, 5, 95, 3)
 
@@ -71,7 +71,7 @@ def encoded(deltas: list[Delta], end: Outcome) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("stream", [True, False])
 def test_the_body_goes_as_it_came_but_for_what_the_hub_decides(stream: bool) -> None:
     sent = CONVERTER.request(CALL, stream=stream)
-    expected = {**BODY, "model": "claude-sonnet-4-5", "max_tokens": 77}
+    expected = {**BODY, "model": "claude-sonnet-4-6", "max_tokens": 77}
     del expected["stream"]
     assert orjson.loads(sent.body) == expected | ({"stream": True} if stream else {})
     assert sent.headers["anthropic-beta"] == "files-api-2025-04-14"

@@ -14,6 +14,7 @@ from handlers.logs import masked, printable
 from hub.counters import MemoryCounters
 from hub.errors import Code, FieldError, HubError
 from hub.identity_cache import Credential
+from hub.rate_limits import Limited
 from models.database import DatabaseError, DatabaseUnavailable, OutcomeUnknown
 
 DOCUMENTED = {
@@ -223,3 +224,16 @@ def test_windows_begin_with_the_first_request_and_end() -> None:
     assert counters.count("k", limit, 1, 70.0) == (1, 130.0)
     assert counters.count("k", limit, 0, 71.0) == (1, 130.0)
     assert counters.count("other", limit, 0, 71.0) == (0, 131.0)
+
+
+def test_openais_clients_find_their_own_names_of_the_limit() -> None:
+    limited = Limited(limit=1000, remaining=998, reset=1795801234, allowed=True, retry_after_seconds=37, by_user=True)
+    headers = DIALECTS["ai_aggregator"].limit_headers(limited, "general")
+    assert headers == {
+        "X-RateLimit-Limit": "1000",
+        "X-RateLimit-Remaining": "998",
+        "X-RateLimit-Reset": "1795801234",
+        "X-RateLimit-Limit-Requests": "1000",
+        "X-RateLimit-Remaining-Requests": "998",
+        "X-RateLimit-Reset-Requests": "37s",
+    }

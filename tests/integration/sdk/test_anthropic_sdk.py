@@ -227,7 +227,11 @@ def test_a_provider_that_fails_in_the_middle(
 
 def test_models_and_tokens(house: House, caller: Caller) -> None:
     """The client's other calls that every program makes."""
-    listed = [model.id for model in caller.client.models.list()]
+    page = caller.client.models.list()
+    listed = [model.id for model in page]
+    first = page.data[0]
+    assert (first.type, first.display_name, first.created_at.year) == ("model", "GPT-4", 1970)
+    assert (page.first_id, page.last_id, page.has_more) == (listed[0], listed[-1], False)
     assert set(MODELS) <= set(listed)
     counted = caller.client.messages.count_tokens(model=ANTHROPIC_MODEL, messages=HELLO)
     assert counted.input_tokens > 0

@@ -6,28 +6,12 @@ What is not known here (kinds of content blocks, of tools, of thinking) is the p
 from collections.abc import Mapping
 from typing import Any, Final
 
-from marshmallow import ValidationError
-
 from config import limits
-from hub.checks import Check, a_list, an_object, flag, of_kinds, string, text, text_or
-from hub.fields import Form, Strict
+from hub.checks import Check, Checked, a_list, an_object, flag, of_kinds, string, text, text_or
 
 ROLES: Final = frozenset({"user", "assistant", "system"})
 _BLOCKS_MAX: Final = limits.PARTS_PER_MESSAGE_MAX
 _BLOCKS: Final = f"must be a string or a list of 1 to {_BLOCKS_MAX} blocks"
-
-
-class Checked(Strict):
-    """A field whose rule is a check of `hub/checks.py`; every failure inside of it is told by its own path."""
-
-    def __init__(self, check: Check, form: Form, **kwargs: Any) -> None:
-        super().__init__(bounds=form, **kwargs)
-        self._check = check
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        if failure := self._check(value):
-            raise ValidationError(failure)
-        return value
 
 
 def _json_object(value: Any) -> list[str]:

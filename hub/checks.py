@@ -8,7 +8,10 @@ They are put together: `an_object` and `a_list` make checks of checks. What they
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from marshmallow import ValidationError
+
 from config import limits
+from hub.fields import Form, Strict
 
 Check = Callable[[Any], Any]
 
@@ -66,3 +69,16 @@ def of_kinds(kinds: Mapping[str, Check]) -> Check:
         return of_kind(value) if of_kind else []
 
     return check
+
+
+class Checked(Strict):
+    """A field whose rule is a check; every failure inside of it is told by its own path."""
+
+    def __init__(self, check: Check, form: Form, **kwargs: Any) -> None:
+        super().__init__(bounds=form, **kwargs)
+        self._check = check
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if failure := self._check(value):
+            raise ValidationError(failure)
+        return value

@@ -48,6 +48,11 @@ def openai_parameters(request: Mapping[str, Any]) -> Json:
     return parameters | _tools(request)
 
 
+def openai_tools(request: Mapping[str, Any]) -> list[Json]:
+    """The tools that are offered."""
+    return [_tool(tool) for tool in request.get("tools") or ()]
+
+
 def _joined(content: str | Sequence[Json], between: str) -> str:
     """A text, or the texts of blocks."""
     if isinstance(content, str):
@@ -145,7 +150,7 @@ _OF_KIND: Final = {"text": _text, "image": _image, "document": _document}
 
 
 def _tools(request: Mapping[str, Any]) -> Json:
-    tools = [_tool(tool) for tool in request.get("tools") or ()]
+    tools = openai_tools(request)
     if not tools:
         return {}
     choice = request.get("tool_choice") or {}

@@ -8,9 +8,8 @@ from handlers.access import public
 from handlers.base import ApiHandler
 from handlers.credentials import credential_of
 from handlers.routing import Route
-from handlers.shared.auth import LoginInput, RegisterInput
+from handlers.shared.auth import LoginInput, RegisterInput, registration
 from handlers.terms import answers, takes
-from hub.identity import Registration
 from models.clock import timestamp
 
 Json = dict[str, Any]
@@ -22,16 +21,7 @@ class Register(ApiHandler):
     @answers(201)
     async def post(self) -> None:
         """Sign up."""
-        given = self.load_body()
-        registration = Registration(
-            email=given["email"],
-            password=given["password"],
-            username=given["username"],
-            first_name=given["firstName"],
-            last_name=given["lastName"],
-            address=self.address,
-        )
-        user = (await self.services.identities.register(registration)).user
+        user = (await self.services.identities.register(registration(self.load_body(), self.address))).user
         added = {"isActive": user["status"] == "active", "createdAt": timestamp(user["created_at"])}
         self.answer({"data": {**_user(user), **added}}, message="User registered successfully")
 

@@ -15,6 +15,7 @@ from handlers.chat_headers import IDEMPOTENCY_KEY, key_check
 from handlers.dialects import Page
 from handlers.idempotent import replied
 from handlers.routing import Route
+from handlers.shared.purchases import PaymentMethod
 from handlers.terms import PAGE, asks, takes
 from hub import amounts, fields
 from hub.errors import Code, HubError
@@ -33,14 +34,7 @@ class TopUpInput(fields.Input):
         low_cents=limits.TOP_UP_CENTS_MIN, high_cents=limits.TOP_UP_CENTS_MAX, required=True, example=50.0
     )
     currency = fields.Choice(("USD",), required=True)
-    paymentMethod = fields.Text(
-        low=1,
-        high=limits.PAYMENT_ID_CHARS_MAX,
-        pattern=r"[A-Za-z0-9_]+",
-        says="must be letters, digits and _",
-        example="card",
-        required=True,
-    )
+    paymentMethod = PaymentMethod(example="card", required=True)
 
 
 class _BillingHandler(ApiHandler):

@@ -2,6 +2,9 @@
 
 system, developer -> `system`               tool -> a user's `tool_result`
 user, assistant   -> alternating turns      assistant's tool_calls -> `tool_use`
+response_format   -> `output_config`        user -> `metadata`
+
+What OpenAI's form does not know is Anthropic's, or nobody's, and goes through as it is.
 """
 
 import re
@@ -12,10 +15,18 @@ import orjson
 
 from hub.providers.base import Json, ProviderCall, ProviderError
 
-_DATA_URL: Final = re.compile(r"data:(image/[\w.+-]+);base64,", re.ASCII)
-# Fields that are Anthropic's own: `/v1` passes unknown fields through.
-_PASSED: Final = ("top_k", "thinking", "metadata", "service_tier")
+_DATA_URL: Final = re.compile(r"data:((?:image|application)/[\w.+-]+);base64,", re.ASCII)
+# OpenAI's own parameters: said in Anthropic's words below, or without any meaning there.
+_OPENAIS: Final = frozenset(
+    {"temperature", "top_p", "stop", "tools", "tool_choice", "parallel_tool_calls", "response_format", "user"}
+    | {"metadata", "service_tier", "stream_options", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs"}
+    | {"top_logprobs", "seed", "store", "modalities", "audio", "prediction", "reasoning_effort", "verbosity"}
+    | {"safety_identifier", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "moderation"}
+    | {"web_search_options", "functions", "function_call"}
+)
+_OURS: Final = frozenset({"model", "messages", "system", "max_tokens", "max_completion_tokens", "stream", "n"})
 _TOOL_CHOICES: Final = {"auto": "auto", "none": "none", "required": "any"}
+_TIERS: Final = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 
 
 def messages_body(call: ProviderCall) -> Json:
@@ -25,7 +36,8 @@ def messages_body(call: ProviderCall) -> Json:
         body: Json = {"model": call.model, "max_tokens": call.max_tokens, "messages": turns}
         if system:
             body["system"] = system
-        return body | _sampling(call.parameters) | _tools(call.parameters)
+        given = call.parameters
+        return _passed(given) | body | _sampling(given) | _tools(given) | _answer_form(given) | _asker(given)
     except (
         AttributeError,
         LookupError,
@@ -85,6 +97,10 @@ def _part(part: Json) -> Json | None:
         return {"type": "text", "text": part["text"]} if str(part.get("text") or "").strip() else None
     if kind == "image_url":
         return {"type": "image", "source": _image_source(part.get("image_url"))}
+    if kind == "refusal":
+        return {"type": "text", "text": part["refusal"]}
+    if kind == "file":
+        return _document(part["file"])
     raise _wrong(f"A content part of type {str(kind)[:40]!r} cannot be sent to this model")
 
 
@@ -92,11 +108,24 @@ def _image_source(image: Any) -> Json:
     url = image.get("url") if isinstance(image, dict) else image
     if not isinstance(url, str):
         raise _wrong("An image_url needs a url")
-    if found := _DATA_URL.match(url):
-        return {"type": "base64", "media_type": found[1], "data": url[found.end() :]}
+    if (source := _base64_source(url)) and source["media_type"].startswith("image/"):
+        return source
     if url.startswith(("http://", "https://")):
         return {"type": "url", "url": url}
     raise _wrong("An image must be a base64 data URL or an http(s) address")
+
+
+def _document(file: Json) -> Json:
+    source = _base64_source(file.get("file_data") or "")
+    if source is None or source["media_type"] != "application/pdf":
+        raise _wrong("A file must be a PDF, with its bytes in file_data as a base64 data URL")
+    named = {"title": file["filename"]} if file.get("filename") else {}
+    return {"type": "document", "source": source, **named}
+
+
+def _base64_source(url: str) -> Json | None:
+    found = _DATA_URL.match(url)
+    return None if found is None else {"type": "base64", "media_type": found[1], "data": url[found.end() :]}
 
 
 def _plain_text(content: Any) -> str:
@@ -122,8 +151,32 @@ def _tool_use(call: Json) -> Json:
     return {"type": "tool_use", "id": call.get("id", ""), "name": function.get("name", ""), "input": arguments}
 
 
+def _passed(parameters: Mapping[str, Any]) -> Json:
+    return {
+        name: value
+        for name, value in parameters.items()
+        if name not in _OPENAIS and name not in _OURS and value is not None
+    }
+
+
+def _asker(parameters: Mapping[str, Any]) -> Json:
+    """On whose behalf, and in which tier. OpenAI's `metadata` are tags of its own dashboard, which would be refused."""
+    user = parameters.get("user") or (parameters.get("metadata") or {}).get("user_id")
+    tier = _TIERS.get(parameters.get("service_tier") or "")
+    return ({"metadata": {"user_id": user}} if user else {}) | ({"service_tier": tier} if tier else {})
+
+
+def _answer_form(parameters: Mapping[str, Any]) -> Json:
+    """A JSON schema. Of JSON without one there is no word here: OpenAI demands that the prompt asks for it too."""
+    form = parameters.get("response_format") or {}
+    if form.get("type") != "json_schema":
+        return {}
+    beside = parameters.get("output_config") or {}
+    return {"output_config": {**beside, "format": {"type": "json_schema", "schema": form["json_schema"]["schema"]}}}
+
+
 def _sampling(parameters: Mapping[str, Any]) -> Json:
-    body = {key: parameters[key] for key in _PASSED if parameters.get(key) is not None}
+    body: Json = {}
     temperature, top_p = parameters.get("temperature"), parameters.get("top_p")
     if temperature is not None:
         body["temperature"] = min(temperature, 1)  # OpenAI's scale goes to 2
@@ -136,20 +189,28 @@ def _sampling(parameters: Mapping[str, Any]) -> Json:
 
 def _tools(parameters: Mapping[str, Any]) -> Json:
     """Without tools a choice among them is refused, so both or none are sent."""
-    tools = [_tool(tool) for tool in parameters.get("tools") or () if tool.get("type") == "function"]
+    if parameters.get("functions"):
+        raise _wrong("This model takes functions as `tools` alone")
+    tools, wanted = [_tool(tool) for tool in parameters.get("tools") or ()], parameters.get("tool_choice")
+    if isinstance(wanted, dict) and (allowed := wanted.get("allowed_tools")):
+        names = {tool["function"]["name"] for tool in allowed["tools"]}
+        tools, wanted = [tool for tool in tools if tool.get("name") in names], allowed["mode"]
     if not tools:
         return {}
-    choice = _tool_choice(parameters.get("tool_choice"))
+    choice = _tool_choice(wanted)
     if parameters.get("parallel_tool_calls") is False and choice.get("type") != "none":
         choice = {"type": "auto"} | choice | {"disable_parallel_tool_use": True}
     return {"tools": tools} | ({"tool_choice": choice} if choice else {})
 
 
 def _tool(tool: Json) -> Json:
+    """The caller's own; one that the company itself runs goes through as it is."""
+    if "function" not in tool and "type" in tool:
+        return tool
     function = tool.get("function") or {}
     schema = function.get("parameters") or {"type": "object", "properties": {}}
-    described = {"description": function["description"]} if function.get("description") else {}
-    return {"name": function.get("name", ""), **described, "input_schema": schema}
+    told = {name: function[name] for name in ("description", "strict") if function.get(name)}
+    return {"name": function.get("name", ""), **told, "input_schema": schema}
 
 
 def _tool_choice(choice: Any) -> Json:

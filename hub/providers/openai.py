@@ -56,7 +56,7 @@ class OpenAIConverter:
         if call.choices > 1:
             body["n"] = call.choices
         if stream:
-            body |= {"stream": True, "stream_options": {"include_usage": True}}
+            body |= {"stream": True, "stream_options": _stream_options(call)}
         headers = self._headers | {"Accept": "text/event-stream" if stream else "application/json"}
         return HttpRequest(self._url, headers, dump_body(body))
 
@@ -75,6 +75,8 @@ class OpenAIConverter:
         if not choices or not all(isinstance(choice.get("message"), dict) for choice in choices):
             raise ProviderError(f"{self.label} sent no answer")
         first, *others = (_whole(choice) for choice in choices)
+        if not all(_are_calls(delta) for delta in (first, *others)):
+            raise _unreadable_calls(self.label)
         if not isinstance(reason := choices[0].get("finish_reason"), str) or not reason:
             raise ProviderError(f"{self.label} sent no answer")
         return Completion(first.content, reason, _usage(document), first.extra, others)
@@ -86,6 +88,12 @@ class OpenAIConverter:
 
     def stream_parser(self, call: ProviderCall) -> "OpenAIStreamParser":
         return OpenAIStreamParser(self.label, self._secrets, call.choices)
+
+
+def _stream_options(call: ProviderCall) -> Json:
+    """The caller's, and the usage whether the caller wants to see it or not."""
+    given = call.parameters.get("stream_options")
+    return {**(given if isinstance(given, dict) else {}), "include_usage": True}
 
 
 class OpenAIStreamParser:
@@ -150,10 +158,12 @@ class OpenAIStreamParser:
 
     def _take_choice(self, choice: Json, events: list[ProviderEvent]) -> None:
         delta, number, reason = choice.get("delta"), _index(choice), _reason(choice)
-        if number >= self._choices:
+        if not 0 <= number < self._choices:
             return  # nobody asked for it
         said = _delta(choice, delta if isinstance(delta, dict) else {})
         if said is not None:
+            if not _are_calls(said):
+                raise _unreadable_calls(self._label)
             events.append(said)
         if reason is None:
             self._unfinished.add(number)
@@ -230,6 +240,24 @@ def _extra(message: Json) -> Json | None:
     """All but whose it is and the content: tool_calls, refusal, reasoning. Nulls and what is empty say nothing."""
     fields = {key: value for key, value in message.items() if key not in _HEAD and value not in (None, [], "")}
     return fields or None
+
+
+def _are_calls(delta: Delta) -> bool:
+    """Whether its tool calls, if it has any, can be put together by those who read them."""
+    calls = (delta.extra or {}).get("tool_calls", [])
+    return isinstance(calls, list) and all(isinstance(call, dict) and _is_call(call) for call in calls)
+
+
+def _is_call(call: Json) -> bool:
+    index, function = call.get("index"), call.get("function")
+    if not (index is None or (type(index) is int and index >= 0)) or not isinstance(function, dict | None):
+        return False
+    texts = (call.get("id"), *((function or {}).get(name) for name in ("name", "arguments")))
+    return all(isinstance(text, str | None) for text in texts)
+
+
+def _unreadable_calls(label: str) -> ProviderError:
+    return ProviderError(f"{label} sent tool calls that cannot be read")
 
 
 def _usage(document: Json) -> Usage | None:

@@ -1,4 +1,4 @@
-"""What Smart AI Hub refuses beyond bad input and strangers: a row per reason, with the documented status and code.
+"""What the APIs refuse beyond bad input and strangers: a row per reason, with the documented status and code.
 
 `{...}` in a path or body stands for a fact that `test_refusals.py` makes. `first` is the answer to the first of two calls,
 of which the second is refused.
@@ -15,12 +15,14 @@ TOO_LITTLE: Final = (402, "INSUFFICIENT_CREDITS")
 WRONG: Final = (422, "VALIDATION_ERROR")
 UNKNOWN: Final = (401, "AUTHENTICATION_FAILED")
 
-Who = Literal["none", "user", "poor", "service", "admin"]
+Who = Literal["none", "user", "poor", "key", "service", "admin"]
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """`who`: none, a user with ten credits and no points, `poor` with nothing at all, the service, or an administrator."""
+    """`who`: none, a user with ten credits and no points, `poor` with nothing at all, an API key of the user that may only
+    read usage, the service, or an administrator.
+    """
 
     reason: str
     call: str
@@ -30,6 +32,20 @@ class Refusal:
     first: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def api(self) -> str:
+        if " /v1/" in self.call:
+            return "ai_aggregator"
+        at_playground = AT_PLAYGROUND in self.headers or any(f" {path}" in self.call for path in _PLAYGROUND)
+        return "ai_playground" if at_playground else "smart_ai_hub"
+
+
+# What this API alone has; on shared paths the address says that it is meant.
+_PLAYGROUND: Final = (
+    *(f"/api/v1/{name}" for name in ("ai/", "api-keys", "webhooks", "usage")),
+    *("/api/auth/profile", "/api/auth/password"),
+)
+AT_PLAYGROUND: Final = ("Host", "your-api-domain.com")
 
 _USER: Final = "/api/admin/users"
 _RATES: Final = "/api/admin/exchange-rates"
@@ -115,4 +131,130 @@ ADMINISTRATION: Final = [
         "a private address", f"POST {_HOOKS}", {"url": "http://10.0.0.1", "events": ["user.created"]}, WRONG, "admin"
     ),
 ]
-REFUSALS: Final = [*AUTH, *MONEY, *CHAT, *ADMINISTRATION]
+_V1_WRONG: Final = (400, "INVALID_REQUEST")
+_V1_UNKNOWN: Final = (401, "UNAUTHORIZED")
+_V1_FORBIDDEN: Final = (403, "FORBIDDEN")
+_V1_NOT_FOUND: Final = (404, "NOT_FOUND")
+_V1_CONFLICT: Final = (409, "CONFLICT")
+_V1_TOO_LITTLE: Final = (402, "INSUFFICIENT_FUNDS")
+_EMBED: Final = {"model": "text-embedding-3-small", "input": "Hello"}
+_TOP_UP: Final = {"amount": 50, "currency": "USD", "paymentMethod": "pm_fail"}
+AI_AGGREGATOR: Final = [
+    Refusal("a wrong address", "POST /v1/auth/register", {"email": "x", "password": PASSWORD}, _V1_WRONG, "none"),
+    Refusal(
+        *("a taken address", "POST /v1/auth/register"),
+        *({"email": "{email}", "password": PASSWORD}, _V1_CONFLICT, "none"),
+    ),
+    Refusal("a wrong password", "POST /v1/auth/login", {"email": "{email}", "password": "x"}, _V1_UNKNOWN, "none"),
+    Refusal(
+        *("a past expiry", "POST /v1/auth/api-keys"),
+        *({"name": "Old", "expiresAt": "2025-12-31T23:59:59Z"}, _V1_WRONG),
+    ),
+    Refusal("a key that makes keys", "POST /v1/auth/api-keys", {"name": "More"}, _V1_FORBIDDEN, "key"),
+    Refusal("an unknown key", "DELETE /v1/auth/api-keys/key_none", None, _V1_NOT_FOUND),
+    Refusal("a key without the permission", "POST /v1/chat/completions", _CHAT, _V1_FORBIDDEN, "key"),
+    Refusal("an unknown model", "POST /v1/chat/completions", {**_CHAT, "model": "gpt-99"}, _V1_NOT_FOUND),
+    Refusal("an unknown model", "GET /v1/models/gpt-99", None, _V1_NOT_FOUND),
+    Refusal("a model that only embeds", "POST /v1/chat/completions", {**_CHAT, "model": _EMBED["model"]}, _V1_WRONG),
+    Refusal("a model that only chats", "POST /v1/embeddings", {**_EMBED, "model": "gpt-4"}, _V1_WRONG),
+    Refusal("no JSON", "POST /v1/chat/completions", b"{", _V1_WRONG),
+    Refusal("no credits", "POST /v1/chat/completions", _CHAT, _V1_TOO_LITTLE, "poor"),
+    Refusal("no credits for a stream", "POST /v1/chat/completions", {**_CHAT, "stream": True}, _V1_TOO_LITTLE, "poor"),
+    Refusal("no credits", "POST /v1/embeddings", _EMBED, _V1_TOO_LITTLE, "poor"),
+    Refusal("a payment that fails", "POST /v1/billing/balance/credit", _TOP_UP, _V1_WRONG),
+    Refusal(
+        *("a key of another request", "POST /v1/billing/balance/credit", _TOP_UP, (422, "INVALID_REQUEST")),
+        headers=_KEY,
+    ),
+    Refusal(
+        *("a private address", "POST /v1/webhooks"),
+        *({"url": "http://10.0.0.1", "events": ["chat.completion"]}, _V1_WRONG),
+    ),
+    Refusal("an unknown webhook", "GET /v1/webhooks/wh_none", None, _V1_NOT_FOUND),
+]
+_P_WRONG: Final = (400, "VALIDATION_ERROR")
+_P_UNKNOWN: Final = (401, "AUTHENTICATION_ERROR")
+_P_FORBIDDEN: Final = (403, "AUTHORIZATION_ERROR")
+_P_NOT_FOUND: Final = (404, "NOT_FOUND")
+_P_CONFLICT: Final = (409, "CONFLICT")
+_SIGN_UP: Final = {"username": "newcomer", "email": "newcomer@example.com", "password": "SecurePass123!"}
+_NEW_KEY: Final = {"name": "A key", "permissions": ["ai:read"]}
+_HOOK: Final = {"url": "https://your-app.com/webhook", "events": ["ai.task.completed"]}
+AI_PLAYGROUND: Final = [
+    *(
+        Refusal(reason, f"POST /api/auth/{path}", body, outcome, "none", headers=(AT_PLAYGROUND,))
+        for reason, path, body, outcome in (
+            ("an underscore in the username", "register", {**_SIGN_UP, "username": "new_comer"}, _P_WRONG),
+            ("a username of two letters", "register", {**_SIGN_UP, "username": "ab"}, _P_WRONG),
+            ("a password without a digit", "register", {**_SIGN_UP, "password": "SecurePass!"}, _P_WRONG),
+            ("a taken address", "register", {**_SIGN_UP, "email": "{email}"}, _P_CONFLICT),
+            ("a taken username", "register", {**_SIGN_UP, "username": "taken1"}, _P_CONFLICT),
+            ("no JSON", "register", b"{", _P_WRONG),
+            ("a wrong password", "login", {"email": "{email}", "password": "x"}, _P_UNKNOWN),
+            ("no password", "login", {"email": "{email}"}, _P_WRONG),
+        )
+    ),
+    Refusal("a stranger", "GET /api/auth/me", None, _P_UNKNOWN, "none", headers=(AT_PLAYGROUND,)),
+    Refusal("a stranger", "POST /api/auth/logout", None, _P_UNKNOWN, "none", headers=(AT_PLAYGROUND,)),
+    Refusal("a wrong address", "PUT /api/auth/profile", {"email": "x"}, _P_WRONG),
+    Refusal("nothing to change", "PUT /api/auth/profile", {}, _P_WRONG),
+    Refusal("another's address", "PUT /api/auth/profile", {"email": "{other}"}, _P_CONFLICT),
+    Refusal("another's username", "PUT /api/auth/profile", {"username": "TAKEN1"}, _P_CONFLICT, "poor"),
+    Refusal("an API key", "PUT /api/auth/profile", {"username": "another"}, _P_FORBIDDEN, "key"),
+    Refusal(
+        *("a wrong old password", "PUT /api/auth/password"),
+        *({"oldPassword": "wrong", "newPassword": "AnotherHorse8"}, _P_UNKNOWN),
+    ),
+    Refusal(
+        *("a new password without a digit", "PUT /api/auth/password"),
+        *({"oldPassword": PASSWORD, "newPassword": "AnotherHorse"}, _P_WRONG),
+    ),
+    Refusal("no permissions", "POST /api/v1/api-keys", {"name": "A key"}, _P_WRONG),
+    Refusal("an unknown permission", "POST /api/v1/api-keys", {**_NEW_KEY, "permissions": ["ai:all"]}, _P_WRONG),
+    Refusal("an expiry of eleven years", "POST /api/v1/api-keys", {**_NEW_KEY, "expires_in": 4015}, _P_WRONG),
+    Refusal("a key that makes keys", "POST /api/v1/api-keys", _NEW_KEY, _P_FORBIDDEN, "key"),
+    Refusal("an unknown key", "GET /api/v1/api-keys/key_none", None, _P_NOT_FOUND),
+    Refusal("an unknown key", "PUT /api/v1/api-keys/key_none", {"name": "B"}, _P_NOT_FOUND),
+    Refusal("an unknown key", "DELETE /api/v1/api-keys/key_none", None, _P_NOT_FOUND),
+    Refusal("an unknown event", "POST /api/v1/webhooks", {**_HOOK, "events": ["ai.task.begun"]}, _P_WRONG),
+    Refusal("a private address", "POST /api/v1/webhooks", {**_HOOK, "url": "http://10.0.0.1"}, _P_WRONG),
+    Refusal("a key without the permission", "POST /api/v1/webhooks", _HOOK, _P_FORBIDDEN, "key"),
+    Refusal("an unknown webhook", "PUT /api/v1/webhooks/wh_none", {"active": False}, _P_NOT_FOUND),
+    Refusal("an unknown webhook", "DELETE /api/v1/webhooks/wh_none", None, _P_NOT_FOUND),
+]
+_P_TOO_LITTLE: Final = (402, "INSUFFICIENT_CREDITS")
+_TELL: Final = {"prompt": "Tell me"}
+_EMBEDDER: Final = {"model": "text-embedding-3-small"}
+PLAYGROUND_AI: Final = [
+    *(
+        Refusal(reason, f"POST /api/v1/ai/{path}", {**asked, **wrong}, outcome, who)
+        for path, asked in (("chat", {"messages": _CHAT["messages"]}), ("generate", _TELL))
+        for reason, wrong, outcome, who in (
+            ("an unknown model", {"model": "gpt-99"}, _P_NOT_FOUND, "user"),
+            ("a model that only embeds", _EMBEDDER, _P_WRONG, "user"),
+            ("a temperature of two", {"temperature": 2}, _P_WRONG, "user"),
+            ("a surplus field", {"surplus": 1}, _P_WRONG, "user"),
+            ("no credits", {}, _P_TOO_LITTLE, "poor"),
+            ("a key without the permission", {}, _P_FORBIDDEN, "key"),
+            ("a stranger", {}, _P_UNKNOWN, "none"),
+        )
+    ),
+    Refusal("no messages", "POST /api/v1/ai/chat", {"messages": []}, _P_WRONG),
+    Refusal("no credits for a stream", "POST /api/v1/ai/chat", {**_CHAT, "stream": True}, _P_TOO_LITTLE, "poor"),
+    Refusal("no JSON", "POST /api/v1/ai/chat", b"{", _P_WRONG),
+    Refusal("no prompt", "POST /api/v1/ai/generate", {}, _P_WRONG),
+    Refusal("too many choices", "POST /api/v1/ai/generate", {**_TELL, "n": 9}, _P_WRONG),
+    Refusal("a key of another request", "POST /api/v1/ai/chat", _CHAT, (422, "VALIDATION_ERROR"), headers=_KEY),
+    Refusal("a key without the permission", "GET /api/v1/ai/models", None, _P_FORBIDDEN, "key"),
+    *(
+        Refusal("a stranger", f"GET /api/v1/{path}", None, _P_UNKNOWN, "none")
+        for path in ("ai/models", "ai/usage", "usage")
+    ),
+    Refusal("no date", "GET /api/v1/ai/usage?start_date=yesterday", None, _P_WRONG),
+    Refusal(
+        "an end before the start", "GET /api/v1/ai/usage?start_date=2026-11-02&end_date=2026-11-01", None, _P_WRONG
+    ),
+    Refusal("an unknown order", "GET /api/v1/usage?sort=up", None, _P_WRONG),
+    Refusal("page zero", "GET /api/v1/usage?page=0", None, _P_WRONG),
+]
+REFUSALS: Final = [*AUTH, *MONEY, *CHAT, *ADMINISTRATION, *AI_AGGREGATOR, *AI_PLAYGROUND, *PLAYGROUND_AI]

@@ -26,7 +26,7 @@ class Stage:
 
     async def call(self, refusal: Refusal, status: int) -> Answer:
         method, path = self.address(refusal)
-        client = self.site.client(token=self._tokens.get(refusal.who))
+        client = self.site.client(refusal.api, token=self._tokens.get(refusal.who))
         headers = {name: value.format(**self.facts) for name, value in refusal.headers}
         if refusal.who == "service":
             service = {
@@ -57,6 +57,9 @@ async def stage(site: Site) -> Stage:
     await site.services.identities.change_user(_id(admin), {"role": "admin"})
     await grant(site.services.ledger, _id(poor), -10_000_000)
     tokens = {"user": user["access_token"], "poor": poor["access_token"], "admin": admin["access_token"]}
+    key = {"name": "A reader", "permissions": ["usage:read"]}
+    client = site.client("ai_aggregator", token=tokens["user"])
+    tokens["key"] = (await client.post("/v1/auth/api-keys", key, status=201)).data["key"]
     rates = (await site.client(token=tokens["admin"]).get("/api/admin/exchange-rates")).data
     email = user["user"]["email"]
     facts = {
@@ -65,6 +68,7 @@ async def stage(site: Site) -> Stage:
         "admin": _id(admin),
         "email": email,
         "EMAIL": email.upper(),
+        "other": other["user"]["email"],
         "refresh": other["data"]["tokens"]["refreshToken"],
         "reset": (await mailed(site, other["user"]["email"]))["reset_token"],
         "others_notification": await notification_id(site, _id(other)),
@@ -87,11 +91,17 @@ async def test_what_is_refused_is_told_by_its_documented_status_and_code(site: S
         status, code = refusal.outcome
         answer = await made.call(refusal, status)
         undescribed = of_answer(operation(*made.address(refusal)), status, answer.headers, answer.body)
-        if answer.code != code or undescribed or await made.wallets() != before:
+        told = answer.code == code and (code != "INVALID_REQUEST" or _reasoned(answer.body["error"]["details"]))
+        if not told or undescribed or await made.wallets() != before:
             wrong.append((refusal.call, refusal.reason, answer.body, undescribed))
     assert wrong == []
     assert [difference async for difference in audit(site.services.database)] == []
     await site.client().post("/api/auth/login", {"email": made.facts["email"], "password": PASSWORD})
+
+
+def _reasoned(details: Any) -> bool:
+    """AI Aggregator's form of what is wrong with a request."""
+    return all(isinstance(details.get(name), str) and details[name] for name in ("field", "reason"))
 
 
 @pytest.mark.gen_test

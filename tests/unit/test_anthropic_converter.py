@@ -1,5 +1,6 @@
 """Anthropic's wire form, both ways, from recorded bodies."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import orjson
 import pytest
 
 from hub.providers.anthropic import AnthropicConverter
-from hub.providers.base import Delta, Finish, ProviderCall, ProviderError, ProviderEvent, Usage
+from hub.providers.base import Delta, Finish, Native, ProviderCall, ProviderError, ProviderEvent, Usage
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 CONVERTER = AnthropicConverter("anthropic", "Anthropic", "https://api.anthropic.com", "sk-ant-secret")
@@ -114,6 +115,69 @@ def test_tool_choices(choice: str, kind: str) -> None:
     assert "tool_choice" not in body_of([user("a")], tool_choice=choice)
 
 
+def test_tools_that_are_strict_or_the_companys() -> None:
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    body = body_of([user("a")], tools=[{"type": "function", "function": {"name": "f", "strict": True}}, search])
+    assert body["tools"] == [
+        {"name": "f", "strict": True, "input_schema": {"type": "object", "properties": {}}},
+        search,
+    ]
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("auto", "auto"), ("required", "any")])
+def test_a_choice_among_some_of_the_tools(mode: str, kind: str) -> None:
+    tools = [{"type": "function", "function": {"name": name}} for name in "fgh"]
+    allowed = {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": [tools[0], tools[2]]}}
+    body = body_of([user("a")], tools=tools, tool_choice=allowed)
+    assert ([tool["name"] for tool in body["tools"]], body["tool_choice"]) == (["f", "h"], {"type": kind})
+
+
+def test_the_form_of_the_answer() -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "place", "strict": True, "schema": schema}}
+    form = {"type": "json_schema", "schema": schema}
+    assert body_of([user("a")], response_format=wanted)["output_config"] == {"format": form}
+    both = body_of([user("a")], response_format=wanted, output_config={"effort": "low"})
+    assert both["output_config"] == {"effort": "low", "format": form}
+    for other in ("text", "json_object"):
+        assert not {"output_config", "response_format"} & set(body_of([user("a")], response_format={"type": other}))
+
+
+def test_a_file_and_a_refusal_of_an_earlier_turn() -> None:
+    file = {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}
+    refused = {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}
+    first, second = body_of([user([{"type": "file", "file": file}]), refused])["messages"]
+    source = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}
+    assert first["content"] == [{"type": "document", "source": source, "title": "a.pdf"}]
+    assert second["content"] == text("No.")
+
+
+def test_who_asks_and_in_which_tier() -> None:
+    assert body_of([user("a")], user="u1", service_tier="default") == {
+        **body_of([user("a")]),
+        "metadata": {"user_id": "u1"},
+        "service_tier": "standard_only",
+    }
+    assert body_of([user("a")], metadata={"user_id": "u2"})["metadata"] == {"user_id": "u2"}
+    assert body_of([user("a")], metadata={"tag": "x"}, service_tier="flex") == body_of([user("a")])
+
+
+def test_unknown_parameters_go_through_and_openais_own_do_not() -> None:
+    """Anthropic refuses a request for a field that it does not know."""
+    unknown = {"top_k": 5, "thinking": {"type": "enabled", "budget_tokens": 50}, "cache_control": {}, "newer": [1]}
+    openais = dict.fromkeys(("frequency_penalty", "seed", "logprobs", "top_logprobs", "reasoning_effort"), 1)
+    openais |= {
+        "stream_options": {},
+        "store": True,
+        "logit_bias": {"5": 1},
+        "prompt_cache_key": "x",
+        "verbosity": "low",
+    }
+    plain = body_of([user("a")])
+    assert body_of([user("a")], **unknown, **openais, absent=None) == {**plain, **unknown}
+    assert body_of([user("a")], n=1, max_tokens=9, max_completion_tokens=9, stream=True, system="x") == plain
+
+
 def test_pictures() -> None:
     urls = ["data:image/png;base64,iVBORw0=", "https://example.com/a.png"]
     body = body_of([user([{"type": "image_url", "image_url": {"url": url}} for url in urls])])
@@ -128,6 +192,10 @@ def test_pictures() -> None:
     [
         user([{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]),
         user([{"type": "image_url"}]),
+        user([{"type": "image_url", "image_url": {"url": "data:application/pdf;base64,JVBERi0="}}]),
+        user([{"type": "file"}]),
+        user([{"type": "file", "file": {"file_id": "file-1"}}]),
+        user([{"type": "file", "file": {"file_data": "data:image/png;base64,iVBORw0="}}]),
         user([{"type": "input_audio", "input_audio": {}}]),
         {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]},
         {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "[1]"}}]},
@@ -139,7 +207,14 @@ def test_what_has_no_form_there_is_the_callers_error(message: dict[str, Any]) ->
     assert caught.value.request_is_wrong and not caught.value.temporary
 
 
-@pytest.mark.parametrize("fields", [{"tools": [7]}, {"stop": 7}, {"temperature": "hot"}, {"stop": [None]}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({"tools": [7]}, {"stop": 7}, {"temperature": "hot"}, {"stop": [None]}, {"service_tier": ["auto"]}),
+        *({"response_format": "json"}, {"response_format": {"type": "json_schema"}}, {"metadata": "x"}),
+        *({"functions": [{"name": "f"}]}, {"tools": [{"function": {}}], "tool_choice": {"allowed_tools": 5}}),
+    ],
+)
 def test_fields_of_another_form_are_the_callers_error(fields: dict[str, Any]) -> None:
     with pytest.raises(ProviderError) as caught:
         body_of([user("a")], **fields)
@@ -243,3 +318,29 @@ def test_errors() -> None:
     assert "max_tokens: must be greater" in CONVERTER.parse_error(400, recorded("anthropic_error_400.json"))
     assert CONVERTER.parse_error(403, b"anything") == "Anthropic refused the hub's credentials"
     assert CONVERTER.parse_error(529, b"") == "Anthropic answered 529"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": ["x"]}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": 7}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": {"a": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "id": "t", "name": []}},
+        {"type": "message_delta", "delta": ["x"], "usage": {}},
+        {"type": ["message_stop"]},
+    ],
+)
+@pytest.mark.parametrize("native", [None, Native({})])
+def test_events_of_another_form_are_the_companys_failure(event: dict[str, Any], native: Native | None) -> None:
+    parser = CONVERTER.stream_parser(replace(CALL, native=native))
+    events: list[ProviderEvent] = []
+    with pytest.raises(ProviderError):
+        parser.feed(b"data: " + orjson.dumps(event) + b"\n\n", events)
+        parser.end(events)
+
+
+@pytest.mark.parametrize("block", [{"type": "text", "text": []}, {"type": "thinking", "thinking": 1}])
+def test_blocks_of_another_form_are_the_companys_failure(block: dict[str, Any]) -> None:
+    with pytest.raises(ProviderError):
+        CONVERTER.parse_completion(orjson.dumps({"content": [block], "stop_reason": "end_turn"}), CALL)

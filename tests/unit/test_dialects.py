@@ -113,6 +113,14 @@ def test_validation_details_have_each_apis_form() -> None:
     assert assistant["details"] == {"field": "email", "value": "x" * 100, "errors": listed}
 
 
+def test_what_is_wrong_as_a_whole_has_a_field_and_a_reason_too() -> None:
+    dialect = DIALECTS["ai_aggregator"]
+    for code in (code for code, (_, name) in dialect.codes.items() if name == "INVALID_REQUEST"):
+        error = dialect.error(HubError(code, "It is no JSON"), "INVALID_REQUEST", "req_1")["error"]
+        assert (error["details"], error["param"]) == ({"field": "body", "reason": "It is no JSON"}, None)
+    assert dialect.error(HubError(Code.NOT_FOUND, "None"), "NOT_FOUND", "req_1")["error"]["details"] == {}
+
+
 def test_a_secret_is_never_shown_back() -> None:
     for field in ("password", "user.newPassword", "secret"):
         error = HubError(Code.INVALID, "bad", [FieldError(field, "is short", "hunter2")])
@@ -227,7 +235,7 @@ def test_windows_begin_with_the_first_request_and_end() -> None:
 
 
 def test_openais_clients_find_their_own_names_of_the_limit() -> None:
-    limited = Limited(limit=1000, remaining=998, reset=1795801234, allowed=True, retry_after_seconds=37, by_user=True)
+    limited = Limited(limit=1000, remaining=998, reset=1795801234, allowed=True, retry_after_seconds=37, by="user")
     headers = DIALECTS["ai_aggregator"].limit_headers(limited, "general")
     assert headers == {
         "X-RateLimit-Limit": "1000",

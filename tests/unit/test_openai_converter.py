@@ -48,6 +48,13 @@ def test_a_request_carries_the_call_and_always_asks_for_usage() -> None:
     }
 
 
+@pytest.mark.parametrize("given", [{"include_usage": False, "include_obfuscation": False}, "x", None])
+def test_other_options_of_a_stream_go_through(given: Any) -> None:
+    sent = request(stream=True, stream_options=given)["stream_options"]
+    others = {"include_obfuscation": False} if isinstance(given, dict) else {}
+    assert sent == {"include_usage": True, **others}
+
+
 def test_what_the_hub_decides_cannot_be_passed_through() -> None:
     body = request(
         n=5, max_tokens=10**6, stream_options={"include_usage": False}, model_="x", temperature=0.5, top_p=None
@@ -231,3 +238,35 @@ def test_errors_name_no_key_and_no_address() -> None:
     assert all(secret not in message for secret in (KEY, "10.1.2.3", "sk-abc", "abc"))
     assert CONVERTER.parse_error(502, b"<html>Bad Gateway</html>") == "OpenAI answered 502"
     assert len(CONVERTER.parse_error(400, orjson.dumps({"error": {"message": "x" * 10**6}}))) < 600
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        "x",
+        7,
+        {"index": 0},
+        [None],
+        ["x"],
+        [{"index": -1}],
+        [{"index": "0"}],
+        [{"id": 7}],
+        [{"function": []}],
+        [{"function": {"name": {}}}],
+        [{"function": {"arguments": 1}}],
+    ],
+)
+def test_tool_calls_that_cannot_be_read_are_the_companys_failure(calls: Any) -> None:
+    chunk = {"choices": [{"index": 0, "delta": {"tool_calls": calls}, "finish_reason": None}]}
+    whole = {"choices": [{"index": 0, "message": {"tool_calls": calls}, "finish_reason": "stop"}]}
+    with pytest.raises(ProviderError, match="tool calls"):
+        parse(b"data: " + orjson.dumps(chunk) + b"\n\n")
+    with pytest.raises(ProviderError, match="tool calls"):
+        CONVERTER.parse_completion(orjson.dumps(whole), CALL)
+
+
+def test_a_choice_before_the_first_is_not_ours() -> None:
+    chunk = {"choices": [{"index": -1, "delta": {"content": "x"}, "finish_reason": None}]}
+    events: list[ProviderEvent] = []
+    CONVERTER.stream_parser(CALL).feed(b"data: " + orjson.dumps(chunk) + b"\n\n", events)
+    assert events == []

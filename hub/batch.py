@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from config import limits
-from hub import budgets
+from hub import budgets, quotas
 from hub.errors import Code, HubError
 from hub.operations import (
     Applied,
@@ -172,6 +172,9 @@ class _Draft:
 
     def _place(self, change: PlaceHold) -> None:
         wallet = self._wallet(change.wallet)
+        kept, warnings = quotas.count(wallet, change.quota, self.batch.moment)
+        for warning in warnings:
+            self._append_event(NewEvent(change.wallet, "quota.warning", warning))
         available = wallet["credits"] - wallet["credits_held"]
         if available < change.at_least:
             raise HubError(Code.INSUFFICIENT_CREDITS, "Not enough credits for this request")
@@ -191,6 +194,7 @@ class _Draft:
             "created_at": self.operation.created_at,
             "expires_at": change.expires_at,
             **budgets.kept_in_hold(change.budget),
+            **kept,
             **({"idempotency": change.idempotency} if change.idempotency is not None else {}),
         }
 
@@ -210,6 +214,8 @@ class _Draft:
         wallet = self._wallet(change.wallet)
         wallet["credits_held"] -= hold["amount"]
         charged = min(change.charge, hold["amount"])
+        if change.fruitless:
+            quotas.give_back(wallet, hold)
         by = budgets.settle(wallet, budgets.budget_in(hold), hold["amount"], charged, self.batch.moment)
         if charged:
             metadata = {**change.metadata, **by}
@@ -353,4 +359,5 @@ def wallet_state(wallet: Document) -> WalletState:
         version=wallet["version"],
         epoch=wallet["epoch"],
         offset=wallet["offset"],
+        budgets=wallet.get("budgets", {}),
     )

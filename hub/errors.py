@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -41,6 +42,16 @@ class FieldError:
     value: object = None  # what was sent, for dialects that show it; None for secrets
 
 
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """An allowance that has nothing left until `resets_at`: `used` requests of `limit`; `kind` is `daily` or the like."""
+
+    kind: str
+    limit: int
+    used: int
+    resets_at: datetime
+
+
 class HubError(Exception):
     """A failure that the caller is told about, in the caller's dialect."""
 
@@ -50,12 +61,14 @@ class HubError(Exception):
         message: str,
         details: Sequence[FieldError] = (),
         retry_after_seconds: float | None = None,
+        exhausted: Exhausted | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.details = tuple(details)
         self.retry_after_seconds = retry_after_seconds
+        self.exhausted = exhausted
 
     @property
     def temporary(self) -> bool:

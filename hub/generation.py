@@ -92,6 +92,7 @@ class _Work:
             model=model.id,
             prompt_tokens=tokens,
             budget=job.budget,
+            quota=job.quota,
         )
 
     def call(self, max_tokens: int) -> ProviderCall:
@@ -156,7 +157,7 @@ class _Work:
 async def _stream(work: _Work) -> AsyncGenerator[Step, None]:
     calling = work.provider.stream(work.call(work.job.max_tokens))
     stands = asyncio.Event()
-    if work.job.idempotency is None:  # else a twin may be taking the key just now: the provider is asked once
+    if not _may_be_refused(work.job):
         stands.set()
     first = asyncio.ensure_future(_first(work, calling, stands))
     try:
@@ -177,6 +178,14 @@ async def _stream(work: _Work) -> AsyncGenerator[Step, None]:
             yield await _settle(work, hold, work.ending())
     finally:
         await _give_up(calling, first)
+
+
+def _may_be_refused(job: Job) -> bool:
+    """By something that nobody looked at before: then the provider is not asked until the hold stands.
+
+    A twin may be taking the same key just now, and a quota may be used up.
+    """
+    return job.idempotency is not None or (job.quota is not None and job.quota.binds)
 
 
 async def _first(
@@ -280,6 +289,7 @@ async def _settle(work: _Work, hold: Hold, ending: Ending) -> Outcome:
             "api": job.api,
             "tokens": _total(ending.usage),
         },
+        fruitless=ending.is_our_failure and not job.stream.deltas,
         inserts=records.inserts,
         updates=records.updates,
         deletes=records.deletes,

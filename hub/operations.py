@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from hub.budgets import Budget, BudgetChange
 from hub.errors import Code, HubError
+from hub.quotas import Quota
 from models.clock import now
 from models.database import Document, Transaction
 
@@ -35,7 +36,8 @@ class Leg:
 class PlaceHold:
     """Reserve `want` micro-credits; with less available as much as there is, but never less than `at_least`.
 
-    A `budget` bounds the hold as the wallet does, for as long as it stands: its document keeps it.
+    A `budget` bounds the hold as the wallet does, for as long as it stands: its document keeps it. Of a `quota` it takes one
+    request, and is refused where none is left.
     """
 
     hold: str
@@ -50,6 +52,7 @@ class PlaceHold:
     prompt_tokens: int
     budget: Budget | None = None
     idempotency: str | None = None  # the key's record that goes with a hold whose owner died, where no message tells it
+    quota: Quota | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ class ExtendHold:
 class SettleHold:
     """End a hold, charging the smaller of `charge` and what it holds; a charge of zero makes no entry.
 
-    The entry's operation is the hold's id, so a hold settles once, whoever tries.
+    The entry's operation is the hold's id, so a hold settles once, whoever tries. A `fruitless` one, of which nothing came
+    by our or a provider's fault, does not count against its user's quota.
     """
 
     hold: str
@@ -73,6 +77,7 @@ class SettleHold:
     charge: int
     description: str
     metadata: Document = field(default_factory=dict)
+    fruitless: bool = False
 
 
 HoldChange = PlaceHold | ExtendHold | SettleHold
@@ -194,7 +199,7 @@ class Composed:
 
 @dataclass(frozen=True, slots=True)
 class WalletState:
-    """A wallet as it stands after a commit. Micro-credits; `version` orders states."""
+    """A wallet as it stands after a commit. Micro-credits; `version` orders states, `budgets` are counters by API key."""
 
     user: str
     credits: int
@@ -204,6 +209,7 @@ class WalletState:
     version: int
     epoch: str
     offset: int
+    budgets: Mapping[str, Document]
 
     @property
     def available(self) -> int:

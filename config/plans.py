@@ -45,9 +45,11 @@ class Plans:
 
         Raises `KeyError` for an unknown API, class or tier: a misspelt class must not run unlimited.
         """
-        if self.classes[api] == {GENERAL}:
-            limit_class = GENERAL
-        return self.limits[api, limit_class, tier, by_key]
+        return self.limits[api, self.class_of(api, limit_class), tier, by_key]
+
+    def class_of(self, api: str, limit_class: str) -> str:
+        """The class that a route is counted in: one for all of them where the API has `general` alone."""
+        return GENERAL if self.classes[api] == {GENERAL} else limit_class
 
     def quota(self, tier: str, period: str) -> int | None:
         """Requests allowed in a `daily`, `weekly` or `monthly` period; None is unlimited."""

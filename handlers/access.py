@@ -16,13 +16,9 @@ from tornado.web import RequestHandler
 
 from hub.errors import Code, HubError
 from hub.identity_cache import Identity
+from hub.permissions import SCOPES
 
 Method = TypeVar("Method", bound=Callable[..., Any])
-
-SCOPES: Final = frozenset(
-    {"ai:read", "ai:write", "usage:read", "credits:read", "credits:write", "webhooks:read", "webhooks:write"}
-    | {"account:read", "account:write"}
-)
 
 _MARK: Final = "hub_access"
 _UNMARKED_BY_TORNADO: Final = RequestHandler.get  # what stands for a method that a handler does not have

@@ -24,6 +24,13 @@ from handlers.ai_aggregator import embeddings as aggregator_embeddings
 from handlers.ai_aggregator import messages as aggregator_messages
 from handlers.ai_aggregator import models as aggregator_models
 from handlers.ai_aggregator import webhooks as aggregator_webhooks
+from handlers.ai_playground import api_keys as playground_api_keys
+from handlers.ai_playground import auth as playground_auth
+from handlers.ai_playground import chat as playground_chat
+from handlers.ai_playground import generate as playground_generate
+from handlers.ai_playground import models as playground_models
+from handlers.ai_playground import usage as playground_usage
+from handlers.ai_playground import webhooks as playground_webhooks
 from handlers.bodies import Arriving, Bodies, announced_bytes, is_large
 from handlers.fallbacks import BodyRefused, NotFound
 from handlers.routing import Route, RoutesError, check_overlaps, literal
@@ -83,6 +90,13 @@ ROUTES: Final[Sequence[Route]] = (
     *aggregator_billing.ROUTES,
     *aggregator_analytics.ROUTES,
     *aggregator_webhooks.ROUTES,
+    *playground_auth.ROUTES,
+    *playground_api_keys.ROUTES,
+    *playground_webhooks.ROUTES,
+    *playground_chat.ROUTES,
+    *playground_generate.ROUTES,
+    *playground_models.ROUTES,
+    *playground_usage.ROUTES,
     *streams.ROUTES,
     *stream_events.ROUTES,
     *health.ROUTES,

@@ -7,7 +7,7 @@ It knows no resource. Every failure ends in `write_error`, which says it in the 
 
 import math
 import re
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import orjson
@@ -25,6 +25,7 @@ from handlers.terms import asked_of, body_of, success_of
 from hub import fields, json_input
 from hub.errors import Code, HubError, invalid
 from hub.identity_cache import Credential, Identity
+from hub.rate_limits import Limited
 from hub.services import Services
 from models.database import DatabaseError
 from models.ids import new_id
@@ -39,8 +40,8 @@ _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9, -]{1,1000}")
 _EXPOSED: Final = (
     "X-Request-ID, Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Endpoint, "
     "X-RateLimit-Identifier, Retry-After, X-Hub-Stream-Id, X-Hub-Stream-Epoch, X-Hub-Sandbox, X-Hub-Route, "
-    "X-Hub-Attempts, X-Hub-Overhead-Ms, Idempotency-Hit, "
-    "X-Should-Retry"
+    "X-Hub-Attempts, X-Hub-Overhead-Ms, Idempotency-Hit, X-Should-Retry, "
+    "X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests"
 )
 _FIXED_HEADERS: Final = (
     ("Content-Type", "application/json"),
@@ -56,10 +57,12 @@ class ApiHandler(RequestHandler):
     """A resource of one or several APIs. Methods find `services`, `dialect`, `identity`, `request_id` and `address`."""
 
     body_bytes_max: ClassVar[int] = limits.BODY_BYTES_MAX
+    limit_classes: ClassVar[Mapping[str, str]] = {}  # of APIs that do not count it by its route's class
     dialect: Dialect = SMART_AI_HUB
     identity: Identity | None = None
     credential: Credential | None = None
     _kept: dict[str, str] | None = None
+    _limited: tuple[Limited, str] | None = None  # what the rate limit came to, and the class that it is told for
 
     def initialize(self, apis: Sequence[str], limit_class: str = "general", counted: bool = True) -> None:
         self.hub = cast("HubApplication", self.application)
@@ -169,14 +172,19 @@ class ApiHandler(RequestHandler):
     async def count(self, refused: bool = False) -> None:
         """Count against the rate limit, tell it in headers, refuse what is too much. Who is refused counts everywhere."""
         counted = self._counted or refused
-        api, limit_class = self.dialect.name, self._limit_class
+        api = self.dialect.name
+        limit_class = self.limit_classes.get(api, self._limit_class)
         if self._is_our_page():
             api, limit_class = SMART_AI_HUB.name, "general"
         limited = await self.services.rate_limits.hit(api, limit_class, self.identity, self.address, counted=counted)
-        for name, value in self.dialect.limit_headers(limited, limit_class).items():
-            self.keep_header(name, value)
+        self._tell_limit(limited, limit_class)
         if counted:  # else others of the same address could keep out who is not held to a limit
             limited.check()
+
+    def _tell_limit(self, limited: Limited, limit_class: str) -> None:
+        self._limited = (limited, limit_class)
+        for name, value in self.dialect.limit_headers(limited, limit_class).items():
+            self.keep_header(name, value)
 
     def _is_our_page(self) -> bool:
         """A page that may use the cookie is not held to the AI Assistant's plan, whose form its answers have."""
@@ -288,8 +296,14 @@ class ApiHandler(RequestHandler):
     def answer_error(self, error: HubError) -> None:
         """Say a failure in the dialect."""
         status, code = self.dialect.codes[error.code]
-        if error.retry_after_seconds is not None:
-            self.set_header("Retry-After", str(max(1, math.ceil(error.retry_after_seconds))))
+        seconds = error.retry_after_seconds
+        if seconds is None and status == 503:  # a provider that failed seldom says when to come back
+            seconds = limits.UNAVAILABLE_RETRY_SECONDS
+        if seconds is not None:
+            self.set_header("Retry-After", str(max(1, math.ceil(seconds))))
+        if error.exhausted is not None and self._limited is not None:
+            limited, limit_class = self._limited
+            self._tell_limit(limited.by_quota(error.exhausted), limit_class)
         if not error.temporary:
             self.set_header("X-Should-Retry", "false")  # OpenAI's and Anthropic's clients would repeat every 409
         if status == 401:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from hub.errors import Code, HubError
-from hub.rate_limits import Limited
+from hub.rate_limits import Counted, Limited
 from models.clock import now, timestamp
 
 Json = dict[str, Any]
@@ -204,11 +204,13 @@ def _hub_error(error: HubError, code: str, request_id: str) -> Json:
 
 
 def _aggregator_error(error: HubError, code: str, request_id: str) -> Json:
-    """Its own form and OpenAI's in one."""
+    """Its own form and OpenAI's in one. A request that is wrong as a whole, and in no field of it, is so in its body."""
     details: Json = {}
     if error.details:
         first = error.details[0]
         details = {"field": first.field, "reason": first.message, "errors": _all_fields(error)}
+    elif code == _AGGREGATOR_CODES[Code.INVALID][1]:
+        details = {"field": "body", "reason": error.message}
     param = error.details[0].field if error.details else None
     body = {"code": code, "message": error.message, "details": details, "type": OPENAI_TYPES[error.code]}
     return {"success": False, "error": {**body, "param": param}}
@@ -222,7 +224,10 @@ def _anthropic_error(error: HubError, code: str, request_id: str) -> Json:
 
 
 def _playground_error(error: HubError, code: str, request_id: str) -> Json:
-    details = {"errors": _all_fields(error)} if error.details else {}
+    details: Json = {"errors": _all_fields(error)} if error.details else {}
+    if (quota := error.exhausted) is not None:
+        details |= {"quota_type": quota.kind, "used": quota.used, "limit": quota.limit}
+        details["resets_at"] = timestamp(quota.resets_at)
     body = {"message": error.message, "code": code, "details": details}
     return {"success": False, "error": body, "timestamp": timestamp(now())}
 
@@ -315,12 +320,15 @@ def _client_limits(limited: Limited, limit_class: str) -> dict[str, str]:
     }
 
 
+_IDENTIFIERS: Final[Mapping[Counted, str]] = {"user": "user", "key": "api-key", "address": "ip"}
+
+
 def _iso_limits(limited: Limited, limit_class: str) -> dict[str, str]:
     return {
         **_unix_limits(limited, limit_class),
         "X-RateLimit-Reset": timestamp(datetime.fromtimestamp(limited.reset, UTC)),
         "X-RateLimit-Endpoint": limit_class,
-        "X-RateLimit-Identifier": "user" if limited.by_user else "ip",
+        "X-RateLimit-Identifier": _IDENTIFIERS[limited.by],
     }
 
 

@@ -4,6 +4,7 @@ Nothing here is written down a second time: an envelope's form is read off the v
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from handlers.access import Access
 from handlers.credentials import COOKIE
 from handlers.dialects import ANTHROPIC, DIALECTS, Dialect, Json
-from hub.errors import Code, FieldError, HubError
+from hub.errors import Code, Exhausted, FieldError, HubError
 from hub.fields import Change
 from hub.rate_limits import Limited
 
@@ -28,12 +29,13 @@ TITLES: Final[Mapping[str, str]] = {
     "ai_assistant": "AI Assistant",
 }
 FORMS: Final[Mapping[str, Dialect]] = {**DIALECTS, "anthropic": ANTHROPIC}  # by the names of their components
-_LIMITED: Final = Limited(100, 99, 0, True, 0, True)
+_LIMITED: Final = Limited(100, 99, 0, True, 0, "user")
 _FAILURES: Final = (
     HubError(Code.INVALID, "m", [FieldError("f", "m", "v")]),
     HubError(Code.INVALID, "m", [FieldError("f", "m", 1)]),
     HubError(Code.INVALID, "m", [FieldError("f", "m")]),
     HubError(Code.RATE_LIMITED, "m", retry_after_seconds=1.0),
+    HubError(Code.RATE_LIMITED, "m", exhausted=Exhausted("daily", 50, 50, datetime(2026, 11, 28, tzinfo=UTC))),
     HubError(Code.NOT_FOUND, "m"),
 )
 STREAM_HEADERS: Final[Mapping[str, str]] = {
@@ -52,8 +54,11 @@ HEADERS: Final[Mapping[str, str]] = {
     "X-RateLimit-Limit": "How many requests the window allows",
     "X-RateLimit-Remaining": "How many of them are left",
     "X-RateLimit-Reset": "When the window ends: in seconds since 1970, in the AI Playground an ISO 8601 date-time",
+    "X-RateLimit-Limit-Requests": "The limit once more, by the name that OpenAI's clients read",
+    "X-RateLimit-Remaining-Requests": "What is left of it, by that name",
+    "X-RateLimit-Reset-Requests": "How long until the window ends, as `37s`",
     "X-RateLimit-Endpoint": "Which of the AI Playground's limits counted",
-    "X-RateLimit-Identifier": "Whether it counted by `user` or by `ip`",
+    "X-RateLimit-Identifier": "Whether it counted by `user`, by `api-key` or by `ip`",
     "Retry-After": "After how many seconds it may go well",
 }
 SECURITY: Final[Mapping[str, Json]] = {

@@ -224,12 +224,12 @@ class _Relay:
         heart = _Heart(self)
         try:
             if not self._over.done():
-                await _sent(self._handler, self._handler.flush())
+                await sent(self._handler, self._handler.flush())
                 self._tail.on_news = self._news
                 self._news()
                 await self._over
             if not self._tail.closed:
-                await _sent(self._handler, self._handler.finish())
+                await sent(self._handler, self._handler.finish())
         finally:
             heart.stop()
             self._outbox.close()
@@ -291,7 +291,7 @@ class _Relay:
             self._outbox.push(self._framed(HEARTBEAT))
 
 
-async def _sent(handler: StreamHandler, writing: asyncio.Future[None]) -> None:
+async def sent(handler: ApiHandler, writing: asyncio.Future[None]) -> None:
     """Wait until the kernel has taken what was written. A client that takes nothing for too long is cut off: a close
     would wait behind what it does not read. Raises `StreamClosedError`."""
     if not writing.done():  # the usual case needs no timer

@@ -1,9 +1,8 @@
 """A user and a login as each of the APIs shows them. The union serves the shared paths that carry no credential yet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from config.plans import QUOTA_DAYS, Plans
 from hub.identity import LoginResult
 from hub.prices import credits_number
 from models.clock import timestamp
@@ -54,12 +53,11 @@ def playground_user(user: User) -> Json:
     }
 
 
-def playground_profile(user: User, plans: Plans) -> Json:
-    limits = {period: plans.quota(user["tier"], period) for period in QUOTA_DAYS}
+def playground_profile(user: User, quota: Json, api_keys: Sequence[Json]) -> Json:
     return {
         **playground_user(user),
-        "quota": {period: {"used": 0, "limit": limit} for period, limit in limits.items()},
-        "api_keys": [],
+        "quota": quota,
+        "api_keys": api_keys,
         "updated_at": timestamp(user["updated_at"]),
     }
 

@@ -282,13 +282,13 @@ class Socket(ApiHandler, WebSocketHandler):
         """An upgrade has no body."""
 
 
-def _socket(path: str, api: str, entrance: Entrance) -> Route:
+def _socket(entrance: Entrance) -> Route:
     """Not counted against a rate limit: connections and what comes on them have bounds of their own."""
-    return Route(path, Socket, (api,), counted=False, extra={"entrance": entrance})
+    return Route(entrance.path, Socket, (entrance.api,), counted=False, extra={"entrance": entrance})
 
 
 ROUTES = [
-    _socket("/ws", "smart_ai_hub", _MAIN_ENTRANCE),
-    _socket("/ws/admin", "smart_ai_hub", Entrance(channels=ADMIN_CHANNELS)),
-    _socket("/v1/ai/stream", "ai_playground", Entrance(api="ai_playground", bare_chat=True)),
+    _socket(_MAIN_ENTRANCE),
+    _socket(Entrance("/ws/admin", channels=ADMIN_CHANNELS)),
+    _socket(Entrance("/v1/ai/stream", "ai_playground", bare_chat=True)),
 ]

@@ -105,5 +105,7 @@ def _claims(payload: dict[str, Any]) -> Claims:
 
 
 def _refuse() -> NoReturn:
-    """One answer to every bad token: the reasons are of use only to who forges them."""
-    raise HubError(Code.UNAUTHENTICATED, "Invalid or expired access token") from None
+    """One answer to every bad token: the reasons are of use only to who forges them. An API key that lost its end comes
+    here too, so nothing is said of which credential it was.
+    """
+    raise HubError(Code.UNAUTHENTICATED, "Invalid or expired credentials") from None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NoReturn
 
-from hub import identity_input, mail_jobs, notifications, one_time
+from hub import identity_input, mail_jobs, notifications, one_time, renaming
 from hub.errors import Code, HubError, invalid
 from hub.identity import Identity
 from hub.ledger import Ledger
@@ -81,6 +81,28 @@ class Accounts:
         )
         await self._ledger.commit(operation)
         self._revocations.announce(changed)
+
+    async def rename(self, identity: Identity, username: str | None, email: str | None) -> Document:
+        """Set the name or the address that the caller is known by, None keeps it; the document as `change_profile` gives it.
+
+        Another address has to be confirmed anew: it gets a link, links that the old one got are worth nothing any more, and
+        the old one is told. Raises `HubError`: FORBIDDEN (an API key asks: it could have the password set anew by mail),
+        INVALID, RATE_LIMITED, CONFLICT naming the field that is another's.
+        """
+        if identity.login_id is None:
+            raise HubError(Code.FORBIDDEN, "An API key cannot change the username or the address")
+        wanted, user = renaming.wanted(username, email), identity.user_id
+        if wanted.get("email_key", identity.user["email_key"]) != identity.user["email_key"]:
+            await self._throttle.verification_asked(user)
+
+        async def compose(transaction: Transaction) -> tuple[Operation, Document]:
+            before = await users.within(transaction, user)
+            if before is None:
+                raise HubError(Code.NOT_FOUND, "No such user")
+            return await renaming.compose(transaction, before, wanted)
+
+        await self._commit(compose)
+        return await self.change_profile(user, {})
 
     # --- password ------------------------------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
-"""Analytics of one user: a dashboard of what was used, and events that the user's programs send.
+"""Analytics of one user: a dashboard of what was used, figures by AI model and day, and events that programs send.
 
-The dashboard's figures are the totals of days (`models/usage.py`), a document for each day on which something was used: a
-year of them is added up in some 5 ms, however many requests each day had. 300,000 rows took 770 ms on the same machine.
+All figures are the totals of days (`models/usage.py`), a document for each day and AI model that was used: a year of one
+model is added up in some 5 ms, however many requests each day had. 300,000 rows took 770 ms on the same machine.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from config import limits
@@ -12,6 +13,14 @@ from models import analytics_events, usage
 from models.clock import now
 from models.database import Database, Document
 from models.ids import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class UsageFigures:
+    """What was used of each AI model and on each UTC day: `{_id, requests, tokens, charged, duration_ms}`."""
+
+    models: list[Document]
+    days: list[Document]
 
 
 class Analytics:
@@ -29,6 +38,13 @@ class Analytics:
         names = [f"{figure}_{period}" for period in since for figure in ("requests", "charged")]
         nothing = dict.fromkeys(("requests", "tokens", "charged", "duration_ms", *names), 0)
         return {**nothing, **await usage.totals(self._database, user, since)}
+
+    async def usage(self, user: str, first: datetime | None, last: datetime | None, model: str | None) -> UsageFigures:
+        """From the first day to the last one, both included, by whatever API it was asked; days are the latest
+        `USAGE_DAYS_SHOWN_MAX` that had any, oldest first.
+        """
+        most = limits.USAGE_DAYS_SHOWN_MAX
+        return UsageFigures(*await usage.by_model_and_day(self._database, user, first, last, model, most))
 
     async def track(self, user: str, kind: str, name: str, properties: Document) -> Document:
         """Keep one event. Raises `HubError` RATE_LIMITED where a user has sent all that a day may have."""

@@ -11,12 +11,14 @@ It recognises no credential (`hub/identity.py` does) and enforces no limit: budg
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from config import limits
 from hub import budgets, key_secrets
 from hub.budgets import BudgetChange, EndBudget, OpenBudget
 from hub.errors import Code, HubError, invalid
+from hub.key_secrets import Prefix
 from hub.ledger import Ledger
 from hub.operations import Composed, Delete, Insert, Operation, Update
 from hub.revocations import Revocations
@@ -28,12 +30,14 @@ from models.ids import new_id
 
 WITHDRAWN = "key_withdrawn"
 _PERIOD = "total"  # of a credit limit that names none
+_NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
     """A key as it is asked for; `limits` holds those of `models/api_keys.py` that are wanted."""
 
+    prefix: Prefix
     name: str
     permissions: list[str] | None = None
     expires_at: datetime | None = None
@@ -59,7 +63,7 @@ class ApiKeys:
 
     async def create(self, user: str, wanted: NewKey) -> tuple[ListedKey, str]:
         """The key, and its secret, which nobody sees again. Raises `HubError`: INVALID, CONFLICT (there are too many)."""
-        secret, moment = key_secrets.new_secret(), now()
+        secret, moment = key_secrets.new_secret(wanted.prefix), now()
         made = api_keys.new_key(
             *(new_id("key"), user, key_secrets.digest(secret), key_secrets.shown(secret), wanted.name),
             *(wanted.permissions, _with_period(wanted.limits), wanted.expires_at, moment),
@@ -75,14 +79,26 @@ class ApiKeys:
         await self._ledger.commit(Composed(made["_id"], compose))
         return ListedKey(made, None, 0), secret
 
-    async def change(self, user: str, key_id: str, name: str | None, changes: Mapping[str, Any]) -> ListedKey:
-        """Set a name (None keeps it) and some of the limits. Raises `HubError`: NOT_FOUND, INVALID."""
+    async def change(
+        self,
+        user: str,
+        key_id: str,
+        *,
+        name: str | None = None,
+        permissions: list[str] | None = None,
+        changes: Mapping[str, Any] = _NO_CHANGES,
+    ) -> ListedKey:
+        """Set a name, permissions (None keeps them) and some of the limits. Raises `HubError`: NOT_FOUND, INVALID."""
         operation_id, moment = new_id("apikey"), now()
         changed = revocations.new_revocation(user, revocations.CHANGED, moment, None, None)
 
         async def compose(transaction: Transaction) -> Operation:
             before = _there(await api_keys.within(transaction, user, key_id))
-            after = {"name": name or before["name"], "limits": _with_period({**before["limits"], **changes})}
+            after = {
+                "name": name or before["name"],
+                "permissions": permissions or before["permissions"],
+                "limits": _with_period({**before["limits"], **changes}),
+            }
             update = Update(API_KEYS, {"_id": key_id}, {"$set": {**after, "updated_at": moment}})
             inserts = [Insert(revocations.REVOCATIONS, changed)]
             return Operation(operation_id, inserts=inserts, updates=[update], budgets=_opened({**before, **after}))

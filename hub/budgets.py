@@ -9,6 +9,7 @@ remembers of it. Amounts are micro-credits. No I/O and no clock: `hub/batch.py` 
 copy of a wallet, whose counters are replaced and never changed in place.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -112,6 +113,11 @@ def reserve(wallet: Document, budget: Budget | None, want: int, moment: datetime
     amount = min(want, available)
     wallet["budgets"] = {**counted, budget.key: {**counters, "held": counters["held"] + amount}}
     return amount
+
+
+def check(counted: Mapping[str, Document], budget: Budget | None, amount: int, moment: datetime) -> None:
+    """Whether so much may be reserved by a wallet's counters. Raises `HubError` as `reserve` does."""
+    reserve({"budgets": counted}, budget, amount, moment, at_least=amount)
 
 
 def settle(wallet: Document, budget: Budget | None, held: int, charged: int, moment: datetime) -> Document:

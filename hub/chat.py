@@ -18,20 +18,24 @@ import structlog
 
 from config import limits
 from config.catalogue import AiModel
-from hub import prompts
+from config.plans import Plans
+from hub import budgets, prompts
 from hub.ai_models import chat_model, provider_of
+from hub.budgets import Budget
 from hub.chat_records import Job, outcome_of
 from hub.chat_request import ChatRequest, job_of
 from hub.errors import Code, HubError
 from hub.generation import Admitted, Progress, generate
 from hub.idempotency import IdempotencyKey, KeyTaken
 from hub.identity import Identity
-from hub.key_limits import check_model
+from hub.key_limits import budget_of, check_model
 from hub.ledger import Ledger
 from hub.metrics import Metrics
+from hub.operations import WalletState
 from hub.prices import charge_micro
 from hub.providers.base import Provider, Usage
 from hub.providers.registry import Providers
+from hub.quotas import is_counted, quota_for
 from hub.realtime.broker import REVOCATIONS, Broker, Publication
 from hub.redis.stream_logs import StreamLogs
 from hub.remote_streams import RemoteStreams
@@ -40,6 +44,7 @@ from hub.streams import Outcome, Stream, Streams, replayed
 from hub.tasks import Tasks
 from hub.token_rates import TokenRates
 from models import conversations, followers, idempotency
+from models.clock import now
 from models.database import Database, DatabaseError
 
 log = structlog.get_logger(__name__)
@@ -63,6 +68,7 @@ class Chat:
         ledger: Ledger,
         streams: Streams,
         catalogue: Mapping[str, AiModel],
+        plans: Plans,
         providers: Providers,
         tasks: Tasks,
         metrics: Metrics,
@@ -77,6 +83,7 @@ class Chat:
         self._ledger = ledger
         self._streams = streams
         self._catalogue = catalogue
+        self._plans = plans
         self._providers = providers
         self._tasks = tasks
         self._metrics = metrics
@@ -112,7 +119,7 @@ class Chat:
     async def _begin(self, identity: Identity, request: ChatRequest, received: float) -> Started:
         job, provider = await self._prepare(identity, request)
         job.received = received
-        self._check_room(identity)  # others may have started meanwhile
+        self._check_room(identity, request)  # others may have started meanwhile
         await self._launch(job, provider)
         return Started(job.stream)
 
@@ -144,27 +151,35 @@ class Chat:
         model = chat_model(self._catalogue, request.model)
         provider = provider_of(self._providers, model)
         check_model(identity, model.id)
-        self._check_room(identity)
+        self._check_room(identity, request)
         prompt = await prompts.of(self._database, identity.user_id, model, request)
         await self._check_funds(identity, model, prompt.tokens)
-        return job_of(identity, request, model, prompt, sandbox=self._providers.is_sandbox(model)), provider
+        quota = quota_for(self._plans, identity, request.api)
+        is_sandbox = self._providers.is_sandbox(model)
+        return job_of(identity, request, model, prompt, sandbox=is_sandbox, quota=quota), provider
 
-    def _check_room(self, identity: Identity) -> None:
+    def _check_room(self, identity: Identity, request: ChatRequest) -> None:
         if self._draining:
             raise _shutting_down()
         if len(self._streams) >= limits.STREAMS_RUNNING_MAX:
             raise HubError(Code.UNAVAILABLE, "The hub has as many streams as it can carry", retry_after_seconds=1)
-        if self._streams.running_by(identity.user_id) >= limits.STREAMS_PER_USER_MAX:
-            message = f"At most {limits.STREAMS_PER_USER_MAX} answers at once"
+        most = limits.QUOTA_STREAMS_PER_USER_MAX if is_counted(request.api) else limits.STREAMS_PER_USER_MAX
+        if self._streams.running_by(identity.user_id) >= most:
+            message = f"At most {most} answers at once"
             raise HubError(Code.RATE_LIMITED, message, retry_after_seconds=1)
 
     async def _check_funds(self, identity: Identity, model: AiModel, prompt_tokens: int) -> None:
-        """Refuse before the provider is asked what an empty wallet cannot pay; the hold decides about everything else."""
-        known = self._ledger.last_known(identity.user_id)
-        if known is None or known.available > 0 or charge_micro(model, prompt_tokens, 1) == 0:
+        """Refuse what wallet or budget cannot pay before the provider is asked, whom nobody would pay for that; the hold
+        decides about everything else.
+        """
+        known, budget = self._ledger.last_known(identity.user_id), budget_of(identity)
+        price = charge_micro(model, prompt_tokens, 1)
+        if known is None:
             return
-        if (await self._ledger.wallet(identity.user_id)).available <= 0:  # another node may have filled it
-            raise HubError(Code.INSUFFICIENT_CREDITS, "There are no credits left")
+        try:
+            _check_pays(known, budget, price)
+        except HubError:
+            _check_pays(await self._ledger.wallet(identity.user_id), budget, price)  # another node may have filled it
 
     async def _launch(self, job: Job, provider: Provider) -> None:
         """Run the generation as its own task; return when its hold stands, raise what refused it."""
@@ -312,6 +327,13 @@ class Chat:
         running = [stream.task for stream in self._streams.running if stream.task is not None]
         if running:
             await asyncio.wait(running, timeout=limits.DATABASE_DOWN_WAIT_SECONDS)
+
+
+def _check_pays(wallet: WalletState, budget: Budget | None, price_micro: int) -> None:
+    """Raises `HubError` as placing a hold does."""
+    if wallet.available < price_micro:
+        raise HubError(Code.INSUFFICIENT_CREDITS, "Not enough credits for this request")
+    budgets.check(wallet.budgets, budget, price_micro, now())
 
 
 def _shutting_down() -> HubError:

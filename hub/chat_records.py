@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+import orjson
+
 from config import limits
 from config.catalogue import AiModel
 from hub.budgets import Budget
@@ -19,6 +21,7 @@ from hub.ledger import Undo
 from hub.operations import Delete, Insert, NewEvent, Receipt, Update
 from hub.prices import credits_number
 from hub.providers.base import Native, Usage
+from hub.quotas import Quota
 from hub.streams import Outcome, Stream
 from hub.usage_records import used
 from models.clock import milliseconds, now
@@ -43,6 +46,7 @@ class Job:
     parameters: dict[str, Any]
     streamed: bool
     api: str
+    endpoint: str  # the path that was asked
     new_messages: list[tuple[str, Document]]  # what the caller said, with the ids under which it is to be stored
     new_conversation: bool
     idempotency: IdempotencyKey | None
@@ -50,6 +54,7 @@ class Job:
     native: Native | None = None  # the request in Anthropic's own form
     budget: Budget | None = None  # of the API key that asks
     tokens_per_minute: int | None = None  # the same key's
+    quota: Quota | None = None  # that this request counts against
     created_at: datetime = field(default_factory=now)
     received: float = field(default_factory=time.monotonic)  # when the request came, for the time to its first token
 
@@ -136,6 +141,7 @@ def _answer(job: Job) -> Document:
         "epoch": stream.epoch,
         "lengths": [],
         "api": job.api,
+        "endpoint": job.endpoint,
         "sandbox": stream.sandbox,
         "usage": {"prompt_tokens": job.prompt_tokens, "completion_tokens": 0},
         "created_at": job.created_at,
@@ -167,21 +173,23 @@ def checkpoint(job: Job, completion_tokens: int) -> tuple[Update, int]:
     """The answer so far, and what of it has been counted: exactly what the sweeper will charge if we die. With its size."""
     content = _content(job.stream)
     content["usage"] = {"prompt_tokens": job.prompt_tokens, "completion_tokens": completion_tokens}
-    return Update(MESSAGES, {"_id": job.stream.message}, {"$set": content}), _size_bytes(job.stream, content["content"])
+    return Update(MESSAGES, {"_id": job.stream.message}, {"$set": content}), _size_bytes(content)
 
 
-def _size_bytes(stream: Stream, text: str) -> int:
+def _size_bytes(content: Document) -> int:
     """Roughly, to bound a batch: a length for each delta, and text that has more bytes than characters."""
-    return 2_000 + 10 * len(stream.deltas) + 2 * len(text)
+    extras = sum(map(len, content.get("extras", {}).values()))
+    return 2_000 + 10 * len(content["lengths"]) + 2 * (len(content["content"]) + extras)
 
 
 def _content(stream: Stream) -> Document:
+    """Extras as JSON text: what companies say may have keys, numbers and depths that no database takes."""
     content: Document = {
         "content": "".join([delta.content for delta in stream.deltas]),  # of all choices, as they came
         "lengths": [len(delta.content) for delta in stream.deltas],
     }
-    extras = {str(number): delta.extra for number, delta in enumerate(stream.deltas) if delta.extra is not None}
-    if extras:
+    said = ((number, delta.extra) for number, delta in enumerate(stream.deltas) if delta.extra is not None)
+    if extras := {str(number): orjson.dumps(extra).decode() for number, extra in said}:
         content["extras"] = extras
     return content
 
@@ -196,6 +204,11 @@ class Ending:
     detail: str | None = None
     error: HubError | None = None
     first_token_ms: int | None = None
+
+    @property
+    def is_our_failure(self) -> bool:
+        """It broke off by our or the provider's fault: the same request may succeed another time."""
+        return self.error is not None and self.error.temporary
 
     def outcome(self, receipt: Receipt) -> Outcome:
         return Outcome(self.finish_reason, self.usage, self.usage_source, receipt, self.detail, self.error)
@@ -216,13 +229,14 @@ def closing(job: Job, ending: Ending) -> Closing:
     """The finished message, the conversation's last words, the usage row with its day's totals, and the event."""
     stream = job.stream
     nothing = not stream.deltas and (ending.error is not None or ending.finish_reason == "cancelled")
+    content = _content(stream)
     inserts: list[Insert] = []
     updates: list[Update] = []
     if job.written_once:
-        inserts.append(Insert(MESSAGES, lambda receipt: _answer(job) | _finished(stream, ending, receipt)))
+        inserts.append(Insert(MESSAGES, lambda receipt: _answer(job) | _finished(content, ending, receipt)))
     else:
         finish = {"_id": stream.message}
-        updates.append(Update(MESSAGES, finish, lambda receipt: {"$set": _finished(stream, ending, receipt)}))
+        updates.append(Update(MESSAGES, finish, lambda receipt: {"$set": _finished(content, ending, receipt)}))
     if stream.conversation is not None:
         change = {"$set": {"updated_at": now(), "last_message": stream.text()[:SNIPPET_CHARS]}}
         updates.append(Update(CONVERSATIONS, {"_id": stream.conversation}, change))
@@ -232,12 +246,12 @@ def closing(job: Job, ending: Ending) -> Closing:
     elif job.idempotency is not None:
         updates.append(completed(job.idempotency.id))
     if not nothing:
-        row, day = used(job.user, job.created_at, partial(_usage_row, job, ending, now()))
+        row, day = used(job.user, job.created_at, job.model.id, partial(_usage_row, job, ending, now()))
         inserts.append(row)
         updates.append(day)
     kind = "chat.failed" if ending.error else "chat.completed"
     event = NewEvent(job.user, kind, lambda receipt: ended_event(job, ending, receipt))
-    return Closing(inserts, updates, deletes, [event], _size_bytes(stream, stream.text()))
+    return Closing(inserts, updates, deletes, [event], _size_bytes(content))
 
 
 def status_of(ending: Ending) -> str:
@@ -247,8 +261,8 @@ def status_of(ending: Ending) -> str:
     return "stopped" if ending.finish_reason == "cancelled" else "complete"
 
 
-def _finished(stream: Stream, ending: Ending, receipt: Receipt | None) -> Document:
-    fields = _content(stream)
+def _finished(content: Document, ending: Ending, receipt: Receipt | None) -> Document:
+    fields = {**content}
     fields["status"] = status_of(ending)
     fields["finish_reason"] = ending.finish_reason
     fields["detail"] = ending.detail
@@ -325,6 +339,7 @@ def _usage_row(job: Job, ending: Ending, ended_at: datetime, receipt: Receipt | 
         "provider": job.model.provider,
         "route": job.stream.trail.route,
         "api": job.api,
+        "endpoint": job.endpoint,
         **usage_document(ending.usage),
         "charged": receipt.charged if receipt else 0,
         "usage_source": ending.usage_source,

@@ -15,6 +15,7 @@ from hub.idempotency import IdempotencyKey
 from hub.identity_cache import Identity
 from hub.key_limits import budget_of, tokens_per_minute
 from hub.providers.base import Native
+from hub.quotas import Quota
 from hub.streams import Stream
 from models.clock import now
 from models.database import Document
@@ -25,13 +26,14 @@ from models.ids import new_id
 class ChatRequest:
     """A completion as every face asks for it; fields are checked for type and bounds by the face.
 
-    Either `messages` (OpenAI's form) or `message` (the next turn of a kept conversation). `streamed` says how the
-    provider is called. `parameters` are OpenAI's other fields, passed on; `choices` is how many answers are wanted.
-    `native` is the same request as it was written in Anthropic's form, for who speaks it.
+    `endpoint` is the path that was asked. Either `messages` (OpenAI's form) or `message` (the next turn of a kept
+    conversation). `streamed` says how the provider is called. `parameters` are OpenAI's other fields, passed on; `choices`
+    is how many answers are wanted. `native` is the same request as it was written in Anthropic's form, for who speaks it.
     """
 
     model: str
     api: str
+    endpoint: str
     messages: list[Document] | None = None
     message: str | None = None
     max_tokens: int | None = None
@@ -67,7 +69,9 @@ class Prompt:
     tokens: int
 
 
-def job_of(identity: Identity, request: ChatRequest, model: AiModel, prompt: Prompt, *, sandbox: bool) -> Job:
+def job_of(
+    identity: Identity, request: ChatRequest, model: AiModel, prompt: Prompt, *, sandbox: bool, quota: Quota | None
+) -> Job:
     """The completion to be made, with everything about it decided."""
     begun = now()
     new_messages = [(new_id("msg"), message) for message in request.said] if request.is_kept else []
@@ -82,12 +86,14 @@ def job_of(identity: Identity, request: ChatRequest, model: AiModel, prompt: Pro
         native=request.native,
         streamed=request.streamed,
         api=request.api,
+        endpoint=request.endpoint,
         new_messages=new_messages,
         new_conversation=request.is_kept and request.conversation is None,
         idempotency=request.idempotency,
         created_at=begun,
         budget=budget_of(identity),
         tokens_per_minute=tokens_per_minute(identity),
+        quota=quota,
     )
 
 

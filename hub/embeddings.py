@@ -28,6 +28,7 @@ from hub.ledger import Hold, Ledger, Undo
 from hub.operations import PlaceHold, Receipt, Update
 from hub.prices import charge_micro
 from hub.providers.base import EmbeddingCall, Embeddings, Provider, ProviderError, Trail
+from hub.providers.openai_embeddings import FLOAT_BYTES
 from hub.providers.registry import Providers
 from hub.token_rates import TokenRates
 from hub.tokens import PIECE_CHARS, count_text, is_exact
@@ -43,6 +44,7 @@ class EmbeddingRequest:
 
     model: str
     api: str
+    endpoint: str
     inputs: Sequence[str | Sequence[int]]
     dimensions: int | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)  # OpenAI's other fields, passed on
@@ -56,6 +58,7 @@ class _Work:
     identity: Identity
     model: AiModel
     api: str
+    endpoint: str
     call: EmbeddingCall
     tokens: int  # as counted here
     created_at: datetime
@@ -79,12 +82,13 @@ class Embedder:
         self._token_rates = token_rates
         self._node = node
         self._running: Counter[str] = Counter()  # by user
+        self._running_bytes = 0  # of their vectors
 
     async def embed(
         self, identity: Identity, request: EmbeddingRequest, key: IdempotencyKey | None, trail: Trail
     ) -> Document:
         """`{model, sandbox, vectors, prompt_tokens, usage_source, receipt}`: each vector's 32-bit floats in base64, the
-        receipt as it is stored. `trail` is told the way that the call takes.
+        receipt as it is stored. `trail` is told the way that the call takes. To be called within the request's `room`.
 
         Raises `HubError`: MODEL_NOT_FOUND, INVALID, FORBIDDEN, UNAVAILABLE, RATE_LIMITED, INSUFFICIENT_CREDITS, IN_FLIGHT
         for a key that is being worked on, PROVIDER_FAILED, PROVIDER_REFUSED.
@@ -92,28 +96,37 @@ class Embedder:
         model = embedding_model(self._catalogue, request.model)
         provider = provider_of(self._providers, model)
         check_model(identity, model.id)
-        with self._room(identity):
-            work = await _prepared(identity, model, request, key, trail)
-            await self._token_rates.spend(identity, work.tokens)
+        work = await _prepared(identity, model, request, key, trail)
+        async with self._token_rates.spent(identity, work.tokens):
             return await self._paid(work, provider)
 
     @contextmanager
-    def _room(self, identity: Identity) -> Iterator[None]:
-        """Vectors take memory until they are sent: so many requests at once, and so many of one user."""
-        user = identity.user_id
+    def room(self, identity: Identity, request: EmbeddingRequest) -> Iterator[None]:
+        """Vectors take memory until they are sent: so many requests at once, so many of one user, and so much by all.
+
+        Raises `HubError`: MODEL_NOT_FOUND, INVALID, RATE_LIMITED, UNAVAILABLE.
+        """
+        user, vectors_bytes = identity.user_id, self._vectors_bytes(request)
         if self._running[user] >= limits.EMBEDDINGS_PER_USER_MAX:
             message = f"At most {limits.EMBEDDINGS_PER_USER_MAX} requests for embeddings at once"
             raise HubError(Code.RATE_LIMITED, message, retry_after_seconds=1)
-        if self._running.total() >= limits.EMBEDDINGS_RUNNING_MAX:
+        is_too_much = self._running_bytes + vectors_bytes > limits.EMBEDDING_VECTORS_BYTES_MAX
+        if self._running.total() >= limits.EMBEDDINGS_RUNNING_MAX or (self._running and is_too_much):
             message = "The hub has as many requests for embeddings as it can carry"
             raise HubError(Code.UNAVAILABLE, message, retry_after_seconds=1)
         self._running[user] += 1
+        self._running_bytes += vectors_bytes
         try:
             yield
         finally:
+            self._running_bytes -= vectors_bytes
             self._running[user] -= 1
             if not self._running[user]:
                 del self._running[user]
+
+    def _vectors_bytes(self, request: EmbeddingRequest) -> int:
+        model = embedding_model(self._catalogue, request.model)
+        return len(request.inputs) * _dimensions(model, request) * FLOAT_BYTES
 
     async def _paid(self, work: _Work, provider: Provider) -> Document:
         """Nothing is asked of the provider before the hold stands: it is the price of what is asked."""
@@ -154,7 +167,9 @@ class Embedder:
             "prompt_tokens": tokens,
             "usage_source": source,
         }
-        row, day = used(work.identity.user_id, work.created_at, partial(_usage_row, work, tokens, source, now()))
+        row, day = used(
+            work.identity.user_id, work.created_at, work.model.id, partial(_usage_row, work, tokens, source, now())
+        )
         updates = [day] if work.key is None else [day, _reply(work.key, answer)]
         metadata = {"model": work.model.id, "provider": work.model.provider, "stream": work.id}
         receipt = await hold.settle(
@@ -179,7 +194,7 @@ async def _prepared(
         trail=trail,
     )
     tokens = await _counted(model, request.inputs)
-    return _Work(new_id("emb"), identity, model, request.api, call, tokens, now(), key)
+    return _Work(new_id("emb"), identity, model, request.api, request.endpoint, call, tokens, now(), key)
 
 
 def _dimensions(model: AiModel, request: EmbeddingRequest) -> int:
@@ -230,6 +245,7 @@ def _usage_row(work: _Work, tokens: int, source: str, ended_at: datetime, receip
         "provider": work.model.provider,
         "route": work.call.trail.route,
         "api": work.api,
+        "endpoint": work.endpoint,
         "prompt_tokens": tokens,
         "completion_tokens": 0,
         "charged": receipt.charged if receipt else 0,

@@ -9,12 +9,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from config import limits
+from hub import permissions
 from hub.budgets import Period
 
-ACCOUNT_ADMINISTRATION: Final = "account:write"
 IdentityKind = Literal["token", "cookie", "key", "service"]
 
 
@@ -60,10 +60,8 @@ class Identity:
     limits: KeyLimits | None = None
 
     def may(self, permission: str) -> bool:
-        """Logins may everything; a key what it was given, and where nothing was named all but administrate the account."""
-        if self.permissions is not None:
-            return permission in self.permissions
-        return self.kind != "key" or permission != ACCOUNT_ADMINISTRATION
+        """Logins may everything, a key what it was given."""
+        return self.kind != "key" or permission in permissions.of_key(self.permissions)
 
     @property
     def credential_id(self) -> str | None:

@@ -29,10 +29,20 @@ def key(text: str) -> str:
 
 def username(value: object, field: str = "username") -> str:
     """3 to 30 letters and digits of ASCII: in other scripts one name could pass for another."""
+    return _username(value, field, "", "letters and digits")
+
+
+def profile_username(value: object, field: str = "username") -> str:
+    """The same for who has signed up: the underscore may be in it too."""
+    return _username(value, field, "_", "letters, digits and underscores")
+
+
+def _username(value: object, field: str, beside: str, says: str) -> str:
     text = _text(value, field, limits.USERNAME_CHARS_MAX)
-    if len(text) < limits.USERNAME_CHARS_MIN or not (text.isascii() and text.isalnum()):
+    usable = text.isascii() and all(char.isalnum() or char in beside for char in text)
+    if len(text) < limits.USERNAME_CHARS_MIN or not usable:
         low, high = limits.USERNAME_CHARS_MIN, limits.USERNAME_CHARS_MAX
-        raise invalid(field, f"must have {low} to {high} letters and digits, and nothing else", text)
+        raise invalid(field, f"must have {low} to {high} {says}, and nothing else", text)
     return text
 
 

@@ -1,6 +1,6 @@
 """Strict JSON from outside: what Python's parser accepts too gladly is refused here, once for HTTP bodies and frames.
 
-    bytes --length, encoding--> text --depth--> parser (numbers, constants, twin keys) --> characters --> plain data
+    bytes --length, encoding--> text --count, depth--> parser (numbers, constants, twin keys) --> characters --> plain data
 
 Schemas check what the data means. A wrong number is refused here for all of them, where no field can forget it: by the path
 of its field, whether a schema knows that or takes whatever comes.
@@ -33,14 +33,17 @@ _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 def loads(data: bytes, bytes_max: int) -> Any:
     """Parse one JSON value.
 
-    Raises `HubError`: TOO_LARGE beyond `bytes_max`; MALFORMED for everything that is not plain JSON: another encoding, a
-    byte order mark, nesting beyond 32, twin keys, NUL and lone surrogates. Where numbers are wrong their fields are named:
-    MALFORMED for NaN and infinities, INVALID for what JSON allows and 64 bits cannot hold, -0 too.
+    Raises `HubError`: TOO_LARGE beyond `bytes_max` and for too many values; MALFORMED for everything that is not plain
+    JSON: another encoding, a byte order mark, nesting beyond 32, twin keys, NUL and lone surrogates. Where numbers are
+    wrong their fields are named: MALFORMED for NaN and infinities, INVALID for what JSON allows and 64 bits cannot hold,
+    -0 too.
     """
     if len(data) > bytes_max:
         raise HubError(Code.TOO_LARGE, f"At most {bytes_max} bytes of JSON are accepted")
     if data.startswith(_BOM):
         raise _malformed("it starts with a byte order mark")
+    if _begun(data) > limits.JSON_VALUES_MAX:
+        _check_count(data)
     if data.count(b"[") + data.count(b"{") > limits.JSON_DEPTH_MAX:
         _check_depth(data)
     try:
@@ -87,6 +90,19 @@ def _reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at character {error.pos}"
     return "it cannot be parsed"
+
+
+def _begun(data: bytes) -> int:
+    """How many values begin in it, where it has no strings: one after each comma and each opening bracket."""
+    return data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
+def _check_count(data: bytes) -> None:
+    """Look outside strings alone, unless these are too many themselves: keys and values that are text."""
+    most = limits.JSON_VALUES_MAX
+    rest, strings = _STRING.subn(b"", data, count=most + 1)
+    if strings > most or _begun(rest) > most:
+        raise HubError(Code.TOO_LARGE, f"At most {most} values are accepted in one piece of JSON")
 
 
 def _check_depth(data: bytes) -> None:

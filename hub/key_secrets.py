@@ -1,17 +1,20 @@
-"""The secret of an API key: a prefix that says what it is, and 43 random characters. The database keeps its SHA-256."""
+"""The secret of an API key: a prefix that says what it is, and 43 random characters. The database keeps its SHA-256.
+
+Each documented API has its own prefix; whichever it begins with, a key works on all of them.
+"""
 
 import hashlib
 import re
 import secrets
-from typing import Final
+from typing import Final, Literal
 
-PREFIX: Final = "ak_live_"
-_SHOWN_CHARS: Final = len(PREFIX) + 4
-_FORM: Final = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{32,64}}")
+Prefix = Literal["ak_live_", "sk_live_"]
+_FORM: Final = re.compile(r"[as]k_live_[A-Za-z0-9_-]{32,64}")
+_SHOWN_CHARS: Final = 12  # the prefix and four more
 
 
-def new_secret() -> str:
-    return PREFIX + secrets.token_urlsafe(32)
+def new_secret(prefix: Prefix) -> str:
+    return prefix + secrets.token_urlsafe(32)
 
 
 def looks_like_one(value: str) -> bool:

@@ -104,6 +104,7 @@ class Hold:
         description: str,
         metadata: dict[str, Any],
         *,
+        fruitless: bool = False,
         inserts: Sequence[Insert] = (),
         updates: Sequence[Update] = (),
         deletes: Sequence[Delete] = (),
@@ -112,7 +113,8 @@ class Hold:
     ) -> Receipt:
         """Charge `charge`, and free the rest of what is held, together with what else must be true.
 
-        A charge above the hold first takes what else is available, and never more than there is.
+        A charge above the hold first takes what else is available, and never more than there is. `fruitless`: nothing came
+        of it by our or a provider's fault.
         Repeats itself while the database is away or an outcome unknown: a hold settles once, so this is safe.
         """
         self.settling = True  # from now on nobody else ends it: should this fail, the sweeper charges the checkpoint
@@ -121,7 +123,7 @@ class Hold:
         extension = [ExtendHold(self.id, wallet, short)] if short > 0 else []
         operation = Operation(
             id=self.id,
-            holds=[*extension, SettleHold(self.id, wallet, charge, description, metadata)],
+            holds=[*extension, SettleHold(self.id, wallet, charge, description, metadata, fruitless)],
             inserts=inserts,
             updates=updates,
             deletes=deletes,
@@ -193,7 +195,7 @@ class Ledger:
 
     async def _take_back(self, hold: Hold, undo: Undo) -> None:
         """Release a hold that came to nothing, or whose placing was cut off; where it does not stand nothing is to do."""
-        await hold.settle(0, "released", {}, updates=undo.updates, deletes=undo.deletes)
+        await hold.settle(0, "released", {}, fruitless=True, updates=undo.updates, deletes=undo.deletes)
 
     async def settle(self, operation: Operation, user: str) -> Receipt:
         """Commit an operation that ends a hold, repeating it until its outcome is known.

@@ -26,6 +26,7 @@ SUBJECTS: Final = {
     "reset": "Set a new password",
     "verify": "Confirm your e-mail address",
     "password_changed": "Your password was changed",
+    "email_changed": "Your e-mail address was changed",
 }
 
 

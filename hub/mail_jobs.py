@@ -7,7 +7,7 @@ A hanging mail server delays nobody: who asks waits for the job alone, which is 
 not. A process that dies leaves its jobs to the next; a letter may then come twice, and each of its links works.
 
 These are the mails that an account's safety needs. They go whatever its user's notification settings say: whoever took it
-over could otherwise silence the word of a changed password.
+over could otherwise silence the word of a changed password or address.
 """
 
 import asyncio
@@ -32,16 +32,19 @@ log = structlog.get_logger(__name__)
 _LIFE_SECONDS = {"reset": limits.RESET_SECONDS, "verify": limits.VERIFY_SECONDS}
 
 
-def job(kind: str, *, user: str | None = None, email_key: str = "") -> Document:
+def job(kind: str, *, user: str | None = None, email_key: str = "", to: str | None = None) -> Document:
     """A mail to be sent, not yet stored."""
     moment = now()
     life = timedelta(seconds=limits.MAIL_LIFE_SECONDS)
-    return mails.new_mail(new_id("mail"), kind, moment, moment + life, user=user, email_key=email_key)
+    return mails.new_mail(new_id("mail"), kind, moment, moment + life, user=user, email_key=email_key, to=to)
 
 
-def promised(kind: str, user: str) -> Insert:
-    """The same as part of an operation; `MailJobs.wake` afterwards saves it the wait for the next look."""
-    return Insert(mails.MAILS, job(kind, user=user))
+def promised(kind: str, user: str, to: str | None = None) -> Insert:
+    """The same as part of an operation; `MailJobs.wake` afterwards saves it the wait for the next look.
+
+    `to` is where it goes if not to the user's address.
+    """
+    return Insert(mails.MAILS, job(kind, user=user, to=to))
 
 
 class MailJobs:
@@ -140,9 +143,9 @@ class MailJobs:
         if user is None or user["status"] != "active" or (kind == "verify" and user["email_verified"]):
             return None
         link = await self._link(kind, user) if kind in _LIFE_SECONDS else None
-        settings = self._settings
+        settings, to = self._settings, str(mail.get("to", user["email"]))
         return letters.compose(
-            *(kind, mail["_id"], user["email"], settings.mail_from, settings.public_url),
+            *(kind, mail["_id"], to, settings.mail_from, settings.public_url),
             name=user["first_name"],
             link=link,
         )

@@ -35,6 +35,15 @@ class Username(ByRule):
         super().__init__(identity_input.username, **kwargs)
 
 
+class ProfileUsername(ByRule):
+    """Letters, digits and underscores."""
+
+    form: ClassVar[Form] = {**Username.form, "pattern": "^[A-Za-z0-9_]*$", "examples": ["ada_99"]}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(identity_input.profile_username, **kwargs)
+
+
 class Password(ByRule):
     """What is to be compared with a password."""
 

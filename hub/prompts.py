@@ -27,7 +27,7 @@ async def of(database: Database, user: str, model: AiModel, request: ChatRequest
 
 
 def tools_of(parameters: Mapping[str, Any]) -> list[Any]:
-    """The tools that are offered. Of a form that nobody knows, the provider says what is wrong with it."""
+    """The tools that are offered."""
     tools = parameters.get("tools")
     return tools if isinstance(tools, list) else []
 

@@ -6,27 +6,29 @@ Fixed windows that begin with the first request, counted by `hub/counters.py` or
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from config.plans import Limit, Plans
 from hub.counters import Counters
-from hub.errors import Code, HubError
+from hub.errors import Code, Exhausted, HubError
 from hub.identity_cache import Identity
 from hub.throttle import place
 
 _ANONYMOUS_TIER = "free"
+Counted = Literal["user", "key", "address"]
 
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """What one request came to. `reset` is the window's end in epoch seconds; `by_user` is false for an address."""
+    """What one request came to. `reset` is the window's end in epoch seconds, `by` what the request was counted by."""
 
     limit: int
     remaining: int
     reset: int
     allowed: bool
     retry_after_seconds: int
-    by_user: bool
+    by: Counted
 
     def check(self) -> None:
         """Raises `HubError` RATE_LIMITED."""
@@ -34,6 +36,12 @@ class Limited:
             seconds = self.retry_after_seconds
             message = f"Rate limit exceeded. Try again in {seconds} seconds."
             raise HubError(Code.RATE_LIMITED, message, retry_after_seconds=seconds)
+
+    def by_quota(self, exhausted: Exhausted) -> "Limited":
+        """What a quota refused is told instead of what its minute has left, which would invite to ask again."""
+        reset = math.ceil(exhausted.resets_at.timestamp())
+        wait = max(1, math.ceil(reset - time.time()))
+        return replace(self, limit=exhausted.limit, remaining=0, reset=reset, allowed=False, retry_after_seconds=wait)
 
 
 class RateLimits:
@@ -50,21 +58,22 @@ class RateLimits:
         """Count one request of an API's class; of several windows the tighter one is told."""
         tier, by_key = (identity.tier, identity.key_id is not None) if identity else (_ANONYMOUS_TIER, False)
         windows = self._plans.limits_for(api, limit_class, tier, by_key)
-        who = f"{api}:{limit_class}:{_who(identity, address)}"
+        who = f"{api}:{self._plans.class_of(api, limit_class)}:{_who(identity, address)}"
         cost = 1 if self._enabled and counted else 0
-        tightest = await self._hit(windows[0], who, cost, identity is not None)
+        by = _counted_by(identity)
+        tightest = await self._hit(windows[0], who, cost, by)
         counts = [(window, who) for window in windows[1:]] + _own(identity)
         for window, who in counts:
-            other = await self._hit(window, who, cost, identity is not None)
+            other = await self._hit(window, who, cost, by)
             if (other.allowed, other.remaining) < (tightest.allowed, tightest.remaining):
                 tightest = other
         return tightest
 
-    async def _hit(self, limit: Limit, who: str, cost: int, by_user: bool) -> Limited:
+    async def _hit(self, limit: Limit, who: str, cost: int, by: Counted) -> Limited:
         used, end = await self._counters.hit(f"{limit.seconds}:{who}", limit, cost)
         wait = max(1, math.ceil(end - time.time()))
         allowed = used <= limit.amount
-        return Limited(limit.amount, max(0, limit.amount - used), math.ceil(end), allowed, wait, by_user)
+        return Limited(limit.amount, max(0, limit.amount - used), math.ceil(end), allowed, wait, by)
 
 
 def _own(identity: Identity | None) -> list[tuple[Limit, str]]:
@@ -73,8 +82,15 @@ def _own(identity: Identity | None) -> list[tuple[Limit, str]]:
     return [] if identity is None or amount is None else [(Limit(amount, 60), f"own:{identity.key_id}")]
 
 
+def _counted_by(identity: Identity | None) -> Counted:
+    """A key counts by itself, beside its user."""
+    if identity is None:
+        return "address"
+    return "user" if identity.key_id is None else "key"
+
+
 def _who(identity: Identity | None, address: str) -> str:
-    """A key counts by itself, beside its user; strangers by address, an IPv6 network of /64 as one."""
+    """Strangers count by address, an IPv6 network of /64 as one."""
     if identity is None:
         return f"address:{place(address)}"
     return f"key:{identity.key_id}" if identity.key_id is not None else f"user:{identity.user_id}"

@@ -273,6 +273,7 @@ class _Opening:
             ledger=ledger,
             streams=streams,
             catalogue=self._catalogue,
+            plans=self._plans,
             providers=providers,
             tasks=self._tasks,
             metrics=self._metrics,

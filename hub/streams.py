@@ -24,6 +24,7 @@ from models.ids import new_epoch
 
 _STREAM_BYTES = 2_000  # of a finished stream without any delta: its own fields, outcome, usage and receipt
 _DELTA_BYTES = 200
+_BYTES_PER_EXTRA_BYTE = 8  # an object in memory, by its JSON: seven with probabilities, eleven with tool calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,7 @@ class Streams:
 def _size_bytes(delta: Delta) -> int:
     """Roughly what a delta costs in memory."""
     extra = len(orjson.dumps(delta.extra)) if delta.extra is not None else 0
-    return _DELTA_BYTES + len(delta.content) + 2 * extra
+    return _DELTA_BYTES + len(delta.content) + _BYTES_PER_EXTRA_BYTE * extra
 
 
 def replayed(message: dict[str, Any], outcome: Outcome | None) -> Stream:
@@ -221,6 +222,8 @@ def deltas_of(message: dict[str, Any], after: int = 0) -> list[Delta]:
     start, deltas = sum(lengths[:after]), []
     for index in range(after, len(lengths)):
         end = start + lengths[index]
-        deltas.append(Delta(message["content"][start:end], extras.get(str(index))))
+        extra = extras.get(str(index))
+        # JSON text; messages of the time before that have the object itself
+        deltas.append(Delta(message["content"][start:end], orjson.loads(extra) if isinstance(extra, str) else extra))
         start = end
     return deltas

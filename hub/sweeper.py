@@ -108,9 +108,10 @@ class Sweeper:
         tokens = usage.prompt_tokens + usage.completion_tokens
         metadata: Document = {"model": model.id, "provider": model.provider, "stream": job.stream.id, "api": job.api}
         metadata |= {"tokens": tokens, "interrupted": True}
+        settle = SettleHold(hold["_id"], hold["wallet"], charge, f"{model.name} usage", metadata, fruitless=not tokens)
         return Operation(
             id=hold["_id"],
-            holds=[SettleHold(hold["_id"], hold["wallet"], charge, f"{model.name} usage", metadata)],
+            holds=[settle],
             inserts=records.inserts,
             updates=records.updates,
             deletes=records.deletes,
@@ -121,7 +122,8 @@ class Sweeper:
 
 def _released(hold: Document, message: Document | None) -> Operation:
     """Nothing can be charged; a message that still says `streaming` must not say so for ever."""
-    settle = SettleHold(hold["_id"], hold["wallet"], 0, "released")
+    fruitless = message is None or not message["usage"]["completion_tokens"]
+    settle = SettleHold(hold["_id"], hold["wallet"], 0, "released", fruitless=fruitless)
     if message is None or message["status"] != "streaming":
         taken = hold.get("idempotency")
         return Operation(id=hold["_id"], holds=[settle], deletes=[withdrawn(taken)] if taken else [])
@@ -156,6 +158,7 @@ def _job(message: Document, model: AiModel) -> Job:
         parameters={},
         streamed=True,
         api=message["api"],
+        endpoint=message.get("endpoint", ""),  # an earlier version of the hub did not write it
         new_messages=[],
         new_conversation=False,
         idempotency=IdempotencyKey(key, "") if key else None,

@@ -55,16 +55,26 @@ class TokenRates:
         finally:
             await self._correct(reserved, _used(job, reserved))
 
-    async def spend(self, identity: Identity, tokens: int) -> None:
-        """Count tokens that are known beforehand. Raises `HubError` RATE_LIMITED when the caller's key has not that many."""
+    @asynccontextmanager
+    async def spent(self, identity: Identity, tokens: int) -> AsyncIterator[None]:
+        """Count tokens that are known beforehand; they come back where the block fails.
+
+        Raises `HubError` RATE_LIMITED when the caller's key has not that many.
+        """
         per_minute, key = tokens_per_minute(identity), identity.credential_id
         if not self._enabled or per_minute is None or key is None:
+            yield
             return
         limit = Limit(per_minute, 60)
         used, end = await self._counters.hit(key, limit, 0)
         if used + tokens > limit.amount:
             raise _refusal(limit, end)
-        await self._counters.hit(key, limit, tokens)
+        _, end = await self._counters.hit(key, limit, tokens)
+        try:
+            yield
+        except BaseException:
+            await self._correct(_Reserved(key, limit, tokens, end), 0)
+            raise
 
     async def _reserve(self, job: Job, key: str, limit: Limit) -> _Reserved:
         used, end = await self._counters.hit(key, limit, 0)

@@ -1,4 +1,4 @@
-"""What one paid answer leaves for statistics: its usage row and its part of the day's totals, for one operation.
+"""What one paid answer leaves for statistics: its usage row and its part of its model's day totals, for one operation.
 
 Whoever settles usage writes both, so that a user's totals are always the sums of their rows.
 """
@@ -13,12 +13,12 @@ from models.database import Document
 Row = Callable[[Receipt | None], Document]
 
 
-def used(user: str, created_at: datetime, row: Row) -> tuple[Insert, Update]:
-    """The row, known when its receipt is, and the change of the totals of the day on which it was begun.
+def used(user: str, created_at: datetime, model: str, row: Row) -> tuple[Insert, Update]:
+    """The row, known when its receipt is, and the change of its model's totals of the day on which it was begun.
 
     `row` is called for each of the two and has to give the same: it must not look at a clock.
     """
-    day = {"_id": usage.day_id(user, created_at)}
+    day = {"_id": usage.day_id(user, created_at, model)}
     return Insert(usage.USAGE, row), Update(
         usage.USAGE_DAYS, day, lambda receipt: usage.counted(row(receipt)), upsert=True
     )

@@ -32,7 +32,11 @@ _USER_EVENTS: Final = (
     *("notification.created", "notification.read"),
 )
 # What each API lets an endpoint subscribe to.
-EVENTS: Final[Mapping[str, Sequence[str]]] = {"smart_ai_hub": _HUB_EVENTS, "ai_aggregator": _USER_EVENTS}
+EVENTS: Final[Mapping[str, Sequence[str]]] = {
+    "smart_ai_hub": _HUB_EVENTS,
+    "ai_aggregator": _USER_EVENTS,
+    "ai_playground": _USER_EVENTS,
+}
 _STANDARD: Final = "whsec_"
 _SHOWN: Final = ("url", "events", "active")
 

@@ -3,8 +3,9 @@
 A conversation is `{_id: conv_..., user, title, model, message_count, last_message, created_at, updated_at}`. A message is
 `{_id: msg_..., user, conversation, role, content, status, created_at}`; an assistant's message also has `{model, stream,
 epoch, lengths, extras, finish_reason, detail, usage, receipt, error}` and serves to replay its stream: `lengths` holds
-the number of characters of each delta, and `on_disconnect: cancel` says that it is to end without a reader. Messages without
-a conversation answer calls that keep their own history; they have `expires_at` and go after a week.
+the number of characters of each delta, `extras` by its number what else it has, as JSON text, and `on_disconnect: cancel`
+says that it is to end without a reader. Messages without a conversation answer calls that keep their own history; they
+have `expires_at` and go after a week.
 """
 
 from collections.abc import Sequence

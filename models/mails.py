@@ -1,7 +1,8 @@
 """Mails to be sent: jobs that any process may claim for a while.
 
-`{_id: mail_..., kind, user?, email_key?, attempts, claim, due_at, created_at, expires_at}`. What a mail says is made when it
-is sent, so that no secret waits here. A claim is the fencing token of one attempt: who lost it can no longer end the job.
+`{_id: mail_..., kind, user?, email_key?, to?, attempts, claim, due_at, created_at, expires_at}`. `to` is an address
+that its user has no more. What a mail says is made when it is sent, so that no secret waits here. A claim is the fencing
+token of one attempt: who lost it can no longer end the job.
 """
 
 from datetime import datetime
@@ -14,10 +15,18 @@ SHAPES = (CollectionShape(MAILS, indexes=(Index([("due_at", 1)]), Index([("expir
 
 
 def new_mail(
-    mail_id: str, kind: str, moment: datetime, expires_at: datetime, *, user: str | None = None, email_key: str = ""
+    mail_id: str,
+    kind: str,
+    moment: datetime,
+    expires_at: datetime,
+    *,
+    user: str | None = None,
+    email_key: str = "",
+    to: str | None = None,
 ) -> Document:
-    """To a user, or to whoever has an address, if anybody has."""
+    """To a user, at `to` where that is not the user's address any more, or to whoever has an address, if anybody has."""
     whom = {"email_key": email_key} if user is None else {"user": user}
+    whom |= {} if to is None else {"to": to}
     return {
         "_id": mail_id,
         "kind": kind,

@@ -99,6 +99,11 @@ async def within(transaction: Transaction, user_id: str) -> Document | None:
     return found[0] if found else None
 
 
+async def has_within(transaction: Transaction, field: str, value: str, but: str) -> bool:
+    """Whether another user than `but` has this address or name; `field` is one of the `_key`s."""
+    return bool(await transaction.find(USERS, {field: {"$eq": value}, "_id": {"$ne": but}}, {"_id": 1}))
+
+
 async def google_within(transaction: Transaction, subject: str) -> bool:
     """Whether a Google account signs in to somebody."""
     return bool(await transaction.find(USERS, {"google_subject": {"$eq": subject}}, {"_id": 1}))

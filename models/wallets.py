@@ -1,14 +1,16 @@
 """Wallets, their entries and holds: shapes, indexes and reads. Only `hub/committer.py` writes them.
 
-A wallet is `{_id: user, credits, credits_held, points, seq, head, version, epoch, offset, updated_at, budgets?}`: credits in
-micro-credits, points whole; `seq` and `head` number and chain its entries, `version` guards each write, `epoch` and
-`offset` are the position of the user's channel. `budgets` counts what API keys with a limit of their own hold and spend:
-`{key: {held, spent: {period, of, amount}}}`, as `hub/budgets.py` explains.
+A wallet is `{_id: user, credits, credits_held, points, seq, head, version, epoch, offset, updated_at, budgets?, quota?}`:
+credits in micro-credits, points whole; `seq` and `head` number and chain its entries, `version` guards each write, `epoch`
+and `offset` are the position of the user's channel. `budgets` counts what API keys with a limit of their own hold and spend:
+`{key: {held, spent: {period, of, amount}}}`, as `hub/budgets.py` explains; `quota` counts the user's requests,
+`{daily: {of, ends_at, used, limit, told}, weekly, monthly}`, as `hub/quotas.py` does.
 
 An entry is append-only: `{_id: txn_..., wallet, seq, unit, kind, amount, balance_after, operation, leg, description,
 metadata, created_at, previous_hash, hash}`. A hold is `{_id: hold_..., wallet, amount, node, stream, message,
-model, prompt_tokens, created_at, expires_at, budget?, idempotency?}` and exists exactly while it holds something; `budget`
-is the `{key, limit, period}` that it counts against, `idempotency` the key's record that ends with it where no message does.
+model, prompt_tokens, created_at, expires_at, budget?, quota?, idempotency?}` and exists exactly while it holds something;
+`budget` is the `{key, limit, period}` that it counts against, `quota` the first day of each period that its request was
+counted in, `idempotency` the key's record that ends with it where no message does.
 """
 
 import hashlib
@@ -36,6 +38,11 @@ _COUNTERS = {
     "required": ["held", "spent"],
     "properties": {"held": _NOT_NEGATIVE, "spent": _SPENT},
 }
+_REQUESTS = {
+    "bsonType": "object",
+    "required": ["of", "ends_at", "used", "limit", "told"],
+    "properties": {"of": {"bsonType": "string"}, "ends_at": {"bsonType": "date"}, "used": _NOT_NEGATIVE},
+}
 
 SHAPES = (
     CollectionShape(
@@ -46,6 +53,7 @@ SHAPES = (
             "properties": {
                 **dict.fromkeys(("credits", "credits_held", "points", "seq", "version", "offset"), _NOT_NEGATIVE),
                 "budgets": {"bsonType": "object", "additionalProperties": _COUNTERS},
+                "quota": {"bsonType": "object", "additionalProperties": _REQUESTS},
             },
         },
     ),

@@ -57,5 +57,5 @@ async def tell(services: Services, user: str, title: str, text: str, category: s
 
 def ask(content: str = "Tell me something", **fields: Any) -> ChatRequest:
     """A completion request with one message."""
-    defaults: dict[str, Any] = {"model": "gpt-4", "api": "smart_ai_hub"}
+    defaults: dict[str, Any] = {"model": "gpt-4", "api": "smart_ai_hub", "endpoint": "/ws"}
     return ChatRequest(**{**defaults, "messages": [{"role": "user", "content": content}], **fields})

@@ -1,10 +1,11 @@
 """`/v1/auth/api-keys`: a user's API keys. A key is shown once, in the answer to who made it; keys make no keys."""
 
-from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from config import limits
-from handlers.access import SCOPES, login
+from handlers.access import login
+from handlers.api_key_fields import Names, key_name, key_permissions, moment_or_none
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
@@ -27,30 +28,6 @@ _LIMITS: Final = {
 }
 
 
-class Names(fields.Strict):
-    """A list of at least one text, each kept once; of `allowed` ones, where those are known by now."""
-
-    form: ClassVar[fields.Form] = {"type": "array", "minItems": 1}
-
-    def __init__(self, *, items_max: int, allowed: Collection[str] | None = None, **kwargs: Any) -> None:
-        item = {"type": "string", **({"enum": sorted(allowed)} if allowed is not None else {})}
-        super().__init__(bounds={"items": item, "maxItems": items_max}, **kwargs)
-        self._items_max, self._allowed = items_max, allowed
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[str]:
-        if not isinstance(value, list) or not 0 < len(value) <= self._items_max:
-            raise self.fail(f"must be a list of 1 to {self._items_max} names")
-        if not all(isinstance(name, str) for name in value):
-            raise self.fail("must be a list of strings")
-        if self._allowed is not None and not all(name in self._allowed for name in value):
-            raise self.fail(f"must be of {', '.join(sorted(self._allowed))}")
-        return list(dict.fromkeys(value))
-
-
-def _name(**kwargs: Any) -> fields.Text:
-    return fields.Text(low=1, high=limits.NAME_CHARS_MAX, **kwargs)
-
-
 class LimitsInput(fields.Input):
     """What a key may spend and ask for; null is no limit."""
 
@@ -62,13 +39,13 @@ class LimitsInput(fields.Input):
 
 
 class NewKeyInput(LimitsInput):
-    name = _name(required=True)
+    name = key_name(required=True)
     expiresAt = fields.FutureMoment(load_default=None, allow_none=True)
-    permissions = Names(items_max=len(SCOPES), allowed=SCOPES, load_default=None, allow_none=True)
+    permissions = key_permissions(load_default=None, allow_none=True)
 
 
 class KeyInput(LimitsInput, fields.Change):
-    name = _name()
+    name = key_name()
 
 
 class KeysHandler(ApiHandler):
@@ -96,7 +73,7 @@ class Keys(KeysHandler):
     async def post(self) -> None:
         """Make an API key; it is shown once."""
         given = self.load_body(self.check_models)
-        wanted = NewKey(given["name"], given["permissions"], given["expiresAt"], _limits(given))
+        wanted = NewKey("ak_live_", given["name"], given["permissions"], given["expiresAt"], _limits(given))
         made, secret = await self.services.api_keys.create(self.caller.user_id, wanted)
         self.answer({"data": {**_view(made), "key": secret}}, message="API key created successfully")
 
@@ -112,7 +89,9 @@ class Key(KeysHandler):
     async def put(self, key_id: str) -> None:
         """Change an API key's name and limits."""
         given = self.load_body(self.check_models)
-        changed = await self.services.api_keys.change(self.caller.user_id, key_id, given.get("name"), _limits(given))
+        changed = await self.services.api_keys.change(
+            self.caller.user_id, key_id, name=given.get("name"), changes=_limits(given)
+        )
         self.answer({"data": _view(changed)}, message="API key changed successfully")
 
     @login
@@ -142,8 +121,8 @@ def _view(key: ListedKey) -> Json:
         **shown,
         "creditLimit": None if limit is None else credits_number(limit),
         "spent": _spent(key),
-        "expiresAt": _moment(document["expires_at"]),
-        "lastUsedAt": _moment(document["last_used_at"]),
+        "expiresAt": moment_or_none(document["expires_at"]),
+        "lastUsedAt": moment_or_none(document["last_used_at"]),
         "usageCount": document["usage_count"],
         "createdAt": timestamp(document["created_at"]),
         "updatedAt": timestamp(document["updated_at"]),
@@ -156,10 +135,6 @@ def _spent(key: ListedKey) -> Json | None:
         return None
     amounts = {"credits": credits_number(key.spent["amount"]), "held": credits_number(key.held)}
     return {"period": key.spent["period"], "of": key.spent["of"], **amounts}
-
-
-def _moment(moment: Any) -> str | None:
-    return None if moment is None else timestamp(moment)
 
 
 ROUTES = [

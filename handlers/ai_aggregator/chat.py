@@ -20,14 +20,16 @@ from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of, relay, stream_headers
 from handlers.terms import EVENTS, JSON, answers, asks, takes
 from hub.chat_request import ChatRequest
+from hub.checks import Checked, a_list, an_object
 from hub.fields import Flag, Integer, Number, Stops, Text
 from hub.messages_field import Messages
 
-_OURS: Final = ("model", "messages", "max_tokens", "max_completion_tokens", "stream", "stream_options", "n")
+_TOOLS: Final = limits.TOOLS_PER_REQUEST_MAX
+_OURS: Final = ("model", "messages", "max_tokens", "max_completion_tokens", "stream", "n")
 
 
 class StreamOptions(Schema):
-    """`include_usage` is ours to honour; what else OpenAI may add is not refused."""
+    """`include_usage` is ours to honour; what else there may be is the provider's."""
 
     class Meta:
         unknown = INCLUDE
@@ -46,6 +48,11 @@ class CompletionInput(PassingInput):
     top_p = Number(low=0, high=1, allow_none=True)
     n = Integer(low=1, high=limits.CHOICES_MAX, allow_none=True)
     stop = Stops(allow_none=True)
+    tools = Checked(  # what each of them may be is the provider's matter
+        a_list(an_object({}), 0, _TOOLS, f"must be a list of at most {_TOOLS} tools"),
+        {"type": "array", "maxItems": _TOOLS, "items": {"type": "object"}},
+        allow_none=True,
+    )
     stream = Flag(load_default=False, allow_none=True)
     stream_options = fields.Nested(StreamOptions, allow_none=True)
 
@@ -67,6 +74,7 @@ class ChatCompletions(StreamHandler):
         request = ChatRequest(
             model=data["model"],
             api="ai_aggregator",
+            endpoint=self.request.path,
             messages=data["messages"],
             max_tokens=data.get("max_completion_tokens") or data.get("max_tokens"),
             parameters={name: value for name, value in data.items() if name not in _OURS and value is not None},

@@ -1,11 +1,12 @@
 """`POST /v1/embeddings`: OpenAI's form. Vectors are numbers, or with `encoding_format` base64 the bytes of 32-bit floats."""
 
-import asyncio
 import base64
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, ClassVar, Final
 
 import orjson
+from tornado.iostream import StreamClosedError
 
 from config import limits
 from handlers.access import scope
@@ -14,7 +15,7 @@ from handlers.base import ApiHandler
 from handlers.chat_headers import IDEMPOTENCY_KEY, key_check
 from handlers.idempotent import replied
 from handlers.routing import Route
-from handlers.sse import trail_headers
+from handlers.sse import sent, trail_headers
 from handlers.terms import answers, asks, takes
 from hub.chat_records import receipt_view
 from hub.embeddings import EmbeddingRequest
@@ -92,36 +93,53 @@ class Embeddings(ApiHandler):
         """Make vectors of texts in OpenAI's form."""
         body = self.json_body()
         data = self.loaded(body, key_check(self))
-        trail = Trail()
-        try:
-            made = await replied(self, body, partial(self._make, data, trail))
-        finally:
-            trail_headers(self, trail)
-        if made["sandbox"]:
-            self.set_header("X-Hub-Sandbox", "true")
-        self.finish(await written(made, as_numbers=data["encoding_format"] != "base64"))
+        request, trail = self._request(data), Trail()
+        with self.services.embedder.room(self.caller, request):  # until all is sent
+            try:
+                made = await replied(self, body, partial(self._make, request, trail))
+            finally:
+                trail_headers(self, trail)
+            if made["sandbox"]:
+                self.set_header("X-Hub-Sandbox", "true")
+            await self._answer_with(made, as_numbers=data["encoding_format"] != "base64")
 
-    async def _make(self, data: dict[str, Any], trail: Trail, key: IdempotencyKey | None) -> Document:
+    def _request(self, data: dict[str, Any]) -> EmbeddingRequest:
         passed = {name: value for name, value in data.items() if name not in _OURS and value is not None}
-        request = EmbeddingRequest(data["model"], "ai_aggregator", data["input"], data.get("dimensions"), passed)
+        return EmbeddingRequest(
+            *(data["model"], "ai_aggregator", self.request.path, data["input"], data.get("dimensions"), passed)
+        )
+
+    async def _make(self, request: EmbeddingRequest, trail: Trail, key: IdempotencyKey | None) -> Document:
         return await self.services.embedder.embed(self.caller, request, key, trail)
 
+    async def _answer_with(self, made: Document, *, as_numbers: bool) -> None:
+        """Piece by piece, each once the last one has left: the longest answer in numbers has 130 MB."""
+        waiting_bytes = 0
+        try:
+            for piece in written(made, as_numbers=as_numbers):
+                self.write(piece)
+                waiting_bytes += len(piece)
+                if waiting_bytes >= limits.EMBEDDING_PIECE_BYTES:
+                    await sent(self, self.flush())
+                    waiting_bytes = 0
+            await sent(self, self.finish())
+        except StreamClosedError:
+            pass  # the client has gone, or takes nothing
 
-async def written(made: Document, *, as_numbers: bool) -> bytes:
-    """The answer in JSON, vector by vector: all numbers of the longest one at once would hold up everybody else."""
-    rows = []
+
+def written(made: Document, *, as_numbers: bool) -> Iterator[bytes]:
+    """The answer in JSON, vector by vector."""
+    yield b'{"object":"list","data":['
     for index, vector in enumerate(made["vectors"]):
         shown = orjson.dumps(unpacked(base64.b64decode(vector)) if as_numbers else vector)
-        rows.append(b'{"object":"embedding","index":%d,"embedding":%b}' % (index, shown))
-        if as_numbers:
-            await asyncio.sleep(0)
+        yield b'%b{"object":"embedding","index":%d,"embedding":%b}' % (b"," if index else b"", index, shown)
     tokens, receipt = made["prompt_tokens"], Receipt(**made["receipt"])
     rest = {
         "model": made["model"],
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
         "hub": {"receipt": receipt_view(receipt, made["usage_source"])},
     }
-    return b'{"object":"list","data":[' + b",".join(rows) + b"]," + orjson.dumps(rest)[1:]
+    yield b"]," + orjson.dumps(rest)[1:]
 
 
 ROUTES = (Route("/v1/embeddings", Embeddings, ("ai_aggregator",)),)

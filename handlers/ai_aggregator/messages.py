@@ -24,7 +24,7 @@ from hub.ai_models import chat_model
 from hub.chat_request import ChatRequest
 from hub.errors import invalid
 from hub.fields import Flag, Integer, Number, Text
-from hub.messages_form import openai_messages, openai_parameters
+from hub.messages_form import openai_messages, openai_parameters, openai_tools
 from hub.providers.base import Native
 
 BETAS: Final = header("anthropic-beta", "Which of Anthropic's betas are used; told to Anthropic, and to nobody else")
@@ -81,6 +81,7 @@ class Messages(StreamHandler):
         return ChatRequest(
             model=data["model"],
             api="ai_aggregator",
+            endpoint=self.request.path,
             messages=openai_messages(data),
             max_tokens=data["max_tokens"],
             parameters=openai_parameters(data),
@@ -103,8 +104,7 @@ class CountTokens(ApiHandler):
         """Count the tokens of a prompt in Anthropic's form."""
         data = self.load_body()
         model = chat_model(self.services.catalogue, data["model"])
-        tools = openai_parameters(data).get("tools", [])
-        self.send({"input_tokens": await prompts.counted(model, openai_messages(data), tools)})
+        self.send({"input_tokens": await prompts.counted(model, openai_messages(data), openai_tools(data))})
 
 
 def _betas(handler: ApiHandler) -> str | None:

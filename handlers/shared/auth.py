@@ -3,24 +3,29 @@
 The address decides the form, then the cookie; who signs in has neither, so that answer is the union of all three.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar, Final
 
 from marshmallow import validates_schema
 
+from config import limits
 from handlers import user_views
-from handlers.access import public, user
+from handlers.access import login, public, scope
+from handlers.ai_playground.api_keys import key_view
 from handlers.base import ApiHandler
 from handlers.cookies import clear_cookie, set_cookie
 from handlers.credentials import credential_of
 from handlers.routing import Route
 from handlers.terms import answers, takes
+from hub import quotas
 from hub.errors import HubError
 from hub.fields import Input, failure
 from hub.identity import LoginResult, Registration
 from hub.passwords import check_composition
 from hub.profile_fields import Email, NewPassword, Password, PersonName, Username
 from models.clock import now, timestamp
+
+Json = dict[str, Any]
 
 
 class LoginInput(Input):
@@ -51,17 +56,20 @@ class Register(ApiHandler):
     @answers(201)
     async def post(self) -> None:
         """Sign up."""
-        given = self.load_body()
-        registration = Registration(
-            email=given["email"],
-            password=given["password"],
-            username=given["username"],
-            first_name=given["firstName"],
-            last_name=given["lastName"],
-            address=self.address,
-        )
-        result = await self.services.identities.register(registration)
+        result = await self.services.identities.register(registration(self.load_body(), self.address))
         _LOGGED_IN[self.dialect.name](self, result, "User registered successfully")
+
+
+def registration(given: Mapping[str, Any], address: str) -> Registration:
+    """Who signs up from an address, by what `RegisterInput` loaded."""
+    return Registration(
+        email=given["email"],
+        password=given["password"],
+        username=given["username"],
+        first_name=given["firstName"],
+        last_name=given["lastName"],
+        address=address,
+    )
 
 
 class Login(ApiHandler):
@@ -76,7 +84,7 @@ class Login(ApiHandler):
 
 
 class Logout(ApiHandler):
-    @user
+    @login
     async def post(self) -> None:
         """End this login: its tokens, its sockets and its running answers."""
         await self.services.identities.logout(self.caller)
@@ -85,11 +93,13 @@ class Logout(ApiHandler):
 
 
 class Me(ApiHandler):
-    @user
-    def get(self) -> None:
+    limit_classes: ClassVar[Mapping[str, str]] = {"ai_playground": "auth"}
+
+    @scope("account:read")
+    async def get(self) -> None:
         """Who is asking, with the fields of all APIs."""
         self.renew_cookie()
-        self.answer(_ME[self.dialect.name](self))
+        self.answer(await _ME[self.dialect.name](self))
 
 
 def union_logged_in(handler: ApiHandler, result: LoginResult, message: str) -> None:
@@ -115,19 +125,30 @@ _LOGGED_IN: Final[dict[str, Callable[[ApiHandler, LoginResult, str], None]]] = {
 }
 
 
-def _union_me(handler: ApiHandler) -> dict[str, Any]:
-    return {**user_views.hub_profile(handler.caller.user), **_playground_me(handler)}
+async def _union_me(handler: ApiHandler) -> Json:
+    return {**user_views.hub_profile(handler.caller.user), **await _playground_me(handler)}
 
 
-def _playground_me(handler: ApiHandler) -> dict[str, Any]:
-    return user_views.playground_profile(handler.caller.user, handler.services.plans)
+async def _playground_me(handler: ApiHandler) -> Json:
+    services, user = handler.services, handler.caller.user
+    quota = await quotas.usage(services.database, services.plans, user)
+    return user_views.playground_profile(user, quota, await _keys_of(handler))
 
 
-def _assistant_me(handler: ApiHandler) -> dict[str, Any]:
+async def _keys_of(handler: ApiHandler) -> list[Json]:
+    """All of the caller's; who asks by one of them sees that alone, since keys list no keys."""
+    asking = handler.caller
+    if asking.key_id is not None:
+        return [key_view(await handler.services.api_keys.find(asking.user_id, asking.key_id))]
+    found, _ = await handler.services.api_keys.page(asking.user_id, skip=0, limit=limits.KEYS_PER_USER_MAX)
+    return [key_view(key) for key in found]
+
+
+async def _assistant_me(handler: ApiHandler) -> Json:
     return user_views.assistant_profile(handler.caller.user)
 
 
-_ME: Final[dict[str, Callable[[ApiHandler], dict[str, Any]]]] = {
+_ME: Final[dict[str, Callable[[ApiHandler], Awaitable[Json]]]] = {
     "smart_ai_hub": _union_me,
     "ai_playground": _playground_me,
     "ai_assistant": _assistant_me,

@@ -18,16 +18,17 @@ from hub.prices import credits_number
 Json = dict[str, Any]
 
 
+class PaymentMethod(fields.Text):
+    """A payments company's id of a card, or of a payment that was made."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        form: dict[str, Any] = {"pattern": r"[A-Za-z0-9_]+", "says": "must be letters, digits and _"}
+        super().__init__(low=1, high=limits.PAYMENT_ID_CHARS_MAX, **form, **kwargs)
+
+
 class HubPurchaseInput(fields.Input):
     packageId = fields.Text(low=1, high=limits.NAME_CHARS_MAX, required=True, example="pkg_starter")
-    paymentMethodId = fields.Text(
-        low=1,
-        high=limits.PAYMENT_ID_CHARS_MAX,
-        pattern=r"[A-Za-z0-9_]+",
-        says="must be letters, digits and _",
-        example="pm_123",
-        required=True,
-    )
+    paymentMethodId = PaymentMethod(example="pm_123", required=True)
     amount = amounts.Credits(required=True, example=1000)
 
 

@@ -5,9 +5,8 @@ An event's data is `{"id", "model", "choices": [{"index", "delta": {"content"}, 
 delta is one event with `error`.
 """
 
+from functools import partial
 from typing import Any
-
-import orjson
 
 from config import limits
 from handlers.access import scope
@@ -19,16 +18,15 @@ from handlers.chat_headers import (
     on_disconnect,
     on_disconnect_check,
 )
+from handlers.delta_events import DeltaEvents, paid
 from handlers.dialects import SMART_AI_HUB
 from handlers.routing import Route
-from handlers.sse import DONE, StreamHandler, outcome_of, relay, stream_headers
+from handlers.sse import StreamHandler, outcome_of, relay, stream_headers
 from handlers.terms import EVENTS, JSON, answers, asks, takes
-from hub.chat_records import receipt_view
 from hub.chat_request import ChatRequest
+from hub.errors import HubError
 from hub.fields import Flag, Input, Integer, Number, Text
 from hub.messages_field import Messages
-from hub.prices import credits_number
-from hub.providers.base import Delta
 from hub.streams import Outcome, Stream
 
 Json = dict[str, Any]
@@ -58,6 +56,7 @@ class McpChat(StreamHandler):
         request = ChatRequest(
             model=data["model"],
             api="smart_ai_hub",
+            endpoint=self.request.path,
             messages=data["messages"],
             max_tokens=data.get("maxTokens"),
             parameters={"temperature": data["temperature"]} if "temperature" in data else {},
@@ -69,7 +68,7 @@ class McpChat(StreamHandler):
         stream = started.stream
         stream_headers(self, stream, repeated=started.repeated)
         if data["stream"]:
-            await relay(self, stream, EventEncoder(stream, self.request_id))
+            await relay(self, stream, events_of(stream, self.request_id))
         elif (outcome := await outcome_of(self, stream)) is not None:
             self.answer(completion_view(stream, outcome))
 
@@ -89,46 +88,26 @@ def completion_id(stream: Stream) -> str:
 
 
 def _ending(outcome: Outcome) -> Json:
-    """What the answer came to. `detail` says why it is shorter than it might be, such as `insufficient_credits`."""
+    """What the answer came to."""
     usage = outcome.usage
-    charged = outcome.receipt.charged if outcome.receipt else 0
     return {
         "usage": {
             "promptTokens": usage.prompt_tokens,
             "completionTokens": usage.completion_tokens,
             "totalTokens": usage.prompt_tokens + usage.completion_tokens,
         },
-        "cost": credits_number(charged),
-        "receipt": receipt_view(outcome.receipt, outcome.usage_source),
-        **({} if outcome.detail is None else {"detail": outcome.detail}),
+        **paid(outcome),
     }
 
 
-class EventEncoder:
-    """Writes one event per delta; what does not change is encoded once."""
-
-    def __init__(self, stream: Stream, request_id: str) -> None:
-        self._head = {"id": completion_id(stream), "model": stream.model}
-        self._request_id = request_id
-        self._before = b"data: " + orjson.dumps(self._head)[:-1] + b',"choices":[{"index":0,"delta":{"content":'
-        self._after = b'},"finishReason":null}]}\n\n'
-
-    def begin(self) -> bytes:
-        return b""
-
-    def deltas(self, deltas: list[Delta], offset: int) -> bytes:
-        return b"".join([self._before + orjson.dumps(delta.content) + self._after for delta in deltas])
-
-    def end(self, outcome: Outcome) -> bytes:
-        if outcome.error is not None:
-            error = SMART_AI_HUB.error(outcome.error, SMART_AI_HUB.codes[outcome.error.code][1], self._request_id)
-            return _event({"error": error["error"]}) + DONE
-        choices = [{"index": 0, "delta": {}, "finishReason": outcome.finish_reason}]
-        return _event({**self._head, "choices": choices, **_ending(outcome)}) + DONE
+def events_of(stream: Stream, request_id: str) -> DeltaEvents:
+    head = {"id": completion_id(stream), "model": stream.model}
+    return DeltaEvents(head, "finishReason", _ending, partial(_failure, request_id))
 
 
-def _event(data: Json) -> bytes:
-    return b"data: " + orjson.dumps(data) + b"\n\n"
+def _failure(request_id: str, error: HubError) -> Json:
+    told = SMART_AI_HUB.error(error, SMART_AI_HUB.codes[error.code][1], request_id)
+    return {"error": told["error"]}
 
 
 ROUTES = (Route("/api/mcp/chat/completions", McpChat, ("smart_ai_hub",), "mcp"),)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from config import limits
-from handlers.access import public, user
+from handlers.access import public, scope
 from handlers.base import ApiHandler
 from handlers.routing import Route
 from handlers.terms import takes
@@ -58,7 +58,7 @@ class VerifyEmail(ApiHandler):
 
 
 class ResendVerification(ApiHandler):
-    @user
+    @scope("account:write")
     async def post(self) -> None:
         """Mail a further link that confirms the caller's address."""
         sent = await self.services.accounts.resend_verification(self.caller)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from marshmallow import ValidationError, fields, validates_schema
 
 from handlers import user_views
-from handlers.access import scope, user
+from handlers.access import login, scope
 from handlers.base import ApiHandler
 from handlers.routing import Route
 from handlers.terms import takes
@@ -53,7 +53,7 @@ _TOPUP_DEFAULT_MICRO: Final = 1_000_000
 
 
 class CurrentUser(ApiHandler):
-    @user
+    @scope("account:read")
     def get(self) -> None:
         """The caller's profile."""
         self.renew_cookie()
@@ -72,7 +72,7 @@ class CurrentUser(ApiHandler):
 
 
 class OwnPassword(ApiHandler):
-    @scope("account:write")
+    @login
     @takes(PasswordInput())
     async def put(self) -> None:
         """Change the caller's password; every other login ends."""

@@ -85,8 +85,13 @@ class AnthropicConverter:
             raise ProviderError(f"{self.label} sent no answer")
         if not all(isinstance(block, dict) for block in blocks):
             raise ProviderError(f"{self.label} sent content that is not in blocks")
-        text = "".join(block.get("text", "") for block in blocks if block.get("type") == "text")
-        extra = _extra(blocks)
+        try:
+            text, extra = (
+                "".join(block.get("text", "") for block in blocks if block.get("type") == "text"),
+                _extra(blocks),
+            )
+        except TypeError as error:
+            raise ProviderError(f"{self.label} sent a block that lacks its fields") from error
         if call.native is not None:
             extra = {**(extra or {}), KEY: whole(document)}
         return Completion(text, _FINISH.get(reason, "stop"), _whole_usage(document.get("usage")), extra)
@@ -148,12 +153,12 @@ class AnthropicStreamParser:
 
     def _take(self, payload: bytes, events: list[ProviderEvent]) -> None:
         chunk = load_object(payload, self._label)
-        kind = chunk.get("type", "")
+        kind = str(chunk.get("type"))
         taker = self._takers.get(kind)
         if taker is not None and not self._done:
             try:
                 delta = taker(chunk)
-            except (LookupError, TypeError, AttributeError) as error:
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
                 raise ProviderError(f"{self._label} sent a {kind} that lacks its fields") from error
             if delta is not None:
                 events.append(delta)
@@ -171,11 +176,13 @@ class AnthropicStreamParser:
         """A delta in OpenAI's terms, which have none for signatures, citations and the inputs of the company's tools."""
         kind = delta["type"]
         if kind == "text_delta":
-            return Delta(delta["text"]) if delta["text"] else None
+            return Delta(_written(delta["text"])) if delta["text"] else None
         if kind == "input_json_delta" and (index in self._tools or self._kept is None):
-            return _tool_delta({"index": self._tools[index], "function": {"arguments": delta["partial_json"]}})
+            return _tool_delta(
+                {"index": self._tools[index], "function": {"arguments": _written(delta["partial_json"])}}
+            )
         if kind == "thinking_delta":
-            return Delta("", {"reasoning_content": delta["thinking"]})
+            return Delta("", {"reasoning_content": _written(delta["thinking"])})
         return None
 
     def _take_block(self, chunk: Json) -> Delta | None:
@@ -187,9 +194,9 @@ class AnthropicStreamParser:
 
     def _begun(self, block: Json, index: int) -> Delta | None:
         if block["type"] != "tool_use":
-            return Delta(block["text"]) if block.get("text") else None
+            return Delta(_written(block["text"])) if block.get("text") else None
         number = self._tools[index] = len(self._tools)
-        function = {"name": block["name"], "arguments": ""}
+        function = {"name": _written(block["name"]), "arguments": ""}
         return _tool_delta({"index": number, "id": block["id"], "type": "function", "function": function})
 
     def _take_block_end(self, chunk: Json) -> Delta | None:
@@ -229,6 +236,13 @@ class AnthropicStreamParser:
         if (usage := _whole_usage(self._usage)) is not None:
             events.append(usage)
         events.append(self._finish)
+
+
+def _written(text: Any) -> str:
+    """Raises `TypeError` for what is no text."""
+    if not isinstance(text, str):
+        raise TypeError("it is no text")
+    return text
 
 
 def _tool_delta(call: Json) -> Delta:

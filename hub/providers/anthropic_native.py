@@ -37,7 +37,9 @@ def told(delta: Delta) -> Json:
 def whole(document: Json) -> str:
     """A whole message, for the `extra` of its one delta."""
     beside = {name: value for name, value in document.items() if name not in _OF_EVERY_MESSAGE}
-    return _text({"blocks": document["content"], "ending": {"delta": beside, "usage": document.get("usage") or {}}})
+    usage = document.get("usage")
+    ending = {"delta": beside, "usage": usage if isinstance(usage, dict) else {}}
+    return _text({"blocks": document["content"], "ending": ending})
 
 
 class Kept:

@@ -3,7 +3,7 @@
     weights --> order --> route --Provider--> the first batch: the rest comes from there
                             +-- failed before it: it rests for a while, and the next is tried
 
-An answer that has begun is never begun again elsewhere: its client has read part of it.
+An answer that has begun is never begun again elsewhere: its client has read part of it. Its route rests all the same.
 """
 
 import random
@@ -94,7 +94,7 @@ class RoutedProvider:
                         yield batch
                 return
             except ProviderError as error:
-                if begun or not self._may_go_on(way, error, is_last):
+                if not self._may_go_on(way, error, is_last) or begun:
                     raise
 
     async def complete(self, call: ProviderCall) -> Completion:

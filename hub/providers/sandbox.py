@@ -102,9 +102,10 @@ class SandboxProvider:
         if (form := json_answer(call)) is not None:
             text = self._cut(form, limit)
             return _Answer(number, text, "stop" if text == form else "length", logprobs)
-        whole = _text(call, number)
-        text, stopped = _until(self._cut(whole, limit), call.parameters.get("stop"))
-        reason = "stop" if stopped or call.max_tokens >= limits.SANDBOX_TOKENS_MAX else "length"
+        whole = self._cut(_text(call, number), limit)
+        ended = call.max_tokens >= limits.SANDBOX_TOKENS_MAX  # by itself, and so with a sentence
+        text, stopped = _until(whole[: whole.rindex(".") + 1] if ended else whole, call.parameters.get("stop"))
+        reason = "stop" if stopped or ended else "length"
         return _Answer(number, text, reason, logprobs)
 
     def _cut(self, text: str, limit_tokens: int) -> str:

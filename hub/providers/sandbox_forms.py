@@ -24,7 +24,7 @@ def tool_call(call: ProviderCall) -> Json | None:
         return None
     wanted = _wanted(choice)
     function = next((tool for tool in tools if tool["name"] == wanted), tools[0])
-    arguments = orjson.dumps(example(function.get("parameters") or {})).decode()
+    arguments = orjson.dumps(example(_schema(function.get("parameters")))).decode()
     return {
         "id": f"call_sandbox_{len(call.messages)}",
         "type": "function",
@@ -39,7 +39,7 @@ def json_answer(call: ProviderCall) -> str | None:
     if kind == "json_schema" and isinstance(form, dict):
         described = form.get("json_schema")
         schema = described.get("schema") if isinstance(described, dict) else None
-        return orjson.dumps(example(schema if isinstance(schema, dict) else {})).decode()
+        return orjson.dumps(example(_schema(schema))).decode()
     return orjson.dumps({"answer": "This answer comes from the sandbox."}).decode() if kind == "json_object" else None
 
 
@@ -54,7 +54,8 @@ def example(schema: Mapping[str, Any], depth: int = 0) -> Any:
         if depth < _DEPTH_MAX and (options := _objects(schema.get(name))):
             return example(options[0], depth + 1)
     kind = schema.get("type", "object" if "properties" in schema else "string")
-    make = _OF_TYPE.get(kind[0] if isinstance(kind, list) and kind else kind if isinstance(kind, str) else "")
+    first = kind[0] if isinstance(kind, list) and kind else kind
+    make = _OF_TYPE.get(first) if isinstance(first, str) else None
     return make(schema, depth) if make is not None else _ARGUMENT
 
 
@@ -62,7 +63,7 @@ def _object(schema: Mapping[str, Any], depth: int) -> Json:
     properties = schema.get("properties")
     if not isinstance(properties, dict) or depth >= _DEPTH_MAX:
         return {}
-    return {name: example(inner if isinstance(inner, dict) else {}, depth + 1) for name, inner in properties.items()}
+    return {name: example(_schema(inner), depth + 1) for name, inner in properties.items()}
 
 
 def _array(schema: Mapping[str, Any], depth: int) -> list[Any]:
@@ -82,6 +83,11 @@ _OF_TYPE: Final[Mapping[str, Callable[[Mapping[str, Any], int], Any]]] = {
     "boolean": lambda schema, depth: True,
     "null": lambda schema, depth: None,
 }
+
+
+def _schema(value: object) -> Json:
+    """Whatever stands where a schema belongs; what is none asks for nothing."""
+    return value if isinstance(value, dict) else {}
 
 
 def _objects(value: object) -> Sequence[Json]:

@@ -183,6 +183,7 @@ def _chat_request(connection: "Connection", identity: Identity, data: dict[str, 
     return ChatRequest(
         model=data["model"],
         api=connection.entrance.api,
+        endpoint=connection.entrance.path,
         messages=data.get("messages"),
         message=data.get("message"),
         max_tokens=data.get("max_tokens"),

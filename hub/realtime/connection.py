@@ -37,10 +37,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """How a path differs: the API it belongs to, whether a bare `{messages}` is a `chat.start` there, and the channels that
+    """How a path differs from others: the API it belongs to, whether a bare `{messages}` is a `chat.start` there, and the channels that
     are subscribed with `connect`; whoever may not listen to these may not enter.
     """
 
+    path: str = "/ws"
     api: str = "smart_ai_hub"
     bare_chat: bool = False
     channels: Sequence[str] = ()

@@ -15,6 +15,7 @@ from hub.prices import credits_number
 from hub.providers.base import Json, Usage
 from hub.realtime.wire import text_frame
 from hub.streams import Outcome, Stream
+from models.clock import timestamp
 
 CommandId = int | str
 
@@ -77,6 +78,8 @@ def error_view(error: HubError) -> Json:
         view["details"] = [{"field": detail.field, "message": detail.message} for detail in error.details]
     if error.retry_after_seconds is not None:
         view["retry_after_seconds"] = error.retry_after_seconds
+    if error.exhausted is not None:
+        view["resets_at"] = timestamp(error.exhausted.resets_at)
     return view
 
 

@@ -10,6 +10,23 @@ function showTheme() {
 systemDark.addEventListener("change", showTheme);
 showTheme();
 
+/** Under "Authorize" stand only the credentials that go into a header: a script can set no cookie of the hub's (the browser
+ * sends it by itself), and one in an address would be left in logs. */
+const headersOnly = (original) => (...args) =>
+  original(...args)
+    ?.map((entry) => entry.filterNot((scheme) => ["cookie", "query"].includes(scheme.get("in"))))
+    .filter((entry) => entry.size);
+
+/** Each field there asks for the focus, and the last one gets it. It belongs to the first, which takes access tokens and
+ * API keys. */
+const focusOnBearer = (Input, { React }) => (props) =>
+  React.createElement(Input, { ...props, autoFocus: props.id === "auth-bearer-value" });
+
+const credentials = {
+  statePlugins: { auth: { wrapSelectors: { definitionsToAuthorize: headersOnly } } },
+  wrapComponents: { Input: focusOnBearer },
+};
+
 window.SwaggerUIBundle({
   url: "/openapi.json",
   domNode: document.getElementById("docs"),
@@ -18,6 +35,7 @@ window.SwaggerUIBundle({
   docExpansion: "list",
   defaultModelsExpandDepth: -1, // the schemas stand beside the operations that take them
   filter: true,
+  plugins: [credentials],
   persistAuthorization: false, // a credential is not left in a browser's storage
   queryConfigEnabled: false, // a link must not make this page show another's document
   validatorUrl: null, // nothing is told to anybody else

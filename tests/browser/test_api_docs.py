@@ -62,6 +62,25 @@ def test_a_link_cannot_make_it_show_another_document(visit: Visit) -> None:
     expect(visit.page.get_by_role("heading", level=1)).to_contain_text("Smart AI Hub")
 
 
+def test_authorize_begins_at_the_bearer_and_offers_what_a_script_can_send(visit: Visit) -> None:
+    visit.page.goto(visit.url + "/api")
+    visit.page.get_by_role("button", name="Authorize").first.click()
+    expect(visit.page.locator("#auth-bearer-value")).to_be_focused()
+    expect(visit.page.locator(".modal-ux h4")).to_contain_text(["bearer", "apiKey", "service"])
+    visit.page.locator(".modal-ux .close-modal").click()
+    operation(visit, "post", "/v1/chat/completions").locator(".authorization__btn").click()
+    expect(visit.page.locator(".modal-ux h4")).to_contain_text(["bearer", "apiKey"])
+
+
+def test_an_opened_operation_is_no_wider_than_a_phone(visitor: Visitor) -> None:
+    visit = visitor(viewport={"width": 390, "height": 844})
+    visit.page.goto(visit.url + "/api")
+    block = operation(visit, "post", "/v1/chat/completions")
+    block.locator(".opblock-summary-control").click()
+    expect(block.locator(".responses-table").first).to_be_visible()
+    assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_an_operation_is_tried_with_a_bearer(visit: Visit) -> None:
     """Who has just signed up by the page itself says who that is; without a credential the hub says that it is missing."""
     visit.page.goto(visit.url + "/api")

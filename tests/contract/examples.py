@@ -1,9 +1,13 @@
 """The documented examples made into requests: what stands for their ids, and how an answer is held against theirs."""
 
+from datetime import timedelta
 from typing import Any
 
+from hub.api_keys import NewKey
 from hub.audit_trail import Actor
 from hub.letters import SUBJECTS
+from models import api_keys
+from models.clock import now
 from tests.api_client import ApiClient
 from tests.contract.described import of_answer, operation
 from tests.contract.rows import Row
@@ -42,7 +46,8 @@ async def asked(client: ApiClient, row: Row, path: str, body: Any, headers: dict
         return [*unlike(row.answer, answer.body), *undescribed]
     *deltas, last = await client.events(path, body, headers=headers)
     faults = [fault for delta in deltas for fault in unlike(row.answer, delta)]
-    ended = last["choices"][0]["finishReason"] and last["usage"] and last["cost"]
+    (choice,) = last["choices"]
+    ended = (choice.get("finishReason") or choice.get("finish_reason")) and last["usage"] and last["cost"]
     return faults if deltas and ended else [*faults, f"the stream has {len(deltas)} deltas and ends with {last}"]
 
 
@@ -55,6 +60,18 @@ def filled(body: Any, facts: dict[str, str]) -> Any:
 async def ids(site: Site) -> dict[str, str]:
     """What stands where the documents' examples have an id."""
     return {"user_123": (await site.register())["data"]["user"]["id"], "rate_123": await _inactive_rate(site)}
+
+
+async def own_ids(site: Site, user: str) -> dict[str, str]:
+    """A used API key and a webhook of a user's."""
+    key, _ = await site.services.api_keys.create(
+        user, NewKey("sk_live_", "A key", ["ai:read"], now() + timedelta(days=1))
+    )
+    await api_keys.used(site.services.database, key.document["_id"], 1, now())
+    webhook = await site.services.webhook_endpoints.create(
+        None, user, "ai_playground", "https://your-app.com/webhook", ["ai.task.completed"], None, True
+    )
+    return {"key_123": key.document["_id"], "wh_123": webhook["_id"]}
 
 
 async def _inactive_rate(site: Site) -> str:

@@ -1,10 +1,12 @@
 """Who may call what: a case per method of every route, tried by each caller in `test_matrix.py`."""
 
+import json
 from dataclasses import dataclass
 from typing import Any, Final
 
 from handlers.api_docs import OPENAPI, POSTMAN
 from handlers.pages import LINKS
+from models.ids import new_id
 from tests.site import PASSWORD
 
 _ID: Final = "([A-Za-z0-9_]{1,64})"
@@ -14,6 +16,8 @@ _WEBHOOK: Final = f"/api/admin/webhooks/{_ID}"
 _USER_WEBHOOK: Final = f"/v1/webhooks/{_ID}"
 _STREAM: Final = f"/api/streams/{_ID}"
 _API_KEY: Final = f"/v1/auth/api-keys/{_ID}"
+_PLAYGROUND_KEY: Final = f"/api/v1/api-keys/{_ID}"
+_PLAYGROUND_WEBHOOK: Final = f"/api/v1/webhooks/{_ID}"
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,11 @@ class Case:
     thing: str | None = None
     owned: bool = False
     shut_out: tuple[str, ...] = ()
+
+    def sent(self) -> Any:
+        """Its body. Each payment and each address is another one."""
+        text = json.dumps(self.body).replace("{intent}", new_id("pi"))
+        return json.loads(text.replace("{address}", f"{new_id('a')}@example.com"))
 
 
 # An empty body that is found wanting shows that the method was reached, and changes nothing.
@@ -118,6 +127,22 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("GET", _USER_WEBHOOK): Case(thing="user webhook", owned=True),
     ("PUT", _USER_WEBHOOK): Case(200, {"active": False}, "user webhook", owned=True),
     ("DELETE", _USER_WEBHOOK): Case(thing="user webhook", owned=True),
+    ("POST", "/api/v1/ai/chat"): Case(200, _CHAT),
+    ("POST", "/api/v1/ai/generate"): Case(200, {"prompt": "Hello", "max_tokens": 5}),
+    ("GET", "/api/v1/ai/models"): Case(),
+    ("GET", "/api/v1/ai/usage"): Case(),
+    ("GET", "/api/v1/usage"): Case(),
+    ("PUT", "/api/auth/profile"): Case(200, {"email": "{address}"}),
+    ("PUT", "/api/auth/password"): Case(200, {"oldPassword": PASSWORD, "newPassword": "NewSecurePass456!"}),
+    ("GET", "/api/v1/api-keys"): Case(),
+    ("POST", "/api/v1/api-keys"): Case(201, {**NEW_KEY, "permissions": ["ai:read"]}),
+    ("GET", _PLAYGROUND_KEY): Case(thing="API key", owned=True),
+    ("PUT", _PLAYGROUND_KEY): Case(200, {"name": "Another name"}, "API key", owned=True),
+    ("DELETE", _PLAYGROUND_KEY): Case(thing="API key", owned=True),
+    ("GET", "/api/v1/webhooks"): Case(),
+    ("POST", "/api/v1/webhooks"): Case(201, NEW_USER_WEBHOOK),
+    ("PUT", _PLAYGROUND_WEBHOOK): Case(200, {"active": False}, "Playground webhook", owned=True),
+    ("DELETE", _PLAYGROUND_WEBHOOK): Case(thing="Playground webhook", owned=True),
     ("GET", _STREAM): Case(thing="stream", owned=True),
     ("DELETE", _STREAM): Case(thing="stream", owned=True),
     ("GET", f"{_STREAM}/events"): Case(thing="stream", owned=True),

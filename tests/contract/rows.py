@@ -326,6 +326,25 @@ AI_AGGREGATOR += [
     ),
 ]
 
+_MOMENT = "2025-11-11T22:00:00.000Z"
+_RENAMED = {"username": "johndoe_updated", "email": "john.updated@example.com"}
+_PLAYGROUND_KEY = {
+    "id": "key-123456",
+    "name": "My Application",
+    "permissions": ["ai:read", "ai:write"],
+    "created_at": _MOMENT,
+    "expires_at": _MOMENT,
+}
+_CHANGED_KEY = {
+    "name": "Updated Application Name",
+    "permissions": ["ai:read", "ai:write", "usage:read", "webhooks:write"],
+}
+_CHANGED_WEBHOOK = {
+    "url": "https://your-app.com/new-webhook",
+    "events": ["ai.task.completed", "ai.task.failed", "quota.warning"],
+    "active": True,
+}
+_PLAYGROUND_WEBHOOK = {**_CHANGED_WEBHOOK, "url": "https://your-app.com/webhook", "secret": "your-webhook-secret"}
 AI_PLAYGROUND = [
     Row("ai_playground", "POST", "/api/auth/login", _PLAYGROUND_LOGIN, _SIGN_IN, credential="none"),
     Row(
@@ -340,6 +359,203 @@ AI_PLAYGROUND = [
         },
     ),
     Row("ai_playground", "POST", "/api/auth/logout", {"success": True, "message": "Logout successful"}),
+    Row(
+        *("ai_playground", "PUT", "/api/auth/profile"),
+        {
+            "success": True,
+            "data": {**_RENAMED, "id": "507f1f77bcf86cd799439011", "tier": "free", "updated_at": _MOMENT},
+            "message": "Profile updated successfully",
+        },
+        _RENAMED,
+    ),
+    Row(
+        *("ai_playground", "PUT", "/api/auth/password"),
+        {"success": True, "message": "Password changed successfully"},
+        {"oldPassword": "{password}", "newPassword": "NewSecurePass456!"},
+    ),
+    Row(
+        *("ai_playground", "POST", "/api/v1/api-keys"),
+        {
+            "success": True,
+            "data": {"api_key": {**_PLAYGROUND_KEY, "key": "sk_live_abc123xyz789", "last_used": None}},
+            "message": "API key created successfully",
+        },
+        *({"name": "My Application", "permissions": ["ai:read", "ai:write", "usage:read"], "expires_in": 30}, 201),
+    ),
+    Row(
+        *("ai_playground", "GET", "/api/v1/api-keys"),
+        {"success": True, "data": {"api_keys": [{**_PLAYGROUND_KEY, "last_used": _MOMENT}]}},
+    ),
+    Row(
+        *("ai_playground", "GET", "/api/v1/api-keys/key_123"),
+        {"success": True, "data": {"api_key": {**_PLAYGROUND_KEY, "last_used": _MOMENT, "usage_count": 45}}},
+    ),
+    Row(
+        *("ai_playground", "PUT", "/api/v1/api-keys/key_123"),
+        {
+            "success": True,
+            "data": {"api_key": {"id": "key-123456", **_CHANGED_KEY, "updated_at": _MOMENT}},
+            "message": "API key updated successfully",
+        },
+        _CHANGED_KEY,
+    ),
+    Row(
+        *("ai_playground", "DELETE", "/api/v1/api-keys/key_123"),
+        {"success": True, "message": "API key deleted successfully"},
+    ),
+    Row(
+        *("ai_playground", "POST", "/api/v1/webhooks"),
+        {
+            "success": True,
+            "data": {
+                "webhook": {**_PLAYGROUND_WEBHOOK, "id": "wh-123456", "created_at": _MOMENT, "last_delivery": None}
+            },
+        },
+        *(_PLAYGROUND_WEBHOOK, 201),
+    ),
+    Row(
+        *("ai_playground", "GET", "/api/v1/webhooks"),
+        {
+            "success": True,
+            "data": {
+                "webhooks": [{**_CHANGED_WEBHOOK, "id": "wh-123456", "created_at": _MOMENT, "last_delivery": None}]
+            },
+        },
+        by="the document; nothing is delivered yet",
+    ),
+    Row(
+        *("ai_playground", "PUT", "/api/v1/webhooks/wh_123"),
+        {
+            "success": True,
+            "data": {"webhook": {**_CHANGED_WEBHOOK, "id": "wh-123456", "updated_at": _MOMENT}},
+        },
+        _CHANGED_WEBHOOK,
+    ),
+    Row(
+        *("ai_playground", "DELETE", "/api/v1/webhooks/wh_123"),
+        {"success": True, "message": "Webhook deleted successfully"},
+    ),
+]
+
+_TALK = [
+    {"role": "user", "content": "Hello, how are you?"},
+    {"role": "assistant", "content": "I'm doing well, thank you!"},
+    {"role": "user", "content": "What's the weather like today?"},
+]
+_ASKED = {"model": "minimax", "max_tokens": 1000, "temperature": 0.7, "top_p": 0.9}
+_TAKEN = {"prompt_tokens": 25, "completion_tokens": 45, "total_tokens": 70}
+AI_PLAYGROUND += [
+    Row(
+        *("ai_playground", "POST", "/api/v1/ai/chat"),
+        {
+            "success": True,
+            "data": {
+                "id": "chat-123456",
+                "model": "minimax",
+                "choices": [
+                    {"index": 0, "message": {"role": "assistant", "content": "I don't"}, "finish_reason": "stop"}
+                ],
+                "usage": _TAKEN,
+                "created": 1640000000,
+            },
+        },
+        {"messages": _TALK, **_ASKED, "stream": False},
+    ),
+    Row(
+        *("ai_playground", "POST", "/api/v1/ai/chat"),
+        {
+            "id": "chat-123456",
+            "model": "minimax",
+            "created": 1640000000,
+            "choices": [{"index": 0, "delta": {"content": "I don't"}, "finish_reason": None}],
+        },
+        {"messages": _TALK, **_ASKED, "stream": True},
+        by="13.18, with the names of this document",
+        streamed=True,
+    ),
+    Row(
+        *("ai_playground", "POST", "/api/v1/ai/generate"),
+        {
+            "success": True,
+            "data": {
+                "id": "gen-123456",
+                "model": "minimax",
+                "choices": [{"text": "In a world", "index": 0, "finish_reason": "stop"}],
+                "usage": _TAKEN,
+            },
+        },
+        {
+            "prompt": "Write a short story about artificial intelligence",
+            "model": "minimax",
+            "max_tokens": 500,
+            "temperature": 0.8,
+            "top_p": 0.95,
+            "n": 1,
+            "stop": ["\n\n", "END"],
+        },
+    ),
+    Row(
+        *("ai_playground", "GET", "/api/v1/ai/models"),
+        {
+            "success": True,
+            "data": {
+                "models": [
+                    {
+                        "id": "minimax",
+                        "name": "Minimax AI",
+                        "description": "Advanced language model for various tasks",
+                        "max_tokens": 4096,
+                        "supported_endpoints": ["chat", "generate"],
+                        "pricing": {"per_1k_tokens": 0.002},
+                    }
+                ]
+            },
+        },
+    ),
+    Row(
+        *("ai_playground", "GET", "/api/v1/ai/usage?start_date=2025-11-01&end_date=2125-11-30&model=minimax"),
+        {
+            "success": True,
+            "data": {
+                "usage": {
+                    "total_requests": 150,
+                    "total_tokens": 45000,
+                    "total_cost": 0.09,
+                    "by_model": {"minimax": {"requests": 150, "tokens": 45000, "cost": 0.09}},
+                    "by_date": [{"date": "2025-11-11", "requests": 25, "tokens": 7500, "cost": 0.015}],
+                },
+                "quota": _QUOTA,
+            },
+        },
+    ),
+    Row(
+        *("ai_playground", "GET", "/api/v1/usage?page=1&limit=50&sort=desc"),
+        {
+            "success": True,
+            "data": {
+                "items": [
+                    {
+                        "timestamp": "2025-11-11T22:00:00.000Z",
+                        "endpoint": "/api/v1/ai/chat",
+                        "model": "minimax",
+                        "tokens": 70,
+                        "cost": 0.00014,
+                        "status": "complete",
+                        "duration_ms": 1500,
+                    }
+                ],
+                "pagination": {
+                    "page": 1,
+                    "limit": 50,
+                    "total": 200,
+                    "pages": 4,
+                    "has_next": True,
+                    "has_prev": False,
+                },
+            },
+        },
+        by="the document, which leaves the items open",
+    ),
 ]
 
 AI_ASSISTANT = [

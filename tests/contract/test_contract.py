@@ -6,7 +6,7 @@ import pytest
 
 from handlers.access import methods_of
 from handlers.application import ROUTES
-from tests.contract.examples import asked, filled, ids, mailed, notification_id, unlike, with_ids
+from tests.contract.examples import asked, filled, ids, mailed, notification_id, own_ids, unlike, with_ids
 from tests.contract.rows import BESIDE_THE_DOCUMENTS, HOSTS, ROWS, Row
 from tests.factories import grant_points
 from tests.site import PASSWORD, Site
@@ -25,6 +25,7 @@ async def test_the_documented_example_is_answered_as_documented(site: Site, row:
     facts |= await mailed(site, facts["email"]) if row.bare_path == "/api/auth/reset-password" else {}
     facts |= await ids(site) if row.credential == "admin" else {}
     user_id = registered["data"]["user"]["id"]
+    facts |= await own_ids(site, user_id) if row.api == "ai_playground" else {}
     await grant_points(site.services.ledger, user_id, 5_000)
     credentials = {
         "none": {},
@@ -37,6 +38,8 @@ async def test_the_documented_example_is_answered_as_documented(site: Site, row:
     headers = {"Host": HOSTS[row.api]}
     if row.credential == "service":
         headers |= {"X-Service-Token": site.services.settings.service_token, "X-User-ID": user_id}
+    if row.bare_path.endswith("/usage"):
+        await client.post("/api/v1/ai/chat", {"messages": [{"role": "user", "content": "Hello"}]})
     body = filled(row.body, facts)
     assert await asked(client, row, with_ids(row.path, facts), body, headers) == []
 

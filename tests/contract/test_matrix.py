@@ -10,7 +10,6 @@ from tornado.httpclient import HTTPResponse
 
 from handlers.access import Access, access_of, methods_of
 from handlers.application import every_route
-from models.ids import new_id
 from tests.contract.matrix import CASES, MAKING, NEW_KEY, NEW_USER_WEBHOOK, Case
 from tests.factories import grant_points
 from tests.site import Site
@@ -74,7 +73,7 @@ class Cast:
         """The status and the body. An upgrade that succeeds is hung up at once."""
         if case.status == 101:
             return await self._upgrade(caller, path)
-        response = await self.site.client().raw(method, path, _body(case), self.headers[caller])
+        response = await self.site.client().raw(method, path, case.sent(), self.headers[caller])
         return response.code, response.body or b""
 
     async def _upgrade(self, caller: str, path: str) -> tuple[int, bytes]:
@@ -98,6 +97,9 @@ class Cast:
             return str(json.loads((await self.made("owner", "/v1/auth/api-keys", NEW_KEY)).body)["data"]["id"])
         if name == "user webhook":
             return str(json.loads((await self.made("owner", "/v1/webhooks", NEW_USER_WEBHOOK)).body)["data"]["id"])
+        if name == "Playground webhook":
+            made = json.loads((await self.made("owner", "/api/v1/webhooks", NEW_USER_WEBHOOK)).body)
+            return str(made["data"]["webhook"]["id"])
         if name == "stream":
             return str((await self.made("owner", "/api/mcp/chat/completions", _CHAT)).headers["X-Hub-Stream-Id"])
         if name == "notification":
@@ -111,11 +113,6 @@ class Cast:
 
 def _id(registered: dict[str, Any]) -> str:
     return str(registered["data"]["user"]["id"])
-
-
-def _body(case: Case) -> Any:
-    """Each payment is another one."""
-    return json.loads(json.dumps(case.body).replace("{intent}", new_id("pi")))
 
 
 async def _faults(site: Site, method: str, pattern: str, access: Access, case: Case) -> list[str]:

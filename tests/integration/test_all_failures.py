@@ -4,12 +4,15 @@ from typing import Any, Final
 
 import pytest
 
+from handlers.addressing import of_unknown
 from tests.site import PASSWORD, Site
 
 _RATE: Final = {"fromType": "points", "toType": "points", "rate": 1_000_001}
 _LONG: Final = "x" * 300
 _BAD_KEY: Final = {"Idempotency-Key": "", "X-Hub-On-Disconnect": "stay"}
 _PAID: Final = {"stripeSessionId": "", "stripePaymentIntentId": "pi_1", "amount": 11}
+# Paths whose beginning is another API's.
+_SINGLE: Final = dict.fromkeys(("/api/auth/profile", "/api/auth/password"), "ai_playground")
 # The path, who asks, the body, and every field of it that is refused.
 CASES: Final[list[tuple[str, str, Any, set[str]]]] = [
     ("POST /api/auth/register", "nobody", {"email": "nobody", "password": "short"}, {"email", "password"}),
@@ -134,6 +137,47 @@ CASES: Final[list[tuple[str, str, Any, set[str]]]] = [
         {"url", "events", "secret"},
     ),
     (
+        "PUT /api/auth/profile",
+        "user",
+        {"username": "a b", "email": "x", "role": "admin"},
+        {"username", "email", "role"},
+    ),
+    ("PUT /api/auth/password", "user", {"newPassword": "alllowercase", "x": 1}, {"oldPassword", "newPassword", "x"}),
+    (
+        "POST /api/v1/api-keys",
+        "user",
+        {"name": "", "permissions": ["ai:rite"], "expires_in": 0, "key": "x"},
+        {"name", "permissions", "expires_in", "key"},
+    ),
+    ("PUT /api/v1/api-keys/x1", "user", {"name": "", "permissions": [], "key": "x"}, {"name", "permissions", "key"}),
+    ("GET /api/v1/api-keys?limit=0&page=x", "user", None, {"limit", "page"}),
+    (
+        "POST /api/v1/webhooks",
+        "user",
+        {"url": "http://10.0.0.1", "events": [], "secret": "x", "active": 1},
+        {"url", "events", "secret", "active"},
+    ),
+    ("PUT /api/v1/webhooks/x1", "user", {"url": "ftp://example.com", "events": ["x"]}, {"url", "events"}),
+    (
+        "POST /api/v1/ai/chat",
+        "bad key",
+        {"messages": [], "temperature": 1.5, "top_p": 2, "max_tokens": 0, "stream": 1, "n": 1},
+        {"messages", "temperature", "top_p", "max_tokens", "stream", "n", "Idempotency-Key", "X-Hub-On-Disconnect"},
+    ),
+    (
+        "POST /api/v1/ai/generate",
+        "bad key",
+        {"n": 0, "stop": [], "role": "admin"},
+        {"prompt", "n", "stop", "role", "Idempotency-Key", "X-Hub-On-Disconnect"},
+    ),
+    (
+        f"GET /api/v1/ai/usage?start_date=x&end_date=x&model={_LONG}",
+        "user",
+        None,
+        {"start_date", "end_date", "model"},
+    ),
+    ("GET /api/v1/usage?limit=0&page=x&sort=x", "user", None, {"limit", "page", "sort"}),
+    (
         "POST /v1/chat/completions",
         "user",
         {"messages": [], "temperature": 3, "role": "admin", "balance": 5},
@@ -155,7 +199,8 @@ async def test_every_failure_of_one_input_is_told(site: Site) -> None:
     wrong = []
     for address, who, body, fields in CASES:
         method, path = address.split(" ")
-        api, status = ("ai_aggregator", 400) if path.startswith("/v1") else ("smart_ai_hub", 422)
+        api = _SINGLE.get(path) or of_unknown(path.partition("?")[0], "", {}).name
+        status = 422 if api == "smart_ai_hub" else 400
         headers = {"service": service, "bad key": _BAD_KEY}.get(who, {})
         answer = await clients[who].request(method, path, body, status=status, headers=headers, dialect=api)
         details = answer.body["error"]["details"]

@@ -120,11 +120,13 @@ async def test_what_was_refused_or_came_to_nothing_is_not_counted(site: Site) ->
     assert await site.services.database[usage.USAGE_DAYS].count({}) == 0
 
 
-def _used(user: str, moment: datetime, charged: int = 10, wallet: str | None = None) -> Operation:
+def _used(
+    user: str, moment: datetime, charged: int = 10, wallet: str | None = None, model: str = "gpt-4"
+) -> Operation:
     """The end of a completion that was begun at a moment; with a `wallet`, and paid from it."""
-    row: Document = {"_id": new_id("chat"), "user": user, "prompt_tokens": 3, "completion_tokens": 4}
+    row: Document = {"_id": new_id("chat"), "user": user, "model": model, "prompt_tokens": 3, "completion_tokens": 4}
     row |= {"charged": charged, "duration_ms": 50, "created_at": moment}
-    insert, day = used(user, moment, lambda receipt: row)
+    insert, day = used(user, moment, model, lambda receipt: row)
     legs = [] if wallet is None else [Leg(wallet, "credit", "usage", -charged, "test")]
     return Operation(new_id("op"), legs=legs, inserts=[insert], updates=[day])
 
@@ -169,13 +171,17 @@ async def test_totals_stay_exact_while_two_nodes_write_the_same_day(database: Da
 
 
 @pytest.mark.gen_test
-async def test_all_of_a_day_is_one_document(site: Site) -> None:
+async def test_all_of_a_day_by_one_model_is_one_document(site: Site) -> None:
     """Whose figures outgrow 32 bits."""
     user, moment = await make_wallet(site.services.ledger), now()
-    for _ in range(2):
-        await site.services.ledger.commit(_used(user, moment, charged=2**31 - 1))
-    (day,) = await site.services.database[usage.USAGE_DAYS].find({"user": user}, limit=10)
-    assert (day["requests"], day["charged"], day["_id"]) == (2, 2**32 - 2, f"{user}:{moment.date().isoformat()}")
+    for model in ("gpt-4", "gpt-4", "minimax"):
+        await site.services.ledger.commit(_used(user, moment, charged=2**31 - 1, model=model))
+    days = await site.services.database[usage.USAGE_DAYS].find({"user": user}, sort=[("_id", 1)], limit=10)
+    assert [(day["requests"], day["charged"], day["_id"]) for day in days] == [
+        (2, 2**32 - 2, f"{user}:{moment.date().isoformat()}:gpt-4"),
+        (1, 2**31 - 1, f"{user}:{moment.date().isoformat()}:minimax"),
+    ]
+    assert (await site.services.analytics.dashboard(user, moment))["charged_today"] == 3 * (2**31 - 1)
 
 
 # --- events -----------------------------------------------------------------------------------------------------

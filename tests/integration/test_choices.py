@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from config import limits
@@ -118,6 +119,16 @@ async def test_a_model_that_gives_one_answer_refuses_several(face: Face) -> None
     assert (refused.status, (await refused.json())["error"]["details"]["field"]) == (400, "n")
 
 
+@pytest.mark.parametrize("tools", [[{"type": "function"}] * (limits.TOOLS_PER_REQUEST_MAX + 1), [0], {}, "x"])
+async def test_so_many_tools_and_no_more(face: Face, tools: Any) -> None:
+    """Counting eight million of them took a process two gigabytes and everybody's minute."""
+    refused = await face.complete(tools=tools)
+    assert (refused.status, (await refused.json())["error"]["details"]["field"].split(".")[0]) == (400, "tools")
+    assert face.provider.requests == []
+    assert (await face.complete(tools=[{"type": "new"}])).status == 200, "what each may be is the provider's matter"
+    await face.at_rest()
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_the_sandbox_gives_different_answers(face: Face, stream: bool) -> None:
     answer = await face.complete(model="minimax", n=2, stream=stream, max_tokens=60)
@@ -129,3 +140,40 @@ async def test_the_sandbox_gives_different_answers(face: Face, stream: bool) -> 
         said = {choice["index"]: choice["message"]["content"] for choice in (await answer.json())["choices"]}
     assert said.keys() == {0, 1} and said[0] != said[1]
     await face.at_rest()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_whatever_a_company_says_beside_the_text_is_relayed_kept_and_paid(
+    face: Face, other_port: int, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    """Keys, numbers and depths among it that no database takes."""
+    odd: dict[str, Any] = {"$where": 2**64 - 1, "a.b": {"c\0d": "\0"}}
+    for _ in range(150):
+        odd = {"inner": odd}
+    chunk = {"choices": [{"index": 0, "delta": {"content": "odd", "odd": odd}, "finish_reason": None}]}
+    whole = {"choices": [{"index": 0, "message": {"content": "odd", "odd": odd}, "finish_reason": "stop"}]}
+    frames = face.provider.frames
+
+    def with_an_odd_one(scenario: Scenario, body: dict[str, Any]) -> tuple[bytes, bytes, bytes]:
+        opening, word, ending = frames(scenario, body)
+        return opening + b"data: " + orjson.dumps(chunk) + b"\n\n", word, ending
+
+    monkeypatch.setattr(face.provider, "frames", with_an_odd_one)
+    monkeypatch.setattr(face.provider, "whole_body", lambda scenario, body: whole)
+    key = {"Idempotency-Key": "odd"}
+
+    async def said() -> Any:
+        answer = await face.complete(stream=stream, headers=key)
+        assert answer.status == 200
+        return await chunks_of(answer) if stream else await answer.json()
+
+    first = await said()
+    await face.at_rest()
+    told = [c["choices"][0]["delta"].get("odd") for c in first] if stream else [first["choices"][0]["message"]["odd"]]
+    assert odd in told
+    charged = await face.charged()
+    assert charged > 0
+    face.port = other_port  # which reads it from the database
+    again = await said()
+    assert again == first
+    assert (await face.charged(), len(face.provider.requests)) == (charged, 1)

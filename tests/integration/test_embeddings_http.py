@@ -293,7 +293,45 @@ async def test_so_many_at_once_of_all(face: Face, monkeypatch: pytest.MonkeyPatc
     assert (await running).status == 200
 
 
-REQUEST: Final = EmbeddingRequest(SMALL, "ai_aggregator", ["Hello world"])
+@pytest.mark.gen_test
+async def test_so_much_at_once_of_all(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "EMBEDDING_VECTORS_BYTES_MAX", 4 * 1536 + 4 * 100)
+    face.provider.script(Scenario(first_token_seconds=0.5))
+    running = asyncio.ensure_future(send(face))
+    await until(lambda: bool(face.provider.requests))
+    assert (await send(face, input=["a", "b"], dimensions=51)).status == 503
+    assert (await send(face, input=["a", "b"], dimensions=50)).status == 200
+    assert (await running).status == 200
+    assert (await send(face, input=["a"] * 10)).status == 200, "one alone may have as much as it needs"
+
+
+@pytest.mark.gen_test
+async def test_who_does_not_read_keeps_its_room_until_it_is_cut_off(
+    face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "EMBEDDINGS_RUNNING_MAX", 1)
+    monkeypatch.setattr(limits, "WRITE_SECONDS_MAX", 1.0)
+    silent = await send(face, model=LARGE, input=["a"] * limits.EMBEDDING_INPUTS_MAX)
+    assert (silent.status, silent.headers["transfer-encoding"]) == (200, "chunked"), "it is made as far as it is read"
+    assert (await send(face)).status == 503
+
+    async def has_room() -> bool:
+        return (await send(face)).status == 200
+
+    await until(has_room)
+    with pytest.raises((OSError, EOFError)):
+        await silent.text()
+
+
+@pytest.mark.gen_test
+async def test_a_long_answer_arrives_whole(face: Face) -> None:
+    answer = await made(face, model=LARGE, input=["a"] * 60)
+    assert [row["index"] for row in answer["data"]] == list(range(60))
+    assert [(row["embedding"][0], len(row["embedding"])) for row in answer["data"]] == [(n, 3072) for n in range(60)]
+    assert answer["usage"] == {"prompt_tokens": 9, "total_tokens": 9}
+
+
+REQUEST: Final = EmbeddingRequest(SMALL, "ai_aggregator", "/v1/embeddings", ["Hello world"])
 UNLIMITED: Final = KeyLimits(None, None, None, None, None)
 
 

@@ -134,6 +134,7 @@ async def test_an_answer_that_has_begun_is_not_begun_again(face: Face, second: O
     events = await answer.events()
     assert "error" in events[-2].data
     assert second.requests == []
+    assert way(await face.complete()) == (SECOND, "1"), "the one that broke off rests"
 
 
 @pytest.mark.gen_test

@@ -48,6 +48,11 @@ def with_budget(**counters: Any) -> Document:
     return {**wallets.new_wallet("user_1", "epoch", now()), "budgets": {"key_1": good | counters}}
 
 
+def with_quota(**counter: Any) -> Document:
+    good = {"of": "2026-11-27", "ends_at": now(), "used": 1, "limit": 50, "told": 0}
+    return {**wallets.new_wallet("user_1", "epoch", now()), "quota": {"daily": good | counter}}
+
+
 @pytest.mark.gen_test
 async def test_a_wallets_number_and_an_operations_leg_stand_once(database: Database) -> None:
     entries = database[wallets.ENTRIES]
@@ -90,6 +95,10 @@ async def test_a_wallet_below_zero_or_in_fractions_is_refused(database: Database
         (wallets.WALLETS, with_budget(held=0.5)),
         (wallets.WALLETS, with_budget(spent={"period": "day", "of": "2026-11-27", "amount": -1})),
         (wallets.WALLETS, with_budget(spent={"amount": 0})),
+        (wallets.WALLETS, with_quota(used=-1)),
+        (wallets.WALLETS, with_quota(used=0.5)),
+        (wallets.WALLETS, with_quota(of=None)),
+        (wallets.WALLETS, with_quota(ends_at="2026-11-28")),
         (API_KEYS, {"_id": "key_1"}),
     ],
 )

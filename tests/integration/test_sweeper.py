@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from bson.binary import UUID_SUBTYPE, Binary
 
 from config.catalogue import load_catalogue
+from config.plans import load_plans
 from hub.budgets import Budget, OpenBudget
 from hub.chat_records import Job, checkpoint, opening
 from hub.errors import Code
@@ -21,13 +22,14 @@ from hub.node import Node
 from hub.operations import ExtendHold, Operation
 from hub.prices import charge_micro
 from hub.providers.base import Delta
+from hub.quotas import PERIODS, Quota, quota_of
 from hub.streams import Stream
 from hub.sweeper import Sweeper
 from models import conversations, idempotency, nodes, wallets
 from models.clock import now
 from models.database import Database, Document, Transaction
 from models.ids import new_id
-from models.usage import USAGE_DAYS
+from models.usage import USAGE, USAGE_DAYS
 from tests.factories import make_wallet
 from tests.ledger_parts import Process, another_database, debit, differences, entries, place, result, running
 from tests.patience import PATIENCE_SECONDS
@@ -79,15 +81,23 @@ def _session() -> Document:
 
 
 async def _abandon(
-    ledger: Ledger, node: str, *, delivered: int, micro: int = 10**9, budget: Budget | None = None
+    ledger: Ledger,
+    node: str,
+    *,
+    delivered: int,
+    micro: int = 10**9,
+    budget: Budget | None = None,
+    quota: Quota | None = None,
+    model: str = MODEL.id,
 ) -> Left:
     """Begin a generation and come as far as a checkpoint of so many completion tokens, as `hub/generation.py` does."""
     user = await make_wallet(ledger, micro)
     stream = Stream(new_id("chat"), user, MODEL.id, None, new_id("msg"))
     key = IdempotencyKey.of(user, "key", "POST", "/api/chat/completions", {})
-    job = Job(stream, MODEL, [], 10, 100, {}, True, "smart_ai_hub", [], False, key)
+    job = Job(stream, MODEL, [], 10, 100, {}, True, "smart_ai_hub", "/ws", [], False, key)
     start = opening(job)
-    hold = place(user, HELD, node=node, stream=stream.id, message=stream.message, budget=budget)
+    owned = {"node": node, "stream": stream.id, "message": stream.message}
+    hold = replace(place(user, HELD, **owned, budget=budget, quota=quota), model=model)
     if budget is not None:
         await ledger.commit(Operation(new_id("key"), budgets=[OpenBudget(user, budget.key, budget.period)]))
     await ledger.commit(Operation(f"place:{hold.hold}", holds=[hold], inserts=start.inserts, updates=start.updates))
@@ -108,6 +118,23 @@ async def _failures(database: Database, left: Left) -> list[Document]:
     return await database["events"].find({"channel": f"user:{left.user}", "type": "chat.failed"}, limit=10)
 
 
+@pytest.mark.parametrize("model", [MODEL.id, "gone from the catalogue"])
+@pytest.mark.parametrize(("delivered", "counted"), [(7, 1), (0, 0)])
+async def test_what_a_dead_node_did_not_deliver_does_not_count(
+    database: Database, tmp_path: Path, model: str, delivered: int, counted: int
+) -> None:
+    quota = quota_of(load_plans(), "free", "UTC")
+    async with running(database) as process:
+        survivor = await _survivor(process, tmp_path)
+        node = await _dead_node(database, tmp_path)
+        left = await _abandon(process.ledger, node, delivered=delivered, quota=quota, model=model)
+        assert await survivor.sweeper.sweep() == 1
+        await survivor.node.close()
+    wallet = await wallets.wallet(database, left.user)
+    assert wallet is not None
+    assert [wallet["quota"][period]["used"] for period in PERIODS] == [counted] * 3
+
+
 async def test_a_dead_nodes_hold_is_settled_at_its_checkpoint(database: Database, tmp_path: Path) -> None:
     async with running(database) as process:
         survivor = await _survivor(process, tmp_path)
@@ -120,7 +147,11 @@ async def test_a_dead_nodes_hold_is_settled_at_its_checkpoint(database: Database
     assert (entry["amount"], entry["operation"], entry["metadata"]["interrupted"]) == (-charge, left.hold, True)
     assert [entry["metadata"][name] for name in ("model", "provider", "tokens")] == [MODEL.id, MODEL.provider, 17]
     (day,) = await database[USAGE_DAYS].find({}, limit=10)
-    assert (day["user"], day["requests"], day["tokens"], day["charged"]) == (left.user, 1, 17, charge)
+    assert (day["user"], day["model"], day["requests"], day["tokens"], day["charged"]) == (
+        *(left.user, MODEL.id, 1, 17, charge),
+    )
+    (row,) = await database[USAGE].find({}, limit=10)
+    assert (row["endpoint"], row["status"]) == ("/ws", "interrupted")
     message = await _message(database, left)
     assert (message["status"], message["content"], message["lengths"]) == ("interrupted", "Hello there", [6, 5])
     assert message["receipt"]["charged"] == charge and message["receipt"]["released"] == HELD - charge

@@ -159,6 +159,19 @@ def test_a_normal_body_costs_little() -> None:
     assert (time.process_time() - started) / 2_000 < 45e-6  # three times the bound of 15 us
 
 
+@pytest.mark.parametrize("each", [b"1", b'""', b"[[[]]]", b'{"a":1}', b'{"a":""}'])
+def test_so_many_values_and_no_more(each: bytes) -> None:
+    beginnings = 1 + each.count(b"[") + each.count(b"{")
+    most = limits.JSON_VALUES_MAX // beginnings
+    loads(b"[" + b",".join([each] * most) + b"]", 1 << 24)
+    assert refused(b"[" + b",".join([each] * (most + 1)) + b"]", 1 << 24) is Code.TOO_LARGE
+
+
+def test_what_stands_in_strings_is_no_value() -> None:
+    text = '[{,\\"' * limits.JSON_VALUES_MAX
+    assert loads(orjson.dumps({"a": text, "b": [text]}), 1 << 24) == {"a": text, "b": [text]}
+
+
 def test_the_depth_that_is_allowed_is_the_one_in_the_limits() -> None:
     depth = limits.JSON_DEPTH_MAX
     loads(b'{"a":' * depth + b"1" + b"}" * depth, BOUND)

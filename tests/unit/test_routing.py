@@ -31,11 +31,30 @@ LIMIT_CLASSES = {
         /api/auth/reset-password
         /api/auth/verify-email
         /api/auth/resend-verification
+        /api/auth/profile
+        /api/auth/password
+    """,
+    "api-keys": """
+        /api/v1/api-keys
+        /api/v1/api-keys/([A-Za-z0-9_]{1,64})
+    """,
+    "webhooks": """
+        /api/v1/webhooks
+        /api/v1/webhooks/([A-Za-z0-9_]{1,64})
     """,
     "mcp": """
         /api/mcp/models
         /api/mcp/chat/completions
         /api/v1/mcp/points/deduct
+    """,
+    "ai": """
+        /api/v1/ai/chat
+        /api/v1/ai/generate
+        /api/v1/ai/models
+        /api/v1/ai/usage
+    """,
+    "usage": """
+        /api/v1/usage
     """,
     "admin": """
         /api/admin/users

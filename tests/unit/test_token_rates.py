@@ -12,6 +12,7 @@ from config.plans import Limit
 from hub.chat_records import Job
 from hub.counters import MemoryCounters
 from hub.errors import Code, HubError
+from hub.identity_cache import Identity, KeyLimits
 from hub.providers.base import Usage
 from hub.streams import Outcome, Stream
 from hub.token_rates import TokenRates
@@ -23,7 +24,9 @@ MODEL = load_catalogue()["gpt-4"]
 
 def new_job(prompt_tokens: int = 10, max_tokens: int = 400, choices: int = 1) -> Job:
     stream = Stream(new_id("stream"), "user_1", MODEL.id, None, new_id("msg"), credential="key_1")
-    job = Job(stream, MODEL, [], prompt_tokens, max_tokens, {}, True, "ai_aggregator", [], False, None)
+    job = Job(
+        stream, MODEL, [], prompt_tokens, max_tokens, {}, True, "ai_aggregator", "/v1/chat/completions", [], False, None
+    )
     job.choices, job.tokens_per_minute = choices, LIMIT.amount
     return job
 
@@ -73,6 +76,22 @@ def test_a_prompt_and_a_first_piece_have_to_fit(used: int, max_tokens: int, fits
                     pass
             assert refused.value.code is Code.RATE_LIMITED and 29 <= (refused.value.retry_after_seconds or 0) <= 31
             assert counters.used("key_1", LIMIT) == used
+
+    asyncio.run(work())
+
+
+def test_what_was_counted_beforehand_comes_back_where_it_fails() -> None:
+    async def work() -> None:
+        async with counting() as (rates, counters):
+            of_key = KeyLimits(None, None, None, None, LIMIT.amount)
+            key = Identity("user_1", "user", "free", "key", None, "key_1", None, None, {}, of_key)
+            async with rates.spent(key, 400):
+                pass
+            with pytest.raises(HubError, match="away"):
+                async with rates.spent(key, 500):
+                    assert counters.used("key_1", LIMIT) == 900
+                    raise HubError(Code.PROVIDER_FAILED, "away")
+            assert counters.used("key_1", LIMIT) == 400
 
     asyncio.run(work())
 

@@ -16,6 +16,7 @@ from hub.streams import Stream, replayed
 from models import conversations
 from tests.factories import ask, grant, make_user
 from tests.integration.chat.parts import Scene, words
+from tests.ledger_parts import debit
 from tests.stand_ins.base import Scenario
 
 
@@ -101,9 +102,9 @@ async def test_a_hold_that_is_refused_cancels_the_call(scene: Scene, monkeypatch
                 await asyncio.sleep(0.01)
         began.extend(scene.services.streams.running)
         await asyncio.sleep(0.2)  # for four words, which must not get through
+        await commit(self, debit(scene.user.user_id, 10_000_000 - 20))  # the credits go meanwhile
         return await commit(self, operation)
 
-    await grant(scene.services.ledger, scene.user.user_id, -10_000_000 + 20)
     scene.provider.default = Scenario(chunks=400, interval_seconds=0.05)
     monkeypatch.setattr(Ledger, "commit", late)
     with pytest.raises(HubError) as refused:

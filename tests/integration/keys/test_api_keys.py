@@ -207,8 +207,9 @@ async def test_a_key_works_on_every_api_and_on_the_socket(site: Site) -> None:
     ],
 )
 async def test_what_is_no_key_is_refused(site: Site, secret: str) -> None:
+    """One that lost its end or is another company's is not called an access token."""
     refused = await site.client("ai_aggregator", token=secret).get(MODELS, status=401)
-    assert refused.code == "UNAUTHORIZED"
+    assert (refused.code, refused.body["error"]["message"]) == ("UNAUTHORIZED", "Invalid or expired credentials")
 
 
 @pytest.mark.gen_test
@@ -264,9 +265,9 @@ async def test_nodes_are_told_at_once_and_not_only_by_the_database(database: Dat
         keys = ApiKeys(database, process.ledger, revocations)
         heard: list[Publication] = []
         process.broker.subscribe(REVOCATIONS, lambda _, publication: heard.append(publication))
-        made, _ = await keys.create(user, NewKey("A key"))
+        made, _ = await keys.create(user, NewKey("ak_live_", "A key"))
         key_id = made.document["_id"]
-        await keys.change(user, key_id, None, {"tokens_per_minute": 5})
+        await keys.change(user, key_id, changes={"tokens_per_minute": 5})
         await keys.revoke(user, key_id)
         assert [(signal.type, signal.data["user"], signal.data.get("key")) for signal in heard] == [
             ("changed", user, None),

@@ -10,6 +10,8 @@ from hub.prices import charge_micro
 from hub.realtime import close_codes
 from hub.tokens import count_messages
 from models import wallets
+from tests.factories import grant
+from tests.http_streams import Face, ask
 from tests.integration.keys.parts import KEYS, MESSAGES, Key, Owner, complete, complete_at_once, owner_of, read
 from tests.ledger_parts import differences
 from tests.patience import until, within
@@ -171,3 +173,23 @@ async def test_a_key_revoked_in_mid_stream_ends_its_answer_and_settles_it(slow_s
     assert await differences(slow_site.services.database) == []
     assert (await complete(slow_site, key)).status == 401
     await owner.client.get(f"{KEYS}/{key.id}", status=404)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("limit", ["wallet", "budget"])
+async def test_who_cannot_pay_has_no_company_asked(face: Face, limit: str) -> None:
+    """A call that has begun when its hold is refused is one that nobody pays for."""
+    login, new = face.token, {"name": "A key", "creditLimit": 5}
+    made = await (await ask(face.port, "POST", KEYS, token=login, body=new)).json()
+    face.token = made["data"]["key"]
+    model = face.services.catalogue["gpt-4"]
+    price = charge_micro(model, count_messages(model.vocabulary, MESSAGES), 1)
+    if limit == "wallet":
+        await grant(face.services.ledger, face.user.user_id, price - 1 - 10 * ONE_CREDIT)
+    else:
+        left = {"creditLimit": (price - 1) / ONE_CREDIT}
+        assert (await ask(face.port, "PUT", f"{KEYS}/{made['data']['id']}", token=login, body=left)).status == 200
+    for _ in range(3):
+        refused = await face.complete(stream=True)
+        assert refused.status == 402
+    assert face.provider.requests == []

@@ -116,6 +116,8 @@ async def test_tokens_are_counted_for_nothing_and_nothing_is_kept(desk: Desk) ->
     plain = await counted()
     assert plain == 8 and await counted(system="Be brief.") > plain and await counted(tools=[WEATHER]) > plain + 10
     assert await counted(model=CLAUDE) > 0
+    for wrong in (-1, "x", [{}], {"user_id": 7}):
+        assert await counted(metadata=wrong, stop_sequences=wrong) == plain, "what no prompt has is not looked at"
     refused = await ask(desk.face.port, "POST", f"{PATH}/count_tokens", token=desk.face.token, body={"model": GPT})
     assert (await refusal(refused, 400))[1].startswith("messages: ")
     unknown = {**body, "model": "gpt-99"}

@@ -1,5 +1,6 @@
 """Quotas over HTTP and the WebSocket: what is served is exactly what is allowed, on one node or two."""
 
+import asyncio
 import json
 from collections import Counter
 from datetime import datetime, timedelta
@@ -7,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from config import limits
 from hub.audit import audit
+from hub.quotas import quota_of
 from models import wallets
 from models.clock import now, timestamp
 from tests.factories import ask
@@ -23,6 +26,7 @@ from tests.integration.quotas.parts import (
     used,
     warnings,
 )
+from tests.ledger_parts import place
 from tests.patience import until
 from tests.stand_ins.base import Scenario
 from tests.ws_client import Client
@@ -201,6 +205,27 @@ async def test_an_end_of_ours_before_the_answer_began_gives_the_request_back(fac
     assert await used(face.services.database, face.user.user_id) == (1, 1, 1)
     await face.services.chat.drain(0)
     assert await used(face.services.database, face.user.user_id) == (0, 0, 0)
+
+
+async def test_a_hold_that_nobody_settles_gives_the_request_back(face: Face) -> None:
+    """As where whoever asked was cut off before they were told that it stands."""
+    user, services = face.user.user_id, face.services
+    quota = quota_of(services.plans, "free", "UTC")
+    with pytest.raises(ZeroDivisionError):
+        async with services.ledger.hold(place(user, 5, quota=quota)):
+            assert await used(services.database, user) == (1, 1, 1)
+            raise ZeroDivisionError
+    assert await used(services.database, user) == (0, 0, 0)
+
+
+async def test_answers_at_once_are_bounded_beside_the_quota(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "QUOTA_STREAMS_PER_USER_MAX", 2)
+    face.provider.default = Scenario("hang_mid")
+    answers = await asyncio.gather(*(chat(face.port, face.token, stream=True) for _ in range(5)))
+    assert Counter(answer.status for answer in answers) == {200: 2, 429: 3}
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert "At most 2 answers at once" in await refused.text() and refused.headers["retry-after"] == "1"
+    assert await used(face.services.database, face.user.user_id) == (2, 2, 2)
 
 
 async def test_a_repeated_request_counts_once_and_is_answered_when_nothing_is_left(face: Face) -> None:

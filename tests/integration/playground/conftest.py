@@ -1,0 +1,15 @@
+"""What the tests of the AI Playground share beside a served hub."""
+
+from collections.abc import Iterator
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from tests.http_streams import abort_all
+
+
+@pytest.fixture
+def nothing_left_open(io_loop: IOLoop) -> Iterator[None]:
+    """For tests that open sockets: those that a failure left are closed before their loop is."""
+    yield
+    io_loop.run_sync(abort_all)

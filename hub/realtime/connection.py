@@ -37,8 +37,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """How a path differs from others: the API it belongs to, whether a bare `{messages}` is a `chat.start` there, and the channels that
-    are subscribed with `connect`; whoever may not listen to these may not enter.
+    """How a path differs from others: the API it belongs to, whether a bare `{messages}` is a `chat.start` there, and the
+    channels that are subscribed with `connect`; whoever may not listen to these may not enter.
     """
 
     path: str = "/ws"

@@ -120,9 +120,7 @@ async def test_what_was_refused_or_came_to_nothing_is_not_counted(site: Site) ->
     assert await site.services.database[usage.USAGE_DAYS].count({}) == 0
 
 
-def _used(
-    user: str, moment: datetime, charged: int = 10, wallet: str | None = None, model: str = "gpt-4"
-) -> Operation:
+def _used(user: str, moment: datetime, charged: int = 10, wallet: str | None = None, model: str = "gpt-4") -> Operation:
     """The end of a completion that was begun at a moment; with a `wallet`, and paid from it."""
     row: Document = {"_id": new_id("chat"), "user": user, "model": model, "prompt_tokens": 3, "completion_tokens": 4}
     row |= {"charged": charged, "duration_ms": 50, "created_at": moment}

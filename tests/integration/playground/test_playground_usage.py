@@ -235,8 +235,12 @@ async def test_requests_are_paged_in_either_order(site: Site) -> None:
         order = [(item["timestamp"], item["id"]) for item in items]
         assert order == sorted(order, reverse=sort == "desc") and len(set(order)) == 7
         assert pages[1]["pagination"] == {
-            "page": 2, "limit": 3, "total": 7, "pages": 3,
-            "has_next": True, "has_prev": True,
+            "page": 2,
+            "limit": 3,
+            "total": 7,
+            "pages": 3,
+            "has_next": True,
+            "has_prev": True,
         }
         assert pages[2]["pagination"]["has_next"] is False
     assert (await listed(user.client, "page=9"))["items"] == []

@@ -157,7 +157,11 @@ class _Opening:
         self._settings = settings
         self._bcrypt_cost = bcrypt_cost
         self.closings: list[tuple[str, Closing]] = []
-        self._catalogue, self._plans, self._metrics = load_catalogue(self._settings.models_file), load_plans(), Metrics()
+        self._catalogue, self._plans, self._metrics = (
+            load_catalogue(self._settings.models_file),
+            load_plans(),
+            Metrics(),
+        )
         self._packages = load_packages()
         self._tasks = Tasks()
         self._broker = _broker(settings, self._tasks)

@@ -1,7 +1,8 @@
 """`POST /v1/embeddings`: OpenAI's form. Vectors are numbers, or with `encoding_format` base64 the bytes of 32-bit floats."""
 
+import asyncio
 import base64
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, ClassVar, Final
 
@@ -116,7 +117,7 @@ class Embeddings(ApiHandler):
         """Piece by piece, each once the last one has left: the longest answer in numbers has 130 MB."""
         waiting_bytes = 0
         try:
-            for piece in written(made, as_numbers=as_numbers):
+            async for piece in written(made, as_numbers=as_numbers):
                 self.write(piece)
                 waiting_bytes += len(piece)
                 if waiting_bytes >= limits.EMBEDDING_PIECE_BYTES:
@@ -127,12 +128,13 @@ class Embeddings(ApiHandler):
             pass  # the client has gone, or takes nothing
 
 
-def written(made: Document, *, as_numbers: bool) -> Iterator[bytes]:
-    """The answer in JSON, vector by vector."""
+async def written(made: Document, *, as_numbers: bool) -> AsyncIterator[bytes]:
+    """The answer in JSON, vector by vector, and others run after each: all numbers at once take seconds."""
     yield b'{"object":"list","data":['
     for index, vector in enumerate(made["vectors"]):
         shown = orjson.dumps(unpacked(base64.b64decode(vector)) if as_numbers else vector)
         yield b'%b{"object":"embedding","index":%d,"embedding":%b}' % (b"," if index else b"", index, shown)
+        await asyncio.sleep(0)
     tokens, receipt = made["prompt_tokens"], Receipt(**made["receipt"])
     rest = {
         "model": made["model"],

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import math
 import struct
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any, Final
 import pytest
 
 from config import limits
+from handlers.ai_aggregator.embeddings import written
 from hub.audit import audit
 from hub.embeddings import EmbeddingRequest
 from hub.errors import Code, HubError
@@ -18,6 +20,7 @@ from hub.identity_cache import KeyLimits
 from hub.operations import Operation, PlaceHold
 from hub.prices import charge_micro
 from hub.providers.base import Trail
+from hub.providers.openai_embeddings import packed
 from hub.services import Services
 from models import idempotency, wallets
 from models.clock import now
@@ -329,6 +332,27 @@ async def test_a_long_answer_arrives_whole(face: Face) -> None:
     assert [row["index"] for row in answer["data"]] == list(range(60))
     assert [(row["embedding"][0], len(row["embedding"])) for row in answer["data"]] == [(n, 3072) for n in range(60)]
     assert answer["usage"] == {"prompt_tokens": 9, "total_tokens": 9}
+
+
+@pytest.mark.gen_test
+async def test_others_run_while_a_long_answer_is_written() -> None:
+    turns, over = 0, False
+
+    async def other() -> None:
+        nonlocal turns
+        while not over:
+            turns += 1
+            await asyncio.sleep(0)
+
+    vector = base64.b64encode(packed([0.5, 1.0])).decode()
+    receipt = {"hold": 1, "charged": 1, "released": 0, "balance_after": 1, "seq": 1}
+    answer = {"model": "m", "vectors": [vector] * 50, "prompt_tokens": 3, "usage_source": "counted", "receipt": receipt}
+    beside = asyncio.ensure_future(other())
+    pieces = [piece async for piece in written(answer, as_numbers=True)]
+    over = True
+    await beside
+    assert [row["embedding"] for row in json.loads(b"".join(pieces))["data"]] == [[0.5, 1.0]] * 50
+    assert turns >= 50
 
 
 REQUEST: Final = EmbeddingRequest(SMALL, "ai_aggregator", "/v1/embeddings", ["Hello world"])

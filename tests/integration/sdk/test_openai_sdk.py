@@ -167,7 +167,7 @@ def test_a_provider_that_fails_in_the_middle(caller: Caller, provider: OpenAISta
 
 
 def test_more_answers_at_once_than_allowed(caller: Caller, provider: OpenAIStandIn) -> None:
-    provider.script(*[Scenario(chunks=40, interval_seconds=0.25)] * limits.STREAMS_PER_USER_MAX)
+    provider.script(*[Scenario(chunks=40, interval_seconds=0.12)] * limits.STREAMS_PER_USER_MAX)
     fields = {"model": "gpt-4o-mini", "max_tokens": 60, "stream": True}
     running = [caller.ask(**fields) for _ in range(limits.STREAMS_PER_USER_MAX)]
     with pytest.raises(openai.RateLimitError) as limited:

@@ -91,6 +91,9 @@ class Purchases:
         `field` is the input that named the method. Raises `HubError` as `buy` does.
         """
         provider, row = self._ready(), await payments.by_id(self._database, record["payment"])
+        if row is not None and row["status"] == "succeeded":  # since the record was read
+            reply: Document = row["reply"]
+            return reply
         if row is None or row["status"] != "pending" or row["provider"] != provider.name or "payment" not in row:
             return None
         charge = await _looked_up(provider, row["payment"])

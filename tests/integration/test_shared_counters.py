@@ -24,12 +24,6 @@ from tests.redis_server import RedisServer
 TEN = Limit(10, 60)
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that stalls for a second is not a Redis that is away."""
-    monkeypatch.setattr(limits, "REDIS_ANSWER_SECONDS", 10.0)
-
-
 async def _counts_together(one: SharedCounters, two: SharedCounters) -> bool:
     key = secrets.token_hex(4)
     await one.hit_exactly(key, TEN)

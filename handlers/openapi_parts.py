@@ -109,7 +109,8 @@ class Converter(OpenAPIConverter):
     """Apispec's, with what it cannot know of ours."""
 
     def schema2jsonschema(self, schema: Any) -> Json:
-        form: Json = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call] # as apispec has it
+        untyped: Any = super()  # apispec says no types
+        form: Json = untyped.schema2jsonschema(schema)
         return {**form, "minProperties": 1} if isinstance(resolve_schema_instance(schema), Change) else form
 
     def field2default(self, field: marshmallow.fields.Field[Any], **kwargs: Any) -> Json:

@@ -276,9 +276,9 @@ def test_a_second_signal_hurries_all(start_hub: StartHub) -> None:
         nonlocal began
         readers = await readers_of(hub, credentials)
         reading = [asyncio.create_task(reader.until_closed()) for reader in readers]
+        began = time.monotonic()
         hub.tell(signal.SIGTERM)
         await until(lambda: all(reader.told_at is not None for reader in readers))
-        began = time.monotonic()
         hub.tell(signal.SIGINT)
         await asyncio.gather(*reading)
         assert {reader.last_push() for reader in readers} == {"chat.failed"}

@@ -10,7 +10,6 @@ from typing import Any
 import jsonschema
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 
-_PATIENCE_SECONDS = 60.0
 MOMENT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 _TEXT = {"type": "string", "minLength": 1}
 _TIME = {"type": "string", "pattern": MOMENT}
@@ -129,8 +128,6 @@ class ApiClient:
             headers=sent,
             body=body,
             raise_error=False,
-            connect_timeout=_PATIENCE_SECONDS,  # it counts the wait for a free connection of the client's own
-            request_timeout=_PATIENCE_SECONDS,
             follow_redirects=False,
             allow_nonstandard_methods=True,
             decompress_response=False,

@@ -46,8 +46,9 @@ async def asked(client: ApiClient, row: Row, path: str, body: Any, headers: dict
         return [*unlike(row.answer, answer.body), *undescribed]
     *deltas, last = await client.events(path, body, headers=headers)
     faults = [fault for delta in deltas for fault in unlike(row.answer, delta)]
-    (choice,) = last["choices"]
-    ended = (choice.get("finishReason") or choice.get("finish_reason")) and last["usage"] and last["cost"]
+    (shown,), (choice,) = row.answer["choices"], last["choices"]
+    (finish,) = (name for name in shown if name.startswith("finish"))
+    ended = choice[finish] and last["usage"] and last["cost"]
     return faults if deltas and ended else [*faults, f"the stream has {len(deltas)} deltas and ends with {last}"]
 
 

@@ -4,15 +4,22 @@ from typing import Any, Final
 
 import pytest
 
-from handlers.addressing import of_unknown
 from tests.site import PASSWORD, Site
 
 _RATE: Final = {"fromType": "points", "toType": "points", "rate": 1_000_001}
 _LONG: Final = "x" * 300
 _BAD_KEY: Final = {"Idempotency-Key": "", "X-Hub-On-Disconnect": "stay"}
 _PAID: Final = {"stripeSessionId": "", "stripePaymentIntentId": "pi_1", "amount": 11}
-# Paths whose beginning is another API's.
-_SINGLE: Final = dict.fromkeys(("/api/auth/profile", "/api/auth/password"), "ai_playground")
+# By how a path begins; all others are Smart AI Hub's.
+_APIS: Final = {
+    "/v1/": "ai_aggregator",
+    "/api/auth/profile": "ai_playground",
+    "/api/auth/password": "ai_playground",
+    "/api/v1/ai/": "ai_playground",
+    "/api/v1/api-keys": "ai_playground",
+    "/api/v1/webhooks": "ai_playground",
+    "/api/v1/usage": "ai_playground",
+}
 # The path, who asks, the body, and every field of it that is refused.
 CASES: Final[list[tuple[str, str, Any, set[str]]]] = [
     ("POST /api/auth/register", "nobody", {"email": "nobody", "password": "short"}, {"email", "password"}),
@@ -199,7 +206,7 @@ async def test_every_failure_of_one_input_is_told(site: Site) -> None:
     wrong = []
     for address, who, body, fields in CASES:
         method, path = address.split(" ")
-        api = _SINGLE.get(path) or of_unknown(path.partition("?")[0], "", {}).name
+        api = next((api for beginning, api in _APIS.items() if path.startswith(beginning)), "smart_ai_hub")
         status = 422 if api == "smart_ai_hub" else 400
         headers = {"service": service, "bad key": _BAD_KEY}.get(who, {})
         answer = await clients[who].request(method, path, body, status=status, headers=headers, dialect=api)

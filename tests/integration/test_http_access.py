@@ -39,6 +39,8 @@ async def test_another_origin_may_bring_its_own_token(site: Site) -> None:
     answer = await site.client(token=await site.token()).get("/api/users/me", headers=headers)
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert "Access-Control-Allow-Credentials" not in answer.headers
+    assert "X-Request-ID" in answer.headers["Access-Control-Expose-Headers"]
+    assert "X-Should-Retry" in answer.headers["Access-Control-Expose-Headers"]
     exposed = answer.headers["Access-Control-Expose-Headers"].lower().split(",")
     assert {name.lower() for name in HEADERS} - {name.strip() for name in exposed} == set()
     ours = await site.client(token=await site.token()).get("/api/users/me", headers={"Origin": OUR_ORIGIN})

@@ -16,15 +16,14 @@ pytestmark = pytest.mark.gen_test
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
-    """What transactions read by id: the collection and the ids."""
+    """What transactions read: the collection, and the ids where it is by these."""
     reads: list[tuple[str, list[str]]] = []
     find = Transaction.find
 
     async def counted(
         self: Transaction, collection: str, query: Query, projection: Query | None = None
     ) -> list[Document]:
-        if "_id" in query:
-            reads.append((collection, query["_id"]["$in"]))
+        reads.append((collection, list(query.get("_id", {}).get("$in", ()))))
         return await find(self, collection, query, projection)
 
     monkeypatch.setattr(Transaction, "find", counted)

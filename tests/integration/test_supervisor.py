@@ -28,7 +28,7 @@ _UNTIL_TOLD = "signal.sigwait({signal.SIGTERM})\n"
 _HANGS = "signal.pause()\n"  # for good: no signal comes that it would return from
 _BEATS_ON = f"""
 for beat in range(1_000):
-    if beat % 20 == 19:
+    if beat % 30 == 29:
         (folder / "lived").open("w").close()
     {_SERVES}    if signal.sigtimedwait([signal.SIGTERM], 0.05):
         sys.exit()
@@ -163,7 +163,7 @@ def test_one_that_falls_silent_is_replaced_and_one_that_does_not_is_kept(tmp_pat
 
 @pytest.mark.usefixtures("impatient")
 def test_a_supervisor_that_was_stopped_itself_kills_nobody(tmp_path: Path) -> None:
-    """Its loop stands still until the worker has beaten for twice the silence that would end it."""
+    """Its loop stands still until the worker has beaten for three times the silence that would end it."""
     lived = tmp_path / "lived"
     os.mkfifo(lived)  # reading it waits for the worker, and the worker for who reads
 
@@ -173,6 +173,7 @@ def test_a_supervisor_that_was_stopped_itself_kills_nobody(tmp_path: Path) -> No
             lived.read_bytes()
             await asyncio.to_thread(lived.read_bytes)
             assert lives(tmp_path) == 1
+        assert lives(tmp_path) == 1
 
     asyncio.run(scenario())
 

@@ -100,6 +100,8 @@ async def test_a_running_twin_is_told_to_wait(site: Site) -> None:
     await user.client.post(PURCHASE, ORDER, headers=keyed("k"))
     records, mine = site.services.database["idempotency"], {"_id": f"{user.id}:k"}
     assert await records.update_one(mine, {"$set": {"status": "running"}})
+    unprepared = {"$set": {"status": "pending"}, "$unset": {"payment": ""}}
+    assert await site.services.database["payments"].update_one({"user": user.id}, unprepared)
     waiting = await user.client.post(PURCHASE, ORDER, headers=keyed("k"), status=409)
     assert int(waiting.headers["Retry-After"]) >= 1
     await records.update_one(mine, {"$set": {"status": "done", "reply": None}})

@@ -21,7 +21,7 @@ from handlers.cookies import set_cookie
 from handlers.credentials import address_of, check_cookie_origin, credential_of, media_type
 from handlers.dialects import DIALECTS, SMART_AI_HUB, Dialect, Json, Page
 from handlers.failures import as_hub_error, is_worth_a_log, of_status
-from handlers.terms import asked_of, body_of, success_of
+from handlers.terms import SORT, asked_of, body_of, success_of
 from hub import fields, json_input
 from hub.errors import Code, HubError, invalid
 from hub.identity_cache import Credential, Identity
@@ -252,6 +252,13 @@ class ApiHandler(RequestHandler):
             raise invalid(name, f"must be a whole number from {low}", text)
         return min(int(text), high)
 
+    def query_choice(self, name: str) -> str | None:
+        """One of the words that the parameter's form lists. Raises `HubError` INVALID for any other."""
+        text, words = self.query(name), asked_of(type(self), self.request.method or "")[name].form["enum"]
+        if text is not None and text not in words:
+            raise invalid(name, f"must be one of {', '.join(words)}", text)
+        return text
+
     def query_flag(self, name: str) -> bool:
         """`true`, or `false` as it is without it. Raises `HubError` INVALID for anything else."""
         text = self.query(name)
@@ -268,6 +275,10 @@ class ApiHandler(RequestHandler):
             lambda: self.query_integer(name, low, low, high),
         )
         return limit, start if by_offset else (start - 1) * limit
+
+    def newest_first(self) -> bool:
+        """In which direction `SORT` asks for a list. Raises `HubError` INVALID."""
+        return self.query_choice(SORT.name) != "asc"
 
     def renew_cookie(self) -> None:
         """Let the browser keep the cookie that it came with for another week, as the login itself does."""

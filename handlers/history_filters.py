@@ -27,7 +27,7 @@ PARAMETERS: Final = (
 
 def of(handler: ApiHandler) -> dict[str, Any]:
     """The conditions that a query asks for. Raises `HubError` INVALID."""
-    kind, created = together(lambda: _kind(handler), lambda: period(handler))
+    kind, created = together(lambda: handler.query_choice("type"), lambda: period(handler))
     return {**({} if kind is None else {"kind": {"$eq": kind}}), **created}
 
 
@@ -39,13 +39,6 @@ def period(handler: ApiHandler) -> dict[str, Any]:
     )
     bounds = {operator: moment for operator, moment in (("$gte", since), ("$lt", until)) if moment is not None}
     return {"created_at": bounds} if bounds else {}
-
-
-def _kind(handler: ApiHandler) -> str | None:
-    kind = handler.query("type")
-    if kind is not None and kind not in get_args(Kind):
-        raise invalid("type", f"must be one of {', '.join(get_args(Kind))}", kind)
-    return kind
 
 
 def _moment(handler: ApiHandler, *names: str, whole_day: bool) -> datetime | None:

@@ -58,6 +58,9 @@ PAGE: Final = (
     Parameter("page", "The number of the page", whole_number(1), paging="page"),
     Parameter("offset", "How many items stand before the page", whole_number(0), paging="offset"),
 )
+SORT: Final = Parameter(
+    "sort", "Newest first, or oldest first", {"type": "string", "enum": ["desc", "asc"], "default": "desc"}
+)
 
 _TAKES: Final = "hub_takes"
 _ASKS: Final = "hub_asks"

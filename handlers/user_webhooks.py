@@ -11,8 +11,9 @@ from typing import Any, Final
 from handlers.access import scope
 from handlers.base import ApiHandler
 from handlers.dialects import Page
-from handlers.terms import PAGE, answers, asks, takes
+from handlers.terms import PAGE, SORT, answers, asks, takes
 from handlers.webhook_endpoints import EndpointInput, EventNames, NewEndpointInput, endpoint_view, told_once
+from hub.fields import together
 from models import webhook_endpoints
 from models.database import Document
 
@@ -56,16 +57,15 @@ class _OfUser(ApiHandler):
 
 
 class Webhooks(_OfUser):
-    """The caller's own endpoints, newest first."""
+    """The caller's own endpoints."""
 
     @scope("webhooks:read")
-    @asks(*PAGE)
+    @asks(*PAGE, SORT)
     async def get(self) -> None:
         """The caller's webhooks, without their secrets."""
-        limit, offset = self.page_window()
-        found, total = await webhook_endpoints.page(
-            self.services.database, self.caller.user_id, self.dialect.name, skip=offset, limit=limit
-        )
+        (limit, offset), newest_first = together(self.page_window, self.newest_first)
+        where = (self.services.database, self.caller.user_id, self.dialect.name)
+        found, total = await webhook_endpoints.page(*where, newest_first=newest_first, skip=offset, limit=limit)
         self.answer_page("webhooks", [self.form.view(endpoint) for endpoint in found], Page(limit, offset, total))
 
     @scope("webhooks:write")

@@ -283,12 +283,12 @@ class Socket(ApiHandler, WebSocketHandler):
 
 
 def _socket(entrance: Entrance) -> Route:
-    """Not counted against a rate limit: connections and what comes on them have bounds of their own."""
-    return Route(entrance.path, Socket, (entrance.api,), counted=False, extra={"entrance": entrance})
+    """The upgrade is not counted against a rate limit, for connections have bounds of their own; the questions are."""
+    return Route(entrance.path, Socket, (entrance.api,), entrance.limit_class, False, {"entrance": entrance})
 
 
 ROUTES = [
     _socket(_MAIN_ENTRANCE),
     _socket(Entrance("/ws/admin", channels=ADMIN_CHANNELS)),
-    _socket(Entrance("/v1/ai/stream", "ai_playground", bare_chat=True)),
+    _socket(Entrance("/v1/ai/stream", "ai_playground", "ai", bare_chat=True)),
 ]

@@ -130,9 +130,9 @@ class ApiKeys:
         (listed,) = await self._listed(user, [found])
         return listed
 
-    async def page(self, user: str, *, skip: int, limit: int) -> tuple[list[ListedKey], int]:
-        """Newest first, and how many there are in all."""
-        found, total = await api_keys.page(self._database, user, skip=skip, limit=limit)
+    async def page(self, user: str, *, newest_first: bool = True, skip: int, limit: int) -> tuple[list[ListedKey], int]:
+        """In the order in which they were made, and how many there are in all."""
+        found, total = await api_keys.page(self._database, user, newest_first=newest_first, skip=skip, limit=limit)
         return await self._listed(user, found), total
 
     async def _listed(self, user: str, found: Sequence[Document]) -> list[ListedKey]:

@@ -7,7 +7,7 @@ Pure: nothing is held, asked or written here.
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from config.catalogue import AiModel
 from hub.chat_records import Job
@@ -20,6 +20,9 @@ from hub.streams import Stream
 from models.clock import now
 from models.database import Document
 from models.ids import new_id
+
+# what the AI Playground's document says where a question says nothing
+PLAYGROUND_DEFAULTS: Final = {"model": "minimax", "max_tokens": 1_000, "temperature": 0.7, "top_p": 0.9}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """Quotas: how many requests a user may make in a day, a week and a month, counted in the user's wallet.
 
-    wallet["quota"] = {"daily": {"of": "2026-11-27", "ends_at": ..., "used": 40, "limit": 50, "told": 80},
+    wallet["quota"] = {"daily": {"of": "2026-11-27", "ends_at": ..., "used": 40, "told": {"50": 80}},
                        "weekly": {...}, "monthly": {...}}
 
 `of` is the first day of the period that is counted, `ends_at` when it ends where it was opened, `used` the requests in it,
-`told` the last threshold, in per cent of `limit`, of which its user has been told. The limit is that of the user's tier:
-another tier finds the same requests, has limits of its own and tells of its own thresholds.
+`told` by limit the last threshold, in per cent of it, of which its user has been told. The limit is that of the user's tier:
+another tier finds the same requests, has limits of its own and tells of its own thresholds, and a former one not again.
 
 They stand in the wallet for the reason that budgets do (`hub/budgets.py`): it is read, guarded by its version and written
 with each hold anyway. A request counts when its hold stands; one that came to nothing by our or a provider's fault is given
@@ -97,7 +97,7 @@ def _current(period: Period, counter: Document | None, zone: ZoneInfo, moment: d
     if counter is not None and moment < _resets_at(period, counter, zone):
         return counter
     first = _first_day(period, moment.astimezone(zone).date())
-    return {"of": first.isoformat(), "ends_at": _end(period, first, zone), "used": 0, "limit": None, "told": 0}
+    return {"of": first.isoformat(), "ends_at": _end(period, first, zone), "used": 0, "told": {}}
 
 
 def _counters(wallet: Document, zone: ZoneInfo, moment: datetime) -> dict[Period, Document]:
@@ -120,11 +120,11 @@ def count(wallet: Document, quota: Quota | None, moment: datetime) -> tuple[Docu
     warnings = []
     for period, counter in counters.items():
         limit = quota.limits[period]
-        used, told = counter["used"] + 1, counter["told"] if counter["limit"] == limit else 0
-        threshold = _threshold(used, limit)
-        counters[period] = {**counter, "used": used, "limit": limit, "told": max(told, threshold)}
-        if limit is not None and threshold > told:
+        used, told = counter["used"] + 1, counter["told"]
+        if limit is not None and (threshold := _threshold(used, limit)) > told.get(str(limit), 0):
+            told = {**told, str(limit): threshold}
             warnings.append(_warning(wallet["_id"], period, used, limit, moment))
+        counters[period] = {**counter, "used": used, "told": told}
     wallet["quota"] = counters
     return {"quota": {period: counter["of"] for period, counter in counters.items()}}, warnings
 
@@ -156,10 +156,8 @@ def _refusal(exhausted: Exhausted, moment: datetime) -> HubError:
     return HubError(Code.RATE_LIMITED, message, retry_after_seconds=seconds, exhausted=exhausted)
 
 
-def _threshold(used: int, limit: int | None) -> int:
-    """The highest one that has been reached, in per cent; 0 below the first and where there is no limit."""
-    if limit is None:
-        return 0
+def _threshold(used: int, limit: int) -> int:
+    """The highest one that has been reached, in per cent; 0 below the first."""
     return max((percent for percent in limits.QUOTA_WARNING_PERCENTS if used * 100 >= percent * limit), default=0)
 
 

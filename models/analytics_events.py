@@ -37,6 +37,4 @@ async def page(
 ) -> tuple[list[Document], int]:
     """A user's own, newest first, and how many match in all."""
     query = {**filters, "user": {"$eq": user}}
-    order = [("created_at", -1), ("_id", -1)]
-    found = await database[ANALYTICS_EVENTS].find(query, sort=order, skip=skip, limit=limit)
-    return found, await database[ANALYTICS_EVENTS].count(query)
+    return await database[ANALYTICS_EVENTS].page(query, skip=skip, limit=limit)

@@ -6,7 +6,7 @@
 
 from datetime import datetime
 
-from models.database import CollectionShape, Database, Document, Index, Transaction
+from models.database import NEWEST_FIRST, CollectionShape, Database, Document, Index, Transaction
 
 ANNOUNCEMENTS = "announcements"
 LEVELS = ("info", "warning", "critical")
@@ -37,13 +37,12 @@ def new_announcement(
 async def active(database: Database, moment: datetime, limit: int) -> list[Document]:
     """Those that are shown, the newest first."""
     query: Document = {"ended_at": None, "$or": [{"expires_at": None}, {"expires_at": {"$gt": moment}}]}
-    return await database[ANNOUNCEMENTS].find(query, sort=[("created_at", -1), ("_id", -1)], limit=limit)
+    return await database[ANNOUNCEMENTS].find(query, sort=NEWEST_FIRST, limit=limit)
 
 
 async def page(database: Database, *, skip: int, limit: int) -> tuple[list[Document], int]:
     """All there ever were, the newest first."""
-    found = await database[ANNOUNCEMENTS].find({}, sort=[("_id", -1)], skip=skip, limit=limit)
-    return found, await database[ANNOUNCEMENTS].count({})
+    return await database[ANNOUNCEMENTS].page({}, skip=skip, limit=limit, sort=[("_id", -1)])
 
 
 async def within(transaction: Transaction, announcement_id: str) -> Document | None:

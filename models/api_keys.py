@@ -10,7 +10,7 @@ operation that writes its revocation; one that has expired stays until then, so 
 from collections.abc import Mapping
 from datetime import datetime
 
-from models.database import CollectionShape, Database, Document, Index, Transaction
+from models.database import CollectionShape, Database, Document, Index, Transaction, by_age
 
 API_KEYS = "api_keys"
 NO_LIMITS: Mapping[str, None] = dict.fromkeys(
@@ -75,11 +75,11 @@ async def count_within(transaction: Transaction, user: str) -> int:
     return len(await transaction.find(API_KEYS, {"user": {"$eq": user}}, {"_id": 1}))
 
 
-async def page(database: Database, user: str, *, skip: int, limit: int) -> tuple[list[Document], int]:
-    """Newest first, and how many there are in all."""
-    query: Document = {"user": {"$eq": user}}
-    found = await database[API_KEYS].find(query, sort=[("created_at", -1), ("_id", -1)], skip=skip, limit=limit)
-    return found, await database[API_KEYS].count(query)
+async def page(
+    database: Database, user: str, *, newest_first: bool, skip: int, limit: int
+) -> tuple[list[Document], int]:
+    """A user's in the order in which they were made, and how many there are in all."""
+    return await database[API_KEYS].page({"user": {"$eq": user}}, skip=skip, limit=limit, sort=by_age(newest_first))
 
 
 async def used(database: Database, key_id: str, times: int, moment: datetime) -> None:

@@ -54,6 +54,4 @@ def new_row(
 
 async def page(database: Database, query: Document, *, skip: int, limit: int) -> tuple[list[Document], int]:
     """Newest first, and how many rows match in all."""
-    order = [("created_at", -1), ("_id", -1)]
-    found = await database[AUDIT_LOG].find(query, sort=order, skip=skip, limit=limit)
-    return found, await database[AUDIT_LOG].count(query)
+    return await database[AUDIT_LOG].page(query, skip=skip, limit=limit)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import pymongo
 import structlog
@@ -37,12 +37,18 @@ Document = dict[str, Any]
 Query = Mapping[str, Any]
 Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]  # operators, or a pipeline of them
 T = TypeVar("T")
+NEWEST_FIRST: Final = (("created_at", -1), ("_id", -1))  # of what carries the moment when it was made
 
 log = structlog.get_logger(__name__)
 
 _AWARE = CodecOptions[Document](document_class=dict, tz_aware=True)
 _WRITE_CONFLICT = 112
 _NAMESPACE_EXISTS = 48
+
+
+def by_age(newest_first: bool) -> Sequence[tuple[str, int]]:
+    """The order that `NEWEST_FIRST` is, or its reverse."""
+    return NEWEST_FIRST if newest_first else [(name, 1) for name, _ in NEWEST_FIRST]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,19 @@ class Collection:
         )
         with _translated():
             return await cursor.to_list()
+
+    async def page(
+        self,
+        query: Query,
+        *,
+        skip: int,
+        limit: int,
+        sort: Sequence[tuple[str, int]] = NEWEST_FIRST,
+        projection: Query | None = None,
+    ) -> tuple[list[Document], int]:
+        """`find`'s documents, and how many match in all."""
+        found = await self.find(query, skip=skip, limit=limit, sort=sort, projection=projection)
+        return found, await self.count(query)
 
     async def count(self, query: Query, *, at_most: int | None = None) -> int:
         """How many match; with `at_most` it stops counting there."""

@@ -5,7 +5,7 @@
 
 from datetime import datetime
 
-from models.database import CollectionShape, Database, Document, DuplicateKey, Index, Transaction
+from models.database import NEWEST_FIRST, CollectionShape, Database, Document, DuplicateKey, Index, Transaction
 
 EXCHANGE_RATES = "exchange_rates"
 TYPES = ("credits", "points")
@@ -44,7 +44,7 @@ def new_rate(rate_id: str, from_type: str, to_type: str, rate: int, active: bool
 
 async def list_all(database: Database, limit: int) -> list[Document]:
     """Newest first."""
-    return await database[EXCHANGE_RATES].find({}, sort=[("created_at", -1), ("_id", -1)], limit=limit)
+    return await database[EXCHANGE_RATES].find({}, sort=NEWEST_FIRST, limit=limit)
 
 
 async def by_id(database: Database, rate_id: str) -> Document | None:

@@ -65,8 +65,7 @@ async def page(
 ) -> tuple[list[Document], int]:
     """Newest first, and how many there are in all."""
     query = _of_user(user, only_unread)
-    found = await database[NOTIFICATIONS].find(query, sort=[("_id", -1)], skip=skip, limit=limit)
-    return found, await database[NOTIFICATIONS].count(query)
+    return await database[NOTIFICATIONS].page(query, skip=skip, limit=limit, sort=[("_id", -1)])
 
 
 async def of_user(database: Database, user: str, notification_id: str) -> Document | None:

@@ -9,7 +9,7 @@ used reads a small document for each day and model.
 
 from datetime import datetime
 
-from models.database import CollectionShape, Database, Document, Index
+from models.database import CollectionShape, Database, Document, Index, by_age
 
 USAGE = "usage"
 USAGE_DAYS = "usage_days"
@@ -79,6 +79,5 @@ async def by_model_and_day(
 
 async def page(database: Database, user: str, *, newest_first: bool, skip: int, limit: int) -> list[Document]:
     """A user's rows in the order in which they were begun."""
-    direction = -1 if newest_first else 1
-    order = [("created_at", direction), ("_id", direction)]
+    order = by_age(newest_first)
     return await database[USAGE].find({"user": {"$eq": user}}, sort=order, skip=skip, limit=limit)

@@ -120,8 +120,7 @@ async def page(
 ) -> tuple[list[Document], int]:
     """One page of those who match, and how many there are in all."""
     shown = {"password": 0}
-    found = await database[USERS].find(query, projection=shown, sort=sort, skip=skip, limit=limit)
-    return found, await database[USERS].count(query)
+    return await database[USERS].page(query, projection=shown, sort=sort, skip=skip, limit=limit)
 
 
 async def counts(database: Database, month: datetime) -> dict[str, int]:

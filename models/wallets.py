@@ -40,8 +40,13 @@ _COUNTERS = {
 }
 _REQUESTS = {
     "bsonType": "object",
-    "required": ["of", "ends_at", "used", "limit", "told"],
-    "properties": {"of": {"bsonType": "string"}, "ends_at": {"bsonType": "date"}, "used": _NOT_NEGATIVE},
+    "required": ["of", "ends_at", "used", "told"],
+    "properties": {
+        "of": {"bsonType": "string"},
+        "ends_at": {"bsonType": "date"},
+        "used": _NOT_NEGATIVE,
+        "told": {"bsonType": "object", "additionalProperties": _NOT_NEGATIVE},
+    },
 }
 
 SHAPES = (
@@ -192,8 +197,7 @@ async def entries(
 ) -> tuple[list[Document], int]:
     """One page of a wallet's entries of one unit, newest first, and how many there are in all."""
     query = {"wallet": {"$eq": user}, "unit": {"$eq": unit}, **(filters or {})}
-    page = await database[ENTRIES].find(query, sort=[("seq", -1)], skip=skip, limit=limit)
-    return page, await database[ENTRIES].count(query)
+    return await database[ENTRIES].page(query, sort=[("seq", -1)], skip=skip, limit=limit)
 
 
 async def hold_sums(database: Database) -> dict[str, int]:

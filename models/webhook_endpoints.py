@@ -7,7 +7,7 @@ kept as it was given, because deliveries are signed with it, and is shown once.
 
 from datetime import datetime
 
-from models.database import CollectionShape, Database, Document, Index, Transaction
+from models.database import CollectionShape, Database, Document, Index, Transaction, by_age
 
 WEBHOOK_ENDPOINTS = "webhook_endpoints"
 SHAPES = (
@@ -46,12 +46,12 @@ def _of(owner: str | None, api: str, endpoint_id: str | None = None) -> Document
     return query if endpoint_id is None else query | {"_id": {"$eq": endpoint_id}}
 
 
-async def page(database: Database, owner: str | None, api: str, *, skip: int, limit: int) -> tuple[list[Document], int]:
-    """Newest first, and how many there are in all."""
-    query = _of(owner, api)
-    order = [("created_at", -1), ("_id", -1)]
-    found = await database[WEBHOOK_ENDPOINTS].find(query, sort=order, skip=skip, limit=limit)
-    return found, await database[WEBHOOK_ENDPOINTS].count(query)
+async def page(
+    database: Database, owner: str | None, api: str, *, newest_first: bool = True, skip: int, limit: int
+) -> tuple[list[Document], int]:
+    """In the order in which they were made, and how many there are in all."""
+    order = by_age(newest_first)
+    return await database[WEBHOOK_ENDPOINTS].page(_of(owner, api), skip=skip, limit=limit, sort=order)
 
 
 async def by_id(database: Database, owner: str | None, api: str, endpoint_id: str) -> Document | None:

@@ -8,7 +8,7 @@ from config import limits
 from handlers.chat_headers import key_of, on_disconnect
 from handlers.delta_events import paid
 from handlers.sse import StreamHandler, stream_headers
-from hub.chat_request import ChatRequest
+from hub.chat_request import PLAYGROUND_DEFAULTS, ChatRequest
 from hub.fields import Input, Integer, Number, Text
 from hub.providers.base import Usage
 from hub.streams import Outcome, Stream
@@ -21,10 +21,10 @@ _PASSED_ON: Final = ("temperature", "top_p", "stop")
 class AnswerInput(Input):
     """How an answer is to be made."""
 
-    model = Text(low=1, high=100, load_default="minimax", example="minimax")
-    max_tokens = Integer(low=1, high=limits.MAX_TOKENS_MAX, load_default=1_000)
-    temperature = Number(low=0, high=1, load_default=0.7)
-    top_p = Number(low=0, high=1, load_default=0.9)
+    model = Text(low=1, high=100, load_default=PLAYGROUND_DEFAULTS["model"], example="minimax")
+    max_tokens = Integer(low=1, high=limits.MAX_TOKENS_MAX, load_default=PLAYGROUND_DEFAULTS["max_tokens"])
+    temperature = Number(low=0, high=1, load_default=PLAYGROUND_DEFAULTS["temperature"])
+    top_p = Number(low=0, high=1, load_default=PLAYGROUND_DEFAULTS["top_p"])
 
 
 async def begun(

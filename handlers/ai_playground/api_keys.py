@@ -9,7 +9,7 @@ from handlers.api_key_fields import key_name, key_permissions, moment_or_none
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
-from handlers.terms import PAGE, answers, asks, takes
+from handlers.terms import PAGE, SORT, answers, asks, takes
 from hub import fields, permissions
 from hub.api_keys import ListedKey, NewKey
 from models.clock import now, timestamp
@@ -33,11 +33,13 @@ class KeyInput(fields.Change):
 
 class Keys(ApiHandler):
     @login
-    @asks(*PAGE)
+    @asks(*PAGE, SORT)
     async def get(self) -> None:
-        """The caller's API keys, without their secrets, newest first."""
-        limit, offset = self.page_window()
-        found, total = await self.services.api_keys.page(self.caller.user_id, skip=offset, limit=limit)
+        """The caller's API keys, without their secrets."""
+        (limit, offset), newest_first = fields.together(self.page_window, self.newest_first)
+        found, total = await self.services.api_keys.page(
+            self.caller.user_id, newest_first=newest_first, skip=offset, limit=limit
+        )
         self.answer_page("api_keys", [key_view(key) for key in found], Page(limit, offset, total))
 
     @login

@@ -9,7 +9,7 @@ from handlers.access import scope
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
-from handlers.terms import PAGE, Parameter, asks
+from handlers.terms import PAGE, SORT, Parameter, asks
 from hub import quotas
 from hub.analytics import UsageFigures
 from hub.errors import invalid
@@ -28,9 +28,6 @@ _DATES: Final = (
     Parameter("end_date", "The last day that counts, in the same form"),
 )
 _MODEL: Final = Parameter("model", "Only what this AI model answered")
-_SORT: Final = Parameter(
-    "sort", "Newest first, or oldest first", {"type": "string", "enum": ["desc", "asc"], "default": "desc"}
-)
 
 
 class AiUsage(ApiHandler):
@@ -50,12 +47,12 @@ class Requests(ApiHandler):
     """The caller's own, each with what it took."""
 
     @scope("usage:read")
-    @asks(*PAGE, _SORT)
+    @asks(*PAGE, SORT)
     async def get(self) -> None:
         """The requests that were answered."""
-        (limit, offset), sort = together(self.page_window, lambda: _sort(self))
+        (limit, offset), newest_first = together(self.page_window, self.newest_first)
         database, user = self.services.database, self.caller.user_id
-        rows = await usage.page(database, user, newest_first=sort == "desc", skip=offset, limit=limit)
+        rows = await usage.page(database, user, newest_first=newest_first, skip=offset, limit=limit)
         total = (await usage.totals(database, user, {})).get("requests", 0)
         self.answer_page("items", [_request_view(row) for row in rows], Page(limit, offset, total))
 
@@ -76,13 +73,6 @@ def _day(handler: ApiHandler, name: str) -> datetime | None:
         return datetime.combine(parse_moment(text).date(), time(), UTC)
     except ValueError:
         raise invalid(name, "must be an ISO 8601 date or date-time", text) from None
-
-
-def _sort(handler: ApiHandler) -> str:
-    sort = handler.query(_SORT.name) or "desc"
-    if sort not in ("asc", "desc"):
-        raise invalid(_SORT.name, "must be asc or desc", sort)
-    return sort
 
 
 def _figures_view(figures: UsageFigures) -> Json:

@@ -18,7 +18,7 @@ from handlers.credentials import credential_of
 from handlers.routing import Route
 from handlers.terms import answers, takes
 from hub import quotas
-from hub.errors import HubError
+from hub.errors import HubError, invalid
 from hub.fields import Input, failure
 from hub.identity import LoginResult, Registration
 from hub.passwords import check_composition
@@ -55,9 +55,16 @@ class Register(ApiHandler):
     @takes(RegisterInput())
     @answers(201)
     async def post(self) -> None:
-        """Sign up."""
-        result = await self.services.identities.register(registration(self.load_body(), self.address))
+        """Sign up; with a username at the AI Playground."""
+        given = self.load_body(self._check_username)
+        result = await self.services.identities.register(registration(given, self.address))
         _LOGGED_IN[self.dialect.name](self, result, "User registered successfully")
+
+    def _check_username(self, given: Mapping[str, Any]) -> None:
+        if (
+            self.dialect.name == "ai_playground" and given.get("username", "") is None
+        ):  # a wrong one is not given at all
+            raise invalid("username", "is required")
 
 
 def registration(given: Mapping[str, Any], address: str) -> Registration:

@@ -9,6 +9,7 @@ from hub.realtime.broker import user_channel
 ADMIN_METRICS: Final = "admin:metrics"
 ADMIN_EVENTS: Final = "admin:events"
 ADMIN_CHANNELS: Final = (ADMIN_METRICS, ADMIN_EVENTS)
+OWN_PERMISSION: Final = "account:read"  # what a key needs for its owner's balance and events
 
 
 def is_administrator(identity: Identity) -> bool:
@@ -26,3 +27,5 @@ def authorise(identity: Identity, channel: str) -> None:
         raise HubError(Code.FORBIDDEN, "Only administrators may subscribe to this channel")
     if channel not in ADMIN_CHANNELS and channel != user_channel(identity.user_id):
         raise HubError(Code.NOT_FOUND, "There is no such channel")
+    if channel not in ADMIN_CHANNELS and not identity.may(OWN_PERMISSION):
+        raise HubError(Code.FORBIDDEN, f"This API key lacks the permission {OWN_PERMISSION}")

@@ -61,12 +61,26 @@ def _user(connection: "Connection") -> str:
 
 
 async def connect(connection: "Connection", command_id: CommandId | None, data: dict[str, Any]) -> None:
-    """Say who one is, and get the events missed since `recover`: listen, read, answer, then what came meanwhile."""
-    if connection.feed is not None:
+    """Say who one is, and get the events missed since `recover`; a key that may not read the account gets none."""
+    if connection.is_connected:
         raise HubError(Code.CONFLICT, "This connection is connected already")
     if "token" in data:
         await connection.authenticate(data["token"])
     identity = await connection.check()
+    if identity.may(channels.OWN_PERMISSION):
+        await _connect_feed(connection, command_id, identity, data)
+    else:
+        unread = {"user": {"id": identity.user_id}, "balance": None, "position": None, "recovered": False}
+        connection.outbox.push(frames.frame(frames.addressed(command_id, _connected(connection) | unread)))
+    connection.is_connected = not connection.is_closed
+    for channel in connection.entrance.channels if connection.is_connected else ():
+        connection.subscriptions.add(channel)
+
+
+async def _connect_feed(
+    connection: "Connection", command_id: CommandId | None, identity: Identity, data: dict[str, Any]
+) -> None:
+    """Listen, read, answer, then what came meanwhile."""
     services = connection.services
     feed = Feed(
         identity.user_id,
@@ -90,23 +104,26 @@ async def connect(connection: "Connection", command_id: CommandId | None, data: 
         feed.close()
         return
     connection.feed = feed
-    head = _connected(connection, identity, missed)
-    reply = frames.frame(frames.addressed(command_id, head | {"balance": views.balance_view(wallet)}))
+    account = _account_view(identity, missed) | {"balance": views.balance_view(wallet)}
+    reply = frames.frame(frames.addressed(command_id, _connected(connection) | account))
     connection.outbox.push(b"".join([reply, *map(event_frame, missed.events)]))
     feed.live()
-    for channel in connection.entrance.channels:
-        connection.subscriptions.add(channel)
 
 
-def _connected(connection: "Connection", identity: Identity, missed: Missed) -> Json:
+def _connected(connection: "Connection") -> Json:
     return {
         "type": "connected",
         "connection_id": connection.id,
+        "server_time": timestamp(now()),
+        "ping_seconds": limits.PING_INTERVAL_SECONDS,
+    }
+
+
+def _account_view(identity: Identity, missed: Missed) -> Json:
+    return {
         "user": views.user_view(identity.user, identity.user_id),
         "position": {"epoch": missed.position.epoch, "offset": missed.position.offset},
         "recovered": missed.recovered,
-        "server_time": timestamp(now()),
-        "ping_seconds": limits.PING_INTERVAL_SECONDS,
     }
 
 
@@ -164,6 +181,7 @@ async def chat_start(connection: "Connection", command_id: CommandId | None, dat
     """Start a generation, or find the one that the same idempotency key started, and follow it from its beginning."""
     identity = _identity(connection)
     connection.check_room()
+    await connection.count(identity)
     request = _chat_request(connection, identity, data)
     stream = (await connection.services.chat.start(identity, request)).stream
     started = {
@@ -276,7 +294,7 @@ COMMANDS: Final[Mapping[str, Spec]] = {
     "ping": Spec(schemas.Nothing(), ping, needs_user=False),
     "subscribe": Spec(schemas.Subscribe(), subscribe),
     "unsubscribe": Spec(schemas.Channel(), unsubscribe),
-    "history": Spec(schemas.History(), history, "account:read"),
+    "history": Spec(schemas.History(), history, channels.OWN_PERMISSION),
     "chat.start": Spec(schemas.ChatStart(), chat_start, "ai:write"),
     "chat.stop": Spec(schemas.ChatStop(), chat_stop, "ai:write"),
     "chat.resume": Spec(schemas.ChatResume(), chat_resume, "ai:read"),

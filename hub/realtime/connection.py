@@ -37,12 +37,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """How a path differs from others: the API it belongs to, whether a bare `{messages}` is a `chat.start` there, and the
-    channels that are subscribed with `connect`; whoever may not listen to these may not enter.
+    """How a path differs from others: the API it belongs to and the class of its rate limits that questions count in,
+    whether a bare `{messages}` is a `chat.start` there, and the channels that are subscribed with `connect`; whoever may
+    not listen to these may not enter.
     """
 
     path: str = "/ws"
     api: str = "smart_ai_hub"
+    limit_class: str = "mcp"
     bare_chat: bool = False
     channels: Sequence[str] = ()
 
@@ -69,6 +71,7 @@ class Connection:
         "id",
         "identity",
         "is_closed",
+        "is_connected",
         "outbox",
         "services",
         "subscriptions",
@@ -101,6 +104,7 @@ class Connection:
         self._patience = limits.CONNECT_SECONDS  # left for a credential to come
         self._moving = False
         self.is_closed = False
+        self.is_connected = False  # `connect` was answered
 
     def open(self) -> None:
         """Register; a connection beyond the limits is told so and closed."""
@@ -217,7 +221,10 @@ class Connection:
 
     async def _reauthorise(self) -> None:
         try:
-            self._until(await self.check())
+            identity = await self.check()
+            self._until(identity)
+            if self.feed is not None and not identity.may(channels.OWN_PERMISSION):
+                self.close(close_codes.STATE_LOST)
         except CredentialLost as lost:
             self.close(lost.close_code)
         except (HubError, DatabaseError):
@@ -239,6 +246,12 @@ class Connection:
             error = HubError(Code.UNAUTHENTICATED, "No credential came: send it with the upgrade or by `connect`")
             self.outbox.push(frames.error_push(error))
         self.close(close_codes.NOT_AUTHENTICATED)
+
+    async def count(self, identity: Identity) -> None:
+        """Count a question as the same by HTTP would be. Raises `HubError` RATE_LIMITED."""
+        entrance = self.entrance
+        limited = await self.services.rate_limits.hit(entrance.api, entrance.limit_class, identity, self.address)
+        limited.check()
 
     # --- what it follows ---
 
@@ -266,7 +279,7 @@ class Connection:
 
     def tell(self, frame: bytes) -> None:
         """Send what goes to everybody; who has not connected yet reads it elsewhere."""
-        if self.feed is not None:
+        if self.is_connected:
             self.outbox.push(frame)
 
     # --- how it ends ---

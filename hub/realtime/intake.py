@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from config import limits
+from hub.chat_request import PLAYGROUND_DEFAULTS
 from hub.errors import Code, HubError, invalid
 from hub.json_input import loads
 from hub.realtime import close_codes
@@ -130,7 +131,7 @@ class Intake:
         if not isinstance(name, str) or name not in self._names:
             raise invalid("type", "must be the name of a command")
         data = {key: value for key, value in frame.items() if key not in ("id", "type")}
-        return Command(command_id, name, data, size_bytes)
+        return Command(command_id, name, _completed(data) if bare else data, size_bytes)
 
     def _enqueue(self, command: Command) -> None:
         too_much = self._waiting_bytes + command.size_bytes > limits.COMMANDS_WAITING_BYTES_MAX
@@ -172,6 +173,12 @@ class Intake:
         except Exception:  # whatever it was, the client hears of it and the connection goes on
             log.exception("a command failed", connection=self._owner.id)
             self._owner.failed(command_id, _internal())
+
+
+def _completed(question: dict[str, Any]) -> dict[str, Any]:
+    """A bare question with the defaults of the document that announces it, whose `"stream": true` says what is so anyway."""
+    said = PLAYGROUND_DEFAULTS | question
+    return {name: value for name, value in said.items() if not (name == "stream" and value is True)}
 
 
 def _command_id(frame: dict[str, Any]) -> CommandId | None:

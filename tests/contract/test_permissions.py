@@ -13,11 +13,12 @@ from handlers.access import Access, access_of, methods_of
 from handlers.application import every_route
 from hub.api_keys import NewKey
 from hub.permissions import SCOPES
+from hub.realtime import close_codes
 from hub.realtime.commands import COMMANDS
 from tests.contract.matrix import CASES
 from tests.http_streams import abort_all
 from tests.site import Site
-from tests.ws_client import Client
+from tests.ws_client import Client, Closed
 
 _GROUP: Final = re.compile(r"\(.*\)")
 _ID: Final = "([A-Za-z0-9_]{1,64})"
@@ -237,3 +238,42 @@ _COMMANDS: Final[Mapping[str, Mapping[str, object]]] = {
     "notifications.read": {"ids": ["unknown1"]},
     "notifications.read_all": {},
 }
+
+
+@pytest.mark.gen_test
+@pytest.mark.usefixtures("nothing_left_open")
+async def test_a_socket_tells_nothing_of_the_account_to_a_key_that_may_not_read_it(site: Site) -> None:
+    """Its own answers it gets, with what they cost."""
+    keys = await _keys(site)
+    reader, writer = await Client.open(site.port), await Client.open(site.port)
+    whole = await reader.request("connect", token=await keys.secret(SCOPES))
+    told = await writer.request("connect", token=await keys.secret(SCOPES - {"account:read"}))
+    assert told["user"] == {"id": whole["user"]["id"]} and whole["user"]["email"]
+    assert (told["balance"], told["position"], told["recovered"]) == (None, None, False)
+    question = {"model": "minimax", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}
+    end = (await writer.answer_of((await writer.request("chat.start", **question))["stream_id"]))[1]
+    assert end["receipt"]["charged"] > 0
+    await reader.push("balance")
+    await writer.request("ping")
+    assert {frame["type"] for frame in writer.frames} == {
+        "connected",
+        "chat.started",
+        "chat.delta",
+        "chat.completed",
+        "ok",
+    }
+    channel = f"user:{whole['user']['id']}"
+    assert (await writer.request("subscribe", channel=channel))["error"]["code"] == "AUTHORIZATION_FAILED"
+    assert (await writer.request("connect"))["error"]["code"] == "RESOURCE_CONFLICT"
+
+
+@pytest.mark.gen_test
+async def test_a_key_that_may_read_the_account_no_longer_has_to_connect_anew(site: Site) -> None:
+    keys = await _keys(site)
+    socket = await Client.open(site.port)
+    await socket.request("connect", token=await keys.secret({"account:read", "ai:read"}))
+    (key,) = await site.services.database["api_keys"].find({}, limit=2)
+    await site.services.api_keys.change(key["user"], key["_id"], permissions=["ai:read"])
+    with pytest.raises(Closed) as closed:
+        await socket.push("balance")
+    assert closed.value.code == close_codes.STATE_LOST

@@ -49,7 +49,7 @@ def with_budget(**counters: Any) -> Document:
 
 
 def with_quota(**counter: Any) -> Document:
-    good = {"of": "2026-11-27", "ends_at": now(), "used": 1, "limit": 50, "told": 0}
+    good = {"of": "2026-11-27", "ends_at": now(), "used": 1, "told": {"50": 80}}
     return {**wallets.new_wallet("user_1", "epoch", now()), "quota": {"daily": good | counter}}
 
 

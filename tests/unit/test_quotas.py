@@ -276,6 +276,16 @@ def test_another_tier_in_mid_period_has_its_own_limits_and_the_same_counter() ->
     assert user.exhausted() == Exhausted("weekly", 350, 400, utc(2026, 11, 30))
 
 
+def test_who_comes_back_to_a_tier_is_not_told_again() -> None:
+    user, basic = User(), quota_of(PLANS, "basic", "UTC")
+    user.ask(times=41)
+    user.ask(basic)
+    user.ask(times=2)
+    assert [warning["used"] for warning in user.told] == [40]
+    user.ask()
+    assert [warning["used"] for warning in user.told] == [40, 45]
+
+
 # --- giving back -------------------------------------------------------------------------------------------------
 
 

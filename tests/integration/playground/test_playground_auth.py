@@ -63,6 +63,17 @@ def _fields(answer: Answer) -> set[str]:
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize("username", [{}, {"username": None}, {"username": "a b"}])
+async def test_nobody_signs_up_here_without_a_username(site: Site, username: dict[str, Any]) -> None:
+    stranger, form = site.client("ai_playground"), {"email": "new@example.com", "password": PASSWORD, **username}
+    refused = await stranger.post("/api/auth/register", form, status=400, headers=AT)
+    assert (refused.code, _fields(refused)) == ("VALIDATION_ERROR", {"username"})
+    assert len(refused.body["error"]["details"]["errors"]) == 1
+    elsewhere = site.client()
+    await elsewhere.post("/api/auth/register", {**form, "username": "janedoe"} if username else form, status=201)
+
+
+@pytest.mark.gen_test
 async def test_one_signs_up_and_in_with_one_token(site: Site) -> None:
     john = await person(site)
     for answer in (await john.login(john.email), await john.login("JOHN@example.com")):

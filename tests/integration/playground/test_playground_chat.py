@@ -66,6 +66,20 @@ async def test_what_is_not_said_is_as_documented(face: Face) -> None:
     assert (await data_of(default))["model"] == "minimax"
 
 
+async def test_a_question_by_websocket_has_the_same_defaults(face: Face) -> None:
+    socket = await Client.open(face.port, f"/v1/ai/stream?token={face.token}")
+    for own in ({"model": "gpt-4"}, {"model": "gpt-4", "max_tokens": 5, "temperature": 0, "top_p": 1}, {}):
+        socket.send_json("bareChat", {"messages": HELLO, "stream": True, **own})
+        await socket.answer_of((await socket.push("chat.started"))["stream_id"])
+    listed = (await (await face.get("/api/v1/usage?sort=asc")).json())["data"]["items"]
+    assert [item["model"] for item in listed] == ["gpt-4", "gpt-4", "minimax"]
+    names = ("max_tokens", "temperature", "top_p")
+    plain, said = ({name: request.body[name] for name in names} for request in face.provider.requests[:2])
+    assert plain == {"max_tokens": 1_000, "temperature": 0.7, "top_p": 0.9}
+    assert said == {"max_tokens": 5, "temperature": 0, "top_p": 1}
+    socket.abort()
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     ("wrong", "field"),

@@ -256,4 +256,8 @@ async def test_lists_are_paged_newest_first(site: Site) -> None:
         "has_next": True,
         "has_prev": False,
     }
-    assert _fields(await owner.client.get(f"{KEYS}?limit=0&page=x", status=400)) == {"limit", "page"}
+    for direction, names in (("desc", ["three", "two"]), ("asc", ["one", "two"])):
+        page = (await owner.client.get(f"{KEYS}?limit=2&sort={direction}")).data
+        assert [key["name"] for key in page["api_keys"]] == names
+    refused = await owner.client.get(f"{KEYS}?limit=0&page=x&sort=ASC", status=400)
+    assert _fields(refused) == {"limit", "page", "sort"}

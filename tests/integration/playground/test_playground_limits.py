@@ -8,7 +8,9 @@ import pytest
 from tests.api_client import ApiClient
 from tests.contract.rows import HOSTS
 from tests.site import Site
+from tests.ws_client import Client
 
+QUESTION: Final = {"model": "minimax", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}
 HOST: Final = {"Host": HOSTS["ai_playground"]}
 PLACES: Final = {
     "/api/v1/ai/models": "ai",
@@ -21,9 +23,14 @@ PLACES: Final = {
 
 
 async def a_user_of(site: Site, tier: str) -> ApiClient:
+    return site.client("ai_playground", token=await a_token_of(site, tier))
+
+
+async def a_token_of(site: Site, tier: str) -> str:
     registered = await site.register()
     await site.services.identities.change_user(registered["data"]["user"]["id"], {"tier": tier})
-    return site.client("ai_playground", token=registered["access_token"])
+    token: str = registered["access_token"]
+    return token
 
 
 @pytest.mark.gen_test
@@ -40,3 +47,54 @@ async def test_all_that_is_asked_counts_together(limited_site: Site, tier: str, 
         refused = await client.get(path, headers=HOST, status=429)
         assert (refused.code, refused.headers["X-RateLimit-Endpoint"]) == ("RATE_LIMIT_EXCEEDED", place)
     await client.get("/api/mcp/models", dialect="smart_ai_hub")  # another API counts by itself
+
+
+@pytest.mark.gen_test
+async def test_a_question_by_websocket_counts_as_one_by_http(limited_site: Site) -> None:
+    token = await a_token_of(limited_site, "free")
+    client = limited_site.client("ai_playground", token=token)
+    socket = await Client.open(limited_site.port, f"/v1/ai/stream?token={token}")
+    for _ in range(9):
+        await _answered(socket)
+    assert (await client.get("/api/v1/ai/models", headers=HOST)).headers["X-RateLimit-Remaining"] == "0"
+    refused = (await socket.request("chat.start", **QUESTION))["error"]
+    assert (refused["code"], refused["temporary"]) == ("RATE_LIMIT_EXCEEDED", True)
+    assert 0 < refused["retry_after_seconds"] <= 60
+    await client.get("/api/v1/ai/models", headers=HOST, status=429)
+    socket.abort()
+
+
+@pytest.mark.gen_test
+async def test_the_main_socket_counts_with_the_chat_of_its_api(limited_site: Site) -> None:
+    token = await limited_site.token()
+    socket = await Client.open(limited_site.port, f"/ws?token={token}")
+    for _ in range(2):
+        await _answered(socket)
+    headers = (await limited_site.client(token=token).get("/api/mcp/models")).headers
+    assert (headers["X-RateLimit-Limit"], headers["X-RateLimit-Remaining"]) == ("60", "57")
+    socket.abort()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("path", ["/ws", "/v1/ai/stream"])
+async def test_a_keys_own_requests_a_minute_hold_on_a_socket_too(limited_site: Site, path: str) -> None:
+    owner = limited_site.client("ai_aggregator", token=await limited_site.token())
+    made = await owner.post("/v1/auth/api-keys", {"name": "A key", "requestsPerMinute": 2}, status=201)
+    socket = await Client.open(limited_site.port, f"{path}?api_key={made.data['key']}")
+    for _ in range(2):
+        await _answered(socket)
+    assert (await socket.request("chat.start", **QUESTION))["error"]["code"] == "RATE_LIMIT_EXCEEDED"
+    socket.abort()
+
+
+@pytest.mark.gen_test
+async def test_who_is_nobody_yet_counts_by_address(limited_site: Site) -> None:
+    form = {"email": "nobody@example.com", "password": "wrong"}
+    headers = (
+        await limited_site.client("ai_playground").post("/api/auth/login", form, headers=HOST, status=401)
+    ).headers
+    assert headers["X-RateLimit-Identifier"] == "ip"
+
+
+async def _answered(socket: Client) -> None:
+    await socket.answer_of((await socket.request("chat.start", **QUESTION))["stream_id"])

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import orjson
 import pytest
 
 from models.conversations import MESSAGES
@@ -38,6 +39,15 @@ async def test_a_question_is_answered_piece_by_piece(site: Site, way: str) -> No
     stored = await site.services.database[MESSAGES].find({"stream": started["stream_id"]}, limit=2)
     assert [message["content"] for message in stored] == [text]
     assert not any("content" in frame for frame in client.frames if frame["type"] != "chat.delta")
+    client.abort()
+
+
+@pytest.mark.parametrize("stream", [False, 1, "true"])
+async def test_an_answer_that_is_not_to_be_streamed_is_asked_elsewhere(site: Site, stream: Any) -> None:
+    client = await Client.open(site.port, f"{PATH}?token={await site.token()}")
+    client.send_text(orjson.dumps({**QUESTION, "stream": stream}).decode())
+    refused = (await client.orphan())["error"]
+    assert refused["code"] == "VALIDATION_ERROR" and [detail["field"] for detail in refused["details"]] == ["stream"]
     client.abort()
 
 

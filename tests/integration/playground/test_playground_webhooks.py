@@ -153,3 +153,6 @@ async def test_there_is_a_bound_on_a_users_webhooks_and_they_are_paged(
     page = (await client.get(f"{HOOKS}?limit=1&page=2")).data
     assert [hook["id"] for hook in page["webhooks"]] == [made[0]["id"]]
     assert (page["pagination"]["pages"], page["pagination"]["has_prev"]) == (2, True)
+    oldest = (await client.get(f"{HOOKS}?limit=1&sort=asc")).data
+    assert [hook["id"] for hook in oldest["webhooks"]] == [made[0]["id"]]
+    await client.get(f"{HOOKS}?sort=newest", status=400)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from hub import reward_days
+from hub.calendar_days import end_of, zone_of
 from hub.errors import Code, HubError, invalid
 from hub.exchange_rates import points_for, standing_rate
 from hub.idempotency import IdempotencyKey
@@ -86,13 +87,13 @@ class Points:
 
     async def reward_status(self, user: Mapping[str, Any]) -> tuple[bool, datetime]:
         """Whether it can be claimed now, and from when on the next one can: after it, or the first where it cannot."""
-        moment, zone = self._clock(), reward_days.zone_of(user["timezone"])
+        moment, zone = self._clock(), zone_of(user["timezone"])
         ids = reward_days.operation_ids(user["_id"], moment)
         claims = await wallets.entries_by_operation(self._database, ids)
         due = reward_days.next_claim([claim["metadata"] for claim in claims], zone, moment)
         if due > moment:
             return False, due
-        return True, reward_days.end_of(moment.astimezone(zone).date(), zone)
+        return True, end_of(moment.astimezone(zone).date(), zone)
 
 
 class _Claim:
@@ -112,7 +113,7 @@ class _Claim:
         user = await users.within(transaction, self._user)
         if user is None:
             raise HubError(Code.NOT_FOUND, "No such user")
-        zone = reward_days.zone_of(user["timezone"])
+        zone = zone_of(user["timezone"])
         claims = await wallets.entries_within(transaction, reward_days.operation_ids(self._user, self._moment))
         if reward_days.next_claim([claim["metadata"] for claim in claims], zone, self._moment) > self._moment:
             raise HubError(Code.CONFLICT, "Today's reward has been claimed already")

@@ -27,9 +27,9 @@ from zoneinfo import ZoneInfo
 
 from config import limits
 from config.plans import Plans
+from hub.calendar_days import end_of, zone_of
 from hub.errors import Code, Exhausted, HubError
 from hub.identity_cache import Identity
-from hub.reward_days import end_of, zone_of
 from models import wallets
 from models.clock import now, timestamp
 from models.database import Database, Document

@@ -6,17 +6,11 @@ rewards than days have begun.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-
-def zone_of(name: str | None) -> ZoneInfo:
-    """A user's time zone; one that is not known any more counts as UTC."""
-    try:
-        return ZoneInfo(name or "UTC")
-    except (KeyError, ValueError, OSError):  # unknown, not a name of a zone, or the name of a folder of them
-        return ZoneInfo("UTC")
+from hub.calendar_days import end_of, zone_of
 
 
 def claimed(day: date, zone: ZoneInfo) -> dict[str, str]:
@@ -28,10 +22,6 @@ def next_claim(claims: Sequence[Mapping[str, Any]], zone: ZoneInfo, moment: date
     """When the days of these claims are over, both where they were made and in `zone`; `moment` where there are none."""
     days = [(date.fromisoformat(claim["date"]), zone_of(claim.get("timezone"))) for claim in claims]
     return max((end_of(day, place) for day, there in days for place in (there, zone)), default=moment)
-
-
-def end_of(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time(), zone).astimezone(UTC)
 
 
 def operation_id(user: str, day: date) -> str:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from hub import reward_days
+from hub.calendar_days import zone_of
 
 ZONES = ("Pacific/Kiritimati", "Pacific/Pago_Pago", "UTC", "America/St_Johns", "Pacific/Chatham")
 BEGIN = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)  # within these days the clocks of St. John's and of Chatham change
@@ -22,7 +23,7 @@ class _Claimer:
         self.moments: list[datetime] = []
 
     def claim(self, zone_name: str, moment: datetime) -> bool:
-        zone = reward_days.zone_of(zone_name)
+        zone = zone_of(zone_name)
         known = [self.entries[name] for name in reward_days.operation_ids("u", moment) if name in self.entries]
         if reward_days.next_claim(known, zone, moment) > moment:
             return False
@@ -73,4 +74,4 @@ def test_who_stays_has_a_reward_each_day_from_midnight_on() -> None:
 
 def test_a_zone_that_nobody_knows_is_utc() -> None:
     for name in (None, "", "Not/AZone", "America", "../etc/passwd", "\0"):
-        assert reward_days.zone_of(name).key == "UTC"
+        assert zone_of(name).key == "UTC"

@@ -136,7 +136,7 @@ async def outcome_of(handler: StreamHandler, stream: Stream) -> Outcome | None:
     """
     with handler.following(stream) as tail:
         await tail.end()
-    _way_headers(handler, stream)
+    trail_headers(handler, stream.trail)
     if stream.outcome is not None and stream.outcome.error is not None:
         raise stream.outcome.error
     return None if tail.closed else stream.outcome
@@ -158,7 +158,7 @@ async def relay(
     with handler.following(stream) as tail:
         if early_failure_is_status:
             await tail.beyond(after)
-            _way_headers(handler, stream)
+            trail_headers(handler, stream.trail)
             if stream.outcome is not None and stream.outcome.error and not stream.deltas:
                 raise stream.outcome.error
         _begin(handler)
@@ -178,21 +178,17 @@ def stream_headers(handler: ApiHandler, stream: Stream, *, repeated: bool) -> No
         handler.set_header("Idempotency-Hit", "true")
 
 
-def _way_headers(handler: ApiHandler, stream: Stream) -> None:
-    """Who answered, how often somebody was asked, and what the hub itself took until the first delta, in milliseconds.
-
-    A failure has them too. Of a stream of another node, or of an earlier one, they are not known.
-    """
-    trail_headers(handler, stream.trail)
-    if stream.overhead_seconds is not None:
-        handler.keep_header("X-Hub-Overhead-Ms", f"{stream.overhead_seconds * 1_000:.1f}")
-
-
 def trail_headers(handler: ApiHandler, trail: Trail) -> None:
-    """Nothing where nobody was asked."""
+    """Who answered, how often somebody was asked, and what the hub itself took until the answer began, in milliseconds.
+
+    A failure has them too. Of a stream of another node, or of an earlier one, they are not known, and where nobody was
+    asked there is nothing to tell.
+    """
     if trail.attempts:
         handler.keep_header("X-Hub-Route", trail.route)
         handler.keep_header("X-Hub-Attempts", str(trail.attempts))
+    if trail.overhead_seconds is not None:
+        handler.keep_header("X-Hub-Overhead-Ms", f"{trail.overhead_seconds * 1_000:.1f}")
 
 
 def _begin(handler: ApiHandler) -> None:

@@ -7,6 +7,7 @@ There is no stream: whoever asked gets all vectors or a failure, and a failure c
 
 import asyncio
 import base64
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -93,12 +94,13 @@ class Embedder:
         Raises `HubError`: MODEL_NOT_FOUND, INVALID, FORBIDDEN, UNAVAILABLE, RATE_LIMITED, INSUFFICIENT_CREDITS, IN_FLIGHT
         for a key that is being worked on, PROVIDER_FAILED, PROVIDER_REFUSED.
         """
+        received = time.monotonic()
         model = embedding_model(self._catalogue, request.model)
         provider = provider_of(self._providers, model)
         check_model(identity, model.id)
         work = await _prepared(identity, model, request, key, trail)
         async with self._token_rates.spent(identity, work.tokens):
-            return await self._paid(work, provider)
+            return await self._paid(work, provider, received)
 
     @contextmanager
     def room(self, identity: Identity, request: EmbeddingRequest) -> Iterator[None]:
@@ -128,17 +130,23 @@ class Embedder:
         model = embedding_model(self._catalogue, request.model)
         return len(request.inputs) * _dimensions(model, request) * FLOAT_BYTES
 
-    async def _paid(self, work: _Work, provider: Provider) -> Document:
-        """Nothing is asked of the provider before the hold stands: it is the price of what is asked."""
+    async def _paid(self, work: _Work, provider: Provider, received: float) -> Document:
+        """Nothing is asked of the provider before the hold stands: it is the price of what is asked. All time before and
+        after the provider's is ours.
+        """
         key = work.key
         claim = [key.claim(work.id)] if key is not None else []
         undo = Undo(deletes=[withdrawn(key.id)] if key is not None else [])
         async with self._ledger.hold(self._place(work), claim, undo=undo) as hold:
+            asked = time.monotonic()
             try:
                 embeddings = await provider.embed(work.call)
             except ProviderError as failure:
                 raise provider_failure(failure) from failure
-            return await self._settle(work, hold, embeddings)
+            answered = time.monotonic()
+            answer = await self._settle(work, hold, embeddings)
+            work.call.trail.overhead_seconds = asked - received + time.monotonic() - answered
+            return answer
 
     def _place(self, work: _Work) -> PlaceHold:
         price = charge_micro(work.model, work.tokens, 0)

@@ -127,7 +127,7 @@ class _Work:
         stream, received = self.job.stream, self.job.received
         stream.first_token_seconds = relayed - received
         if self.first_read is not None:
-            stream.overhead_seconds = self.started - received + relayed - self.first_read
+            stream.trail.overhead_seconds = self.started - received + relayed - self.first_read
 
     def ending(self) -> Ending:
         """How it ended, and what usage is charged: none where nothing came of it."""

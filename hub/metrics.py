@@ -82,8 +82,8 @@ class Metrics:
         if stream.first_token_seconds is not None:
             self._first_token.observe(stream.first_token_seconds)
             self.tally.counts.first_token.add(stream.first_token_seconds)
-        if stream.overhead_seconds is not None:
-            self._overhead.observe(stream.overhead_seconds)
+        if stream.trail.overhead_seconds is not None:
+            self._overhead.observe(stream.trail.overhead_seconds)
 
     def generation_ended(self, model: AiModel, stream: Stream, outcome: Outcome) -> None:
         """Count a settled generation: how it ended, its tokens, what was charged and what we bear."""

@@ -60,8 +60,7 @@ class Stream:
     deltas: list[Delta] = field(default_factory=list)
     outcome: Outcome | None = None
     first_token_seconds: float | None = None  # from the request to the first delta relayed
-    overhead_seconds: float | None = None  # how much of that was ours
-    trail: Trail = field(default_factory=Trail)  # who answered, and at which try
+    trail: Trail = field(default_factory=Trail)  # who answered, at which try, and how much of that time was ours
     prompt_tokens: int = 0  # counted by us; the provider's own count comes with the outcome
     cost_micro: int = 0  # spent so far, not yet settled
     size_bytes: int = 0

@@ -42,10 +42,13 @@ class Native:
 
 @dataclass(slots=True)
 class Trail:
-    """The way that a call took, for the answer's headers: the route that answered and how often a provider was asked."""
+    """The way that a call took, for the answer's headers: the route that answered, how often a provider was asked, and how
+    much of the time until the answer began was the hub's own.
+    """
 
     route: str = ""
     attempts: int = 0
+    overhead_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """Several choices of one completion (OpenAI's `n`): together in one stream, told apart, and paid for together."""
 
-from typing import Any
+import json
+from pathlib import Path
+from typing import Any, Final
 
 import orjson
 import pytest
@@ -9,6 +11,8 @@ from config import limits
 from tests.http_streams import DONE, Face, Response
 from tests.ledger_parts import debit
 from tests.stand_ins.base import Scenario
+
+RECORDED: Final = Path(__file__).parents[1] / "recorded"
 
 pytestmark = pytest.mark.gen_test
 
@@ -71,6 +75,18 @@ async def test_probabilities_and_each_choices_end_are_relayed(face: Face) -> Non
     assert [each["content"][0]["token"] for each in certain] == ["Yes", "No"]
     *_, last = chunks
     assert "usage" not in last
+    await face.at_rest()
+
+
+async def test_a_whole_answer_has_each_choices_probabilities(face: Face) -> None:
+    face.provider.default = Scenario(recorded="choices")
+    asked = {"n": 2, "logprobs": True, "top_logprobs": 1}
+    choices = (await (await face.complete(**asked)).json())["choices"]
+    assert {name: face.provider.requests[0].body[name] for name in asked} == asked
+    theirs = json.loads((RECORDED / "openai_choices_logprobs.json").read_bytes())["choices"]
+    assert [choice["logprobs"] for choice in choices] == [choice["logprobs"] for choice in theirs]
+    assert [choice["logprobs"]["content"][0]["token"] for choice in choices] == ["Yes", "No"]
+    assert [choice["finish_reason"] for choice in choices] == ["stop", "length"]
     await face.at_rest()
 
 

@@ -26,7 +26,7 @@ class OpenAIStandIn(StandIn):
     recordings: ClassVar = {
         "text": ("openai_text.sse", "openai_completion.json"),
         "tools": ("openai_tools.sse", "openai_completion_tools.json"),
-        "choices": ("openai_choices_logprobs.sse", "openai_completion.json"),
+        "choices": ("openai_choices_logprobs.sse", "openai_choices_logprobs.json"),
         "failure": ("openai_error_chunk.sse", "openai_error_400.json"),
     }
 

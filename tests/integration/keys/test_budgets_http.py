@@ -1,15 +1,18 @@
 """Budgets of API keys over HTTP: a limit is one limit, whatever comes at once, on one node or two, streamed or not."""
 
+import asyncio
+import json
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from config import limits
 from hub.prices import charge_micro
 from hub.realtime import close_codes
-from hub.tokens import count_messages
+from hub.tokens import count_messages, count_text
 from models import wallets
+from tests.anthropic_events import events_of
 from tests.factories import grant
 from tests.http_streams import Face, ask
 from tests.integration.keys.parts import KEYS, MESSAGES, Key, Owner, complete, complete_at_once, owner_of, read
@@ -21,6 +24,7 @@ from tests.ws_client import Client
 CALLERS, TOKENS = 64, 40
 ONE_CREDIT = 1_000_000
 REVOKED_SECONDS = 1.0  # within which a revoked key has ended everywhere
+LONG_TEXT = "word " * 1_000
 
 
 async def spent_by(owner: Owner, key: Key) -> int:
@@ -70,6 +74,56 @@ async def test_a_budget_of_one_credit_is_never_exceeded(
     prompt = count_messages(model.vocabulary, MESSAGES)
     assert ONE_CREDIT - await spent_by(owner, key) < charge_micro(model, prompt, 1)
     assert (await complete(site, key, max_tokens=1)).status == 402
+
+
+# What many ask for at once, and a budget in micro-credits that pays for a part of it.
+_MESSAGE: Final = {"model": "gpt-4", "max_tokens": TOKENS, "messages": MESSAGES}
+_VECTORS: Final = {"model": "text-embedding-3-large", "input": LONG_TEXT}
+OTHER_PATHS: Final = {
+    "message": ("/v1/messages", _MESSAGE, ONE_CREDIT),
+    "streamed message": ("/v1/messages", {**_MESSAGE, "stream": True}, ONE_CREDIT),
+    "vectors": ("/v1/embeddings", _VECTORS, 2_000),
+}
+
+
+def least_price(site: Site, body: dict[str, Any]) -> int:
+    """Of a whole prompt with one token of answer, or of all vectors."""
+    model = site.services.catalogue[body["model"]]
+    if "input" in body:
+        return charge_micro(model, count_text(model.vocabulary, body["input"]), 0)
+    return charge_micro(model, count_messages(model.vocabulary, MESSAGES), 1)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(("path", "body", "limit"), OTHER_PATHS.values(), ids=OTHER_PATHS.keys())
+async def test_the_budget_is_the_same_limit_on_other_paths(
+    dear_sites: list[Site], path: str, body: dict[str, Any], limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STREAMS_PER_USER_MAX", CALLERS)
+    monkeypatch.setattr(limits, "EMBEDDINGS_PER_USER_MAX", CALLERS)
+    site = dear_sites[0]
+    owner = await owner_of(site)
+    key = await owner.key(creditLimit=limit / ONE_CREDIT)
+
+    async def asked() -> int:
+        """The status; a refusal says that it is the budget's."""
+        answer = await ask(site.port, "POST", path, token=key.secret, body=body)
+        text = await answer.text()
+        if answer.status == 402:
+            assert "budget of this API key" in json.loads(text)["error"]["message"]
+        elif body.get("stream"):
+            assert "error" not in {event["type"] for event in events_of(text.encode())}
+        return answer.status
+
+    statuses = Counter(await asyncio.gather(*(asked() for _ in range(CALLERS))))
+    assert statuses[200] > 0 and set(statuses) <= {200, 402}, statuses
+    await assert_kept(owner, key, limit)
+    for _ in range(CALLERS):  # one after the other, until it is used up
+        if await asked() == 402:
+            break
+    await assert_kept(owner, key, limit)
+    assert limit - await spent_by(owner, key) < least_price(site, body)
+    assert await asked() == 402
 
 
 @pytest.mark.gen_test

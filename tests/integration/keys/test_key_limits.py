@@ -1,10 +1,12 @@
 """What an API key is limited to beside its budget: AI models, requests and tokens a minute; and the documented limits."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
+from hub.identity import Credential
 from models import wallets
 from tests.api_client import Answer, ApiClient
 from tests.integration.keys.parts import COMPLETIONS, MESSAGES, complete, owner_of, read
@@ -79,6 +81,30 @@ async def test_the_documented_limit_of_premium_tiers_is_told(limited_site: Site,
     answer = await owner.by(key).get(MODELS)
     assert answer.headers["X-RateLimit-Limit"] == limit
     assert (await owner.client.get(MODELS)).headers["X-RateLimit-Limit"] == ("100" if tier == "basic" else limit)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("by_key", [False, True])
+async def test_the_documented_limit_of_premium_tiers_is_kept(limited_site: Site, by_key: bool) -> None:
+    services, owner = limited_site.services, await owner_of(limited_site)
+    await services.identities.change_user(owner.user, {"tier": "pro"})
+    key = await owner.key()
+    client, other = (owner.by(key), owner.client) if by_key else (owner.client, owner.by(key))
+    identity = await services.identities.resolve(Credential("bearer", key.secret if by_key else owner.token))
+    left = (await client.get(MODELS)).headers["X-RateLimit-Remaining"]
+    for _ in range(int(left) - 1):  # as requests do, without their answers
+        await services.rate_limits.hit("ai_aggregator", "general", identity, "")
+    last = await client.get(MODELS)
+    refused = await client.get(MODELS, status=429)
+    for answer in (last, refused):
+        for name in ("X-RateLimit-Limit", "X-RateLimit-Limit-Requests"):
+            assert answer.headers[name] == "5000"
+        for name in ("X-RateLimit-Remaining", "X-RateLimit-Remaining-Requests"):
+            assert answer.headers[name] == "0"
+    assert refused.code == "RATE_LIMITED"
+    wait_seconds, reset = int(refused.headers["Retry-After"]), int(refused.headers["X-RateLimit-Reset"])
+    assert 1 <= wait_seconds <= 60 and abs(time.time() + wait_seconds - reset) <= 2
+    assert int((await other.get(MODELS)).headers["X-RateLimit-Remaining"]) > 4_990, "each counts by itself"
 
 
 @pytest.mark.gen_test

@@ -46,8 +46,11 @@ LIMIT_CLASSES = {
         /api/mcp/models
         /api/mcp/chat/completions
         /api/v1/mcp/points/deduct
+        /ws
+        /ws/admin
     """,
     "ai": """
+        /v1/ai/stream
         /api/v1/ai/chat
         /api/v1/ai/generate
         /api/v1/ai/models

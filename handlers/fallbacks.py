@@ -11,9 +11,10 @@ from handlers.access import public
 from handlers.base import ApiHandler
 from handlers.bodies import announced_bytes
 from handlers.failures import of_status
-from hub.errors import HubError
+from hub.errors import Code, HubError
 
 _TOO_LARGE: Final = of_status(413)
+_TWICE: Final = "There is nothing at this address: /v1 stands in it twice, for the client adds its own to the base URL"
 
 
 class NotFound(ApiHandler):
@@ -24,7 +25,7 @@ class NotFound(ApiHandler):
 
     @public
     def get(self, *args: Any) -> None:
-        raise of_status(404)
+        raise HubError(Code.NOT_FOUND, _TWICE) if self.request.path.startswith("/v1/v1/") else of_status(404)
 
     head = post = put = patch = delete = get
 

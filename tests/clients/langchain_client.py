@@ -20,11 +20,13 @@ def ask(request: Json, heard: Heard) -> None:
     )
     asked = model.bind_tools(request["tools"]) if request["tools"] else model
     if not request["stream"]:
-        _take(heard, asked.invoke(request["messages"]))
+        message = asked.invoke(request["messages"])
+        heard.add_text(str(message.content))
+        _take(heard, message)
         return
     whole = None
     for chunk in asked.stream(request["messages"]):
-        heard.text += str(chunk.content)
+        heard.add_text(str(chunk.content))
         whole = chunk if whole is None else whole + chunk
     assert whole is not None
     _take(heard, whole)
@@ -33,7 +35,9 @@ def ask(request: Json, heard: Heard) -> None:
 def _take(heard: Heard, message: AIMessage) -> None:
     heard.text = str(message.content)
     heard.finish = message.response_metadata.get("finish_reason")
-    heard.calls = [{"name": call["name"], "arguments": json.dumps(call["args"])} for call in message.tool_calls]
+    heard.calls = [
+        {"id": call["id"], "name": call["name"], "arguments": json.dumps(call["args"])} for call in message.tool_calls
+    ]
     usage = message.usage_metadata
     if usage is not None:
         heard.usage = {

@@ -29,7 +29,7 @@ def _add(heard: Heard, choices: list[Json], part: str, usage: object) -> None:
         heard.usage = {name: getattr(usage, name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
     for choice in choices:
         said = getattr(choice, part)
-        heard.text += said.content or ""
+        heard.add_text(said.content)
         heard.finish = choice.finish_reason or heard.finish
         for number, call in enumerate(said.tool_calls or ()):
-            heard.add_call(getattr(call, "index", number), call.function.name, call.function.arguments)
+            heard.add_call(getattr(call, "index", number), call.id, call.function.name, call.function.arguments)

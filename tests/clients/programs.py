@@ -3,8 +3,8 @@
     test --request--> program --its client's own HTTP--> hub        test <--answer-- program: what the client made of it
 
 A request has `url`, `key`, `model`, `messages`, `stream`, `tools`, `fields` (of the body), `headers` and `retries`. An
-answer has `text`, `calls` (`name`, `arguments`), `usage`, `finish`, `error` (`classes` from the nearest to the farthest,
-`status`, `code`, `message`) and the `addresses` that were connected to.
+answer has `text` and the number of `pieces` that it came in, `calls` (`id`, `name`, `arguments`), `usage`, `finish`, `error`
+(`classes` from the nearest to the farthest, `status`, `code`, `message`) and the `addresses` that were connected to.
 """
 
 import importlib.util
@@ -64,9 +64,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a client made of an answer; `text` is what was read before a failure, too."""
+    """What a client made of an answer; `text` and `pieces` are what was read before a failure, too."""
 
     text: str
+    pieces: int
+    calls: Sequence[Mapping[str, str]]
     said: Said | None
     finish: str | None
     failure: Failure | None
@@ -102,7 +104,8 @@ class Program:
         self.addresses |= set(told["addresses"])
         assert self.addresses <= LOOPBACK, f"{self.name} calls home: {self.addresses}"
         failure = Failure(**told["error"]) if told["error"] else None
-        return Answer(told["text"], None if failure else _said(told), told["finish"], failure)
+        said = None if failure else _said(told)
+        return Answer(told["text"], told["pieces"], told["calls"], said, told["finish"], failure)
 
     def _exchange(self, request: Mapping[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None and self._process.stdout is not None

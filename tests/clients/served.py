@@ -20,14 +20,20 @@ class Heard:
     """An answer as far as it has come: what was read before a failure counts too."""
 
     text: str = ""
+    pieces: int = 0
     usage: Json | None = None
     finish: str | None = None
     calls: list[Json] = field(default_factory=list)
 
-    def add_call(self, index: int, name: str | None, arguments: str | None) -> None:
-        """A piece of a tool's call; the first piece has the name."""
+    def add_text(self, piece: str | None) -> None:
+        self.text += piece or ""
+        self.pieces += bool(piece)
+
+    def add_call(self, index: int, call_id: str | None, name: str | None, arguments: str | None) -> None:
+        """A piece of a tool's call; the first piece has the id and the name."""
         while len(self.calls) <= index:
-            self.calls.append({"name": "", "arguments": ""})
+            self.calls.append({"id": "", "name": "", "arguments": ""})
+        self.calls[index]["id"] += call_id or ""
         self.calls[index]["name"] += name or ""
         self.calls[index]["arguments"] += arguments or ""
 

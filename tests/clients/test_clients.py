@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from tests.clients.programs import TOOL, Failure, Program
-from tests.houses import ANTHROPIC_MODEL, MODELS, OPENAI_MODEL, Companies, House
+from tests.clients.programs import HELLO, TOOL, Failure, Program
+from tests.houses import MODELS, OPENAI_MODEL, Companies, House
 from tests.stand_ins.base import Scenario
 
 MIDDLE: Final = 0  # stands for a failure after the first words, whose answer had begun with 200
@@ -72,8 +72,17 @@ def test_it_completes(house: House, client: Program, model: str, stream: bool) -
 
 
 @every_model
+def test_a_streamed_answer_comes_in_pieces(house: House, client: Program, model: str) -> None:
+    if house.companies is not None:
+        house.companies.of(model).script(Scenario(chunks=8, interval_seconds=0.02))
+    answer = client.ask(house.v1, house.somebody, model, stream=True, max_tokens=20)
+    assert answer.said is not None and answer.said.text == answer.text != ""
+    assert answer.pieces > 3
+
+
+@every_model
 @both_ways
-def test_it_calls_a_tool(house: House, client: Program, model: str, stream: bool) -> None:
+def test_it_calls_a_tool_and_goes_on_with_its_result(house: House, client: Program, model: str, stream: bool) -> None:
     expected = house.companies.will_say(model, "tools", streamed=stream) if house.companies else None
     answer = client.ask(house.v1, house.somebody, model, stream=stream, tools=[TOOL])
     assert answer.said is not None and answer.failure is None
@@ -83,6 +92,21 @@ def test_it_calls_a_tool(house: House, client: Program, model: str, stream: bool
         "tool_calls",
     )
     assert expected in (None, answer.said)
+    (call,) = answer.calls
+    function = {"name": call["name"], "arguments": call["arguments"]}
+    calls = [{"id": call["id"], "type": "function", "function": function}]
+    told = [
+        *HELLO,
+        {"role": "assistant", "content": answer.text or None, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": call["id"], "content": "18 degrees"},
+    ]
+    words = house.companies.will_say(model, "text", streamed=stream) if house.companies else None
+    final = client.ask(house.v1, house.somebody, model, stream=stream, tools=[TOOL], messages=told, max_tokens=1000)
+    assert (final.failure, final.calls, final.finish) == (None, [], "stop") and final.text
+    if house.companies is not None:
+        assert final.said == words
+        asked, result = map(str, house.companies.of(model).requests[-1].body["messages"][-2:])
+        assert call["id"] in asked and call["id"] in result and "18 degrees" in result
 
 
 @both_ways
@@ -125,7 +149,7 @@ def test_a_provider_that_fails(
     check(client, client.ask(company_house.v1, company_house.somebody, model, stream=stream).failure, 502)
 
 
-@pytest.mark.parametrize("model", [OPENAI_MODEL, ANTHROPIC_MODEL])
+@every_model
 @pytest.mark.parametrize("fault", [Scenario(recorded="failure"), Scenario("half_json")], ids=["error", "cut"])
 def test_a_provider_that_fails_in_the_middle(
     company_house: House, companies: Companies, client: Program, model: str, fault: Scenario

@@ -7,6 +7,7 @@ a rule that finds nothing there would find nothing anywhere.
 import ast
 import configparser
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -327,7 +328,15 @@ def test_the_version_that_is_answered_is_the_packages() -> None:
     assert package["metadata"]["version"] == HUB_VERSION
 
 
-@pytest.mark.parametrize("folder", ["static", "bench/peers"])
+def test_all_that_must_hold_is_tried_before_a_change_is_taken() -> None:
+    """Each by its own line, so that one that fails ends the whole."""
+    script = ROOT / ".ci/run"
+    lines = script.read_text().splitlines()
+    assert os.access(script, os.X_OK) and "set -euo pipefail" in lines
+    assert {"make check", "make test", "make test-faults", "make test-clients"} <= set(lines)
+
+
+@pytest.mark.parametrize("folder", ["static", "bench/peers", "tests/clients/node"])
 def test_the_lock_file_names_no_download_address(folder: str) -> None:
     """Each machine takes the libraries from where it is set to take them; the hashes tell that they are the same."""
     packages = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]

@@ -207,7 +207,8 @@ async def test_smuggled_lengths_end_the_connection(site: Site, head: bytes) -> N
 async def test_unknown_paths_and_methods_answer_in_the_dialect_of_their_prefix(site: Site) -> None:
     client = site.client()
     assert (await client.get("/nowhere", status=404)).code == "RESOURCE_NOT_FOUND"
-    assert (await client.get("/v1/nowhere", status=404, dialect="ai_aggregator")).code == "NOT_FOUND"
+    nowhere = await client.get("/v1/nowhere", status=404, dialect="ai_aggregator")
+    assert (nowhere.code, nowhere.body["error"]["message"]) == ("NOT_FOUND", "There is nothing at this address")
     assert (await client.get("/api/v1/ai/x", status=404, dialect="ai_playground")).code == "NOT_FOUND"
     await client.get("/api/projects/7/x", status=404, dialect="ai_assistant")
     await client.get("/v1elsewhere", status=404)

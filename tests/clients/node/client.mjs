@@ -11,6 +11,11 @@ subscribe("net.client.socket", ({ socket }) => {
 });
 const { default: OpenAI } = await import("openai");
 
+function add(heard, piece) {
+  heard.text += piece ?? "";
+  heard.pieces += piece ? 1 : 0;
+}
+
 async function streamed(stream, heard) {
   const calls = [];
   let usage = null;
@@ -18,10 +23,11 @@ async function streamed(stream, heard) {
   for await (const chunk of stream) {
     usage = chunk.usage ?? usage;
     for (const { delta, finish_reason } of chunk.choices) {
-      heard.text += delta.content ?? "";
+      add(heard, delta.content);
       finish = finish_reason ?? finish;
-      for (const { index, function: called } of delta.tool_calls ?? []) {
-        calls[index] ??= { name: "", arguments: "" };
+      for (const { index, id, function: called } of delta.tool_calls ?? []) {
+        calls[index] ??= { id: "", name: "", arguments: "" };
+        calls[index].id += id ?? "";
         calls[index].name += called.name ?? "";
         calls[index].arguments += called.arguments ?? "";
       }
@@ -31,8 +37,9 @@ async function streamed(stream, heard) {
 }
 
 function whole({ choices: [choice], usage }, heard) {
-  heard.text = choice.message.content ?? "";
-  const calls = (choice.message.tool_calls ?? []).map(({ function: { name, arguments: given } }) => ({ name, arguments: given }));
+  add(heard, choice.message.content);
+  const flat = ({ id, function: { name, arguments: given } }) => ({ id, name, arguments: given });
+  const calls = (choice.message.tool_calls ?? []).map(flat);
   return { calls, usage, finish: choice.finish_reason };
 }
 
@@ -47,12 +54,12 @@ async function ask({ url, key, model, messages, stream, tools, fields, headers, 
   const body = { model, messages, ...fields };
   if (tools.length) body.tools = tools;
   if (stream) Object.assign(body, { stream: true, stream_options: { include_usage: true } });
-  const heard = { text: "" };
+  const heard = { text: "", pieces: 0 };
   try {
     const answer = await client.chat.completions.create(body, { headers });
-    return { ...(stream ? await streamed(answer, heard) : whole(answer, heard)), text: heard.text, error: null };
+    return { ...(stream ? await streamed(answer, heard) : whole(answer, heard)), ...heard, error: null };
   } catch (error) {
-    return { calls: [], usage: null, finish: null, text: heard.text, error: told(error) };
+    return { calls: [], usage: null, finish: null, ...heard, error: told(error) };
   }
 }
 

@@ -1,6 +1,11 @@
 """The houses that official clients are tried in, for this folder."""
 
+from collections.abc import Iterator
+
+import pytest
+
 from tests.houses import (
+    House,
     companies,
     company_house,
     house,
@@ -9,6 +14,7 @@ from tests.houses import (
     shared_company_house,
     start_house,
 )
+from tests.line import Line
 
 __all__ = [
     "companies",
@@ -19,3 +25,11 @@ __all__ = [
     "shared_company_house",
     "start_house",
 ]
+
+
+@pytest.fixture
+def line(company_house: House) -> Iterator[Line]:
+    """The network between a client and the hub that asks companies."""
+    line = Line("127.0.0.1", company_house.hub.port)
+    yield line
+    line.close()

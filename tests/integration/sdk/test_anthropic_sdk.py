@@ -4,13 +4,16 @@ The sandbox does not fail by itself, so a provider's failures are those of the c
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, Final
 
 import anthropic
 import pytest
 from anthropic.types import Message
 
+from models.clock import now, timestamp
 from tests.houses import ANTHROPIC_MODEL, MODELS, OPENAI_MODEL, Companies, House, Said
+from tests.integration.sdk.cuts import wait_until
 from tests.stand_ins.base import Scenario
 
 HELLO: Final = [{"role": "user", "content": "Hello"}]
@@ -243,4 +246,35 @@ def test_a_key_in_the_header_of_its_own(sandbox_house: House) -> None:
     client = anthropic.Anthropic(base_url=sandbox_house.hub.url, api_key=made["data"]["key"])
     message = client.messages.create(model=ANTHROPIC_MODEL, messages=HELLO, max_tokens=5)
     assert message.content[0].type == "text" and 0 < message.usage.output_tokens <= 5
+    client.close()
+
+
+def test_a_key_in_the_header_of_its_own_ends_at_its_expiry(sandbox_house: House) -> None:
+    fields = {"name": "of a short time", "expiresAt": timestamp(now() + timedelta(seconds=2))}
+    made = sandbox_house.call("POST", "/v1/auth/api-keys", sandbox_house.somebody, fields)
+    client = anthropic.Anthropic(base_url=sandbox_house.hub.url, api_key=made["data"]["key"])
+    assert client.models.list().data
+
+    def is_refused() -> bool:
+        try:
+            client.models.list()
+        except anthropic.AuthenticationError:
+            return True
+        return False
+
+    wait_until(is_refused)
+    with pytest.raises(anthropic.AuthenticationError) as expired:
+        client.messages.create(model=ANTHROPIC_MODEL, messages=HELLO, max_tokens=5)
+    assert (expired.value.type, expired.value.status_code) == ("authentication_error", 401)
+    assert expired.value.api_message == "Invalid or expired credentials"
+    client.close()
+
+
+def test_a_base_url_that_ends_with_v1_is_told(sandbox_house: House) -> None:
+    """As programs give it that were written for OpenAI's client."""
+    client = anthropic.Anthropic(base_url=sandbox_house.v1, auth_token=sandbox_house.somebody, api_key=None)
+    with pytest.raises(anthropic.NotFoundError) as unknown:
+        client.messages.create(model=ANTHROPIC_MODEL, messages=HELLO, max_tokens=5)
+    assert unknown.value.response.request.url.path == "/v1/v1/messages"
+    assert "/v1 stands in it twice" in unknown.value.message and "base URL" in unknown.value.message
     client.close()

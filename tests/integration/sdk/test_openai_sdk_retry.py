@@ -4,7 +4,6 @@ The company is asked once and the wallet charged once, whoever repeats the call 
 whether the answer is still being written then or has been finished.
 """
 
-import asyncio
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -13,21 +12,14 @@ import openai
 import pytest
 
 from tests.houses import Companies, House
+from tests.integration.sdk.cuts import assert_one_call_and_one_charge, cut_once_asked, wait_until
 from tests.integration.sdk.openai_callers import Caller
 from tests.line import Line
-from tests.patience import until
-from tests.stand_ins.base import Scenario, StandIn
+from tests.stand_ins.base import Scenario
 
 WORDS = 24
 MODELS = ("gpt-4o", "claude-haiku-4-5")
 KEYED: dict[str, Any] = {"extra_headers": {"Idempotency-Key": "of this answer"}}
-
-
-@pytest.fixture
-def line(company_house: House) -> Iterator[Line]:
-    line = Line("127.0.0.1", company_house.hub.port)
-    yield line
-    line.close()
 
 
 @pytest.fixture
@@ -36,16 +28,6 @@ def caller(company_house: House, line: Line) -> Iterator[Caller]:
     caller = Caller(f"http://127.0.0.1:{line.port}/v1", company_house.newcomer())
     yield caller
     caller.client.close()
-
-
-def wait_until(condition: Any) -> None:
-    asyncio.run(until(condition))
-
-
-def assert_one_call_and_one_charge(house: House, caller: Caller, provider: StandIn) -> None:
-    wait_until(lambda: house.charges(caller.client.api_key))
-    assert len(house.charges(caller.client.api_key)) == 1
-    assert len(provider.requests) == 1
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -74,7 +56,7 @@ def test_a_stream_that_is_cut_and_asked_for_again(
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks[:-1]) == " word" * WORDS
     assert chunks[-2].choices[0].finish_reason == "stop"
     assert chunks[-1].usage is not None and chunks[-1].usage.completion_tokens == WORDS
-    assert_one_call_and_one_charge(company_house, caller, provider)
+    assert_one_call_and_one_charge(company_house, caller.client.api_key, provider)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -84,16 +66,10 @@ def test_the_client_tries_again_by_itself(
     """The line breaks before the answer's head: it then repeats the request, key and all, and its program sees nothing."""
     provider = companies.of(model)
     provider.script(Scenario(chunks=WORDS, interval_seconds=0.05))
-    breaker = threading.Thread(target=_break, args=(line, provider))
+    breaker = threading.Thread(target=cut_once_asked, args=(line, provider))
     breaker.start()
     completion = caller.ask(model, **KEYED)
     breaker.join()
     assert completion.choices[0].message.content == " word" * WORDS
     assert len(caller.sent) >= 2
-    assert_one_call_and_one_charge(company_house, caller, provider)
-
-
-def _break(line: Line, provider: StandIn) -> None:
-    wait_until(lambda: provider.requests)
-    line.cut()
-    line.mend()
+    assert_one_call_and_one_charge(company_house, caller.client.api_key, provider)

@@ -36,7 +36,7 @@ class ChatRequest:
 
     model: str
     api: str
-    endpoint: str
+    endpoint: str = ""
     messages: list[Document] | None = None
     message: str | None = None
     max_tokens: int | None = None

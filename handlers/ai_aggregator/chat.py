@@ -8,16 +8,10 @@ from config import limits
 from handlers.access import scope
 from handlers.ai_aggregator.openai_views import ChunkEncoder, completion_view, failure_of
 from handlers.ai_aggregator.passing import PassingInput
-from handlers.chat_headers import (
-    IDEMPOTENCY_KEY,
-    ON_DISCONNECT,
-    key_check,
-    key_of,
-    on_disconnect,
-    on_disconnect_check,
-)
+from handlers.asking import begun, question
+from handlers.chat_headers import IDEMPOTENCY_KEY, ON_DISCONNECT
 from handlers.routing import Route
-from handlers.sse import StreamHandler, outcome_of, relay, stream_headers
+from handlers.sse import StreamHandler, outcome_of, relay
 from handlers.terms import EVENTS, JSON, answers, asks, takes
 from hub.chat_request import ChatRequest
 from hub.checks import Checked, a_list, an_object
@@ -68,24 +62,18 @@ class ChatCompletions(StreamHandler):
     @answers(200, JSON, EVENTS, enveloped=False)
     async def post(self) -> None:
         """Complete a conversation in OpenAI's form, as one answer or as server-sent events."""
-        body = self.json_body()
-        data = self.loaded(body, key_check(self), on_disconnect_check(self))
+        body, data = question(self)
         streamed = bool(data.get("stream"))
         request = ChatRequest(
             model=data["model"],
             api="ai_aggregator",
-            endpoint=self.request.path,
             messages=data["messages"],
             max_tokens=data.get("max_completion_tokens") or data.get("max_tokens"),
             parameters={name: value for name, value in data.items() if name not in _OURS and value is not None},
             choices=data.get("n") or 1,
             streamed=streamed,
-            on_disconnect=on_disconnect(self),
-            idempotency=key_of(self, body),
         )
-        started = await self.services.chat.start(self.caller, request)
-        stream = started.stream
-        stream_headers(self, stream, repeated=started.repeated)
+        stream = await begun(self, body, request)
         if streamed:
             options = data.get("stream_options") or {}
             include_usage = bool(options.get("include_usage"))

@@ -7,17 +7,11 @@ from handlers.access import scope
 from handlers.ai_aggregator.anthropic_views import MessageEncoder, message_view
 from handlers.ai_aggregator.openai_views import failure_of
 from handlers.ai_aggregator.passing import PassingInput
+from handlers.asking import begun, question
 from handlers.base import ApiHandler
-from handlers.chat_headers import (
-    IDEMPOTENCY_KEY,
-    ON_DISCONNECT,
-    key_check,
-    key_of,
-    on_disconnect,
-    on_disconnect_check,
-)
+from handlers.chat_headers import IDEMPOTENCY_KEY, ON_DISCONNECT
 from handlers.routing import Route
-from handlers.sse import StreamHandler, outcome_of, relay, stream_headers
+from handlers.sse import StreamHandler, outcome_of, relay
 from handlers.terms import EVENTS, JSON, answers, asks, header, takes
 from hub import anthropic_fields, prompts
 from hub.ai_models import chat_model
@@ -65,11 +59,8 @@ class Messages(StreamHandler):
     @answers(200, JSON, EVENTS, enveloped=False)
     async def post(self) -> None:
         """Answer a conversation in Anthropic's form, as one message or as server-sent events."""
-        body = self.json_body()
-        data = self.loaded(body, key_check(self), on_disconnect_check(self), lambda _: _betas(self))
-        started = await self.services.chat.start(self.caller, self._request(body, data))
-        stream = started.stream
-        stream_headers(self, stream, repeated=started.repeated)
+        body, data = question(self, lambda _: _betas(self))
+        stream = await begun(self, body, self._request(body, data))
         if data["stream"]:
             await relay(self, stream, MessageEncoder(stream, request_id=self.request_id))
         elif (outcome := await outcome_of(self, stream)) is not None:
@@ -81,14 +72,11 @@ class Messages(StreamHandler):
         return ChatRequest(
             model=data["model"],
             api="ai_aggregator",
-            endpoint=self.request.path,
             messages=openai_messages(data),
             max_tokens=data["max_tokens"],
             parameters=openai_parameters(data),
             native=Native(body, _betas(self)),
             streamed=bool(data["stream"]),
-            on_disconnect=on_disconnect(self),
-            idempotency=key_of(self, body),
         )
 
 

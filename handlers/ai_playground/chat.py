@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from config import limits
 from handlers.access import scope
-from handlers.ai_playground.answers import AnswerInput, begun, ending, head
-from handlers.chat_headers import IDEMPOTENCY_KEY, ON_DISCONNECT, key_check, on_disconnect_check
+from handlers.ai_playground.answers import AnswerInput, ending, head, request_of
+from handlers.asking import begun, question
+from handlers.chat_headers import IDEMPOTENCY_KEY, ON_DISCONNECT
 from handlers.delta_events import DeltaEvents
 from handlers.dialects import AI_PLAYGROUND
 from handlers.routing import Route
@@ -43,9 +44,8 @@ class Chat(StreamHandler):
     @answers(200, JSON, EVENTS)
     async def post(self) -> None:
         """Answer a conversation, as one answer or as server-sent events."""
-        body = self.json_body()
-        data = self.loaded(body, key_check(self), on_disconnect_check(self))
-        stream = await begun(self, body, data, data["messages"], streamed=data["stream"])
+        body, data = question(self)
+        stream = await begun(self, body, request_of(data, data["messages"], streamed=data["stream"]))
         if data["stream"]:
             await relay(self, stream, _events_of(stream, self.request_id))
         elif (outcome := await outcome_of(self, stream)) is not None:

@@ -5,8 +5,9 @@ from typing import Any
 from config import limits
 from handlers.access import scope
 from handlers.ai_aggregator.openai_choices import choice_views
-from handlers.ai_playground.answers import AnswerInput, begun, ending, head
-from handlers.chat_headers import IDEMPOTENCY_KEY, ON_DISCONNECT, key_check, on_disconnect_check
+from handlers.ai_playground.answers import AnswerInput, ending, head, request_of
+from handlers.asking import begun, question
+from handlers.chat_headers import IDEMPOTENCY_KEY, ON_DISCONNECT
 from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of
 from handlers.terms import asks, takes
@@ -32,9 +33,9 @@ class Generate(StreamHandler):
     @asks(IDEMPOTENCY_KEY, ON_DISCONNECT)
     async def post(self) -> None:
         """Continue a prompt, once or several times."""
-        body = self.json_body()
-        data = self.loaded(body, key_check(self), on_disconnect_check(self))
-        stream = await begun(self, body, data, [{"role": "user", "content": data["prompt"]}], choices=data["n"])
+        body, data = question(self)
+        prompt = [{"role": "user", "content": data["prompt"]}]
+        stream = await begun(self, body, request_of(data, prompt, choices=data["n"]))
         if (outcome := await outcome_of(self, stream)) is not None:
             self.answer(_view(stream, outcome))
 

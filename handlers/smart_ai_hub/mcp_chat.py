@@ -10,18 +10,12 @@ from typing import Any
 
 from config import limits
 from handlers.access import scope
-from handlers.chat_headers import (
-    IDEMPOTENCY_KEY,
-    ON_DISCONNECT,
-    key_check,
-    key_of,
-    on_disconnect,
-    on_disconnect_check,
-)
+from handlers.asking import begun, question
+from handlers.chat_headers import IDEMPOTENCY_KEY, ON_DISCONNECT
 from handlers.delta_events import DeltaEvents, paid
 from handlers.dialects import SMART_AI_HUB
 from handlers.routing import Route
-from handlers.sse import StreamHandler, outcome_of, relay, stream_headers
+from handlers.sse import StreamHandler, outcome_of, relay
 from handlers.terms import EVENTS, JSON, answers, asks, takes
 from hub.chat_request import ChatRequest
 from hub.errors import HubError
@@ -51,22 +45,16 @@ class McpChat(StreamHandler):
     @answers(200, JSON, EVENTS)
     async def post(self) -> None:
         """Complete a conversation, as one answer or as server-sent events."""
-        body = self.json_body()
-        data = self.loaded(body, key_check(self), on_disconnect_check(self))
+        body, data = question(self)
         request = ChatRequest(
             model=data["model"],
             api="smart_ai_hub",
-            endpoint=self.request.path,
             messages=data["messages"],
             max_tokens=data.get("maxTokens"),
             parameters={"temperature": data["temperature"]} if "temperature" in data else {},
             streamed=data["stream"],
-            on_disconnect=on_disconnect(self),
-            idempotency=key_of(self, body),
         )
-        started = await self.services.chat.start(self.caller, request)
-        stream = started.stream
-        stream_headers(self, stream, repeated=started.repeated)
+        stream = await begun(self, body, request)
         if data["stream"]:
             await relay(self, stream, events_of(stream, self.request_id))
         elif (outcome := await outcome_of(self, stream)) is not None:

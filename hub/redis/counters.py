@@ -4,7 +4,7 @@
     hit_exactly()  asks Redis first
 
 So requests cost no round trip, and nodes together let through no more than what comes within that moment beyond a limit.
-While Redis is away each node counts for itself.
+While Redis is away or full each node counts for itself, and tells the others afterwards.
 """
 
 import asyncio
@@ -105,8 +105,10 @@ class SharedCounters:
                 pipe.pttl(self._key(key))
 
         answers = await self._client.send(commands) if hits else []
-        for number, (key, limit, _) in enumerate(hits):
+        for number, (key, limit, cost) in enumerate(hits):
             began, total, left = answers[3 * number : 3 * number + 3]
+            if isinstance(total, Exception):  # it is full, and has counted nothing
+                self._tell_later(key, limit, cost)
             if isinstance(total, int) and isinstance(left, int) and left > 0:
                 _, untold = self._untold.get(key, (limit, 0))
                 known = self._here.used(key, limit, limits.REDIS_ANSWER_SECONDS) if began else 0

@@ -133,6 +133,18 @@ class RunningHub:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         return [int(child) for child in children if b"\0worker\0" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
+    def worker_of_clients(self) -> dict[int, int]:
+        """Which worker has whose connection, by the client's port."""
+        rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()]
+        ours = [row for row in rows if row[1].endswith(f":{self.port:04X}")]
+        client_of = {f"socket:[{row[9]}]": int(row[2].rpartition(":")[2], 16) for row in ours}
+        return {
+            client_of[opened]: worker
+            for worker in self.workers()
+            for opened in map(_target, Path(f"/proc/{worker}/fd").iterdir())
+            if opened in client_of
+        }
+
     def memory_bytes(self) -> int:
         """What it has in memory now."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -140,6 +152,14 @@ class RunningHub:
     def said(self) -> str:
         """The end of its output."""
         return self.output.read_text(errors="replace")[-_OUTPUT_CHARS:] if self.output.exists() else ""
+
+
+def _target(link: Path) -> str:
+    """What a link in /proc names; nothing, where it has gone meanwhile."""
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:
+        return ""
 
 
 def _clean_environ(data_dir: Path, port: int, mongodb_uri: str | None) -> dict[str, str]:

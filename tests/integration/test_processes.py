@@ -5,7 +5,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,11 @@ from pymongo import MongoClient
 
 from config import limits
 from hub.realtime import close_codes
-from models import mongod_process, server_process, wallets
-from models.database import Database
+from models import mongod_process, server_process
 from models.mongod_process import Files
 from tests.conftest import StartHub
-from tests.http_streams import ask, run, send
-from tests.integration.test_shutdown import answer_on, listens, until_unready
+from tests.http_streams import Connection, ask, run, send
+from tests.integration.test_shutdown import PROBE, answer_on, assert_settled, listens
 from tests.length import length
 from tests.patience import until, within
 from tests.running_hub import PASSWORD, START_SECONDS_MAX, RunningHub
@@ -61,6 +60,7 @@ class Reader:
         self.frames: list[dict[str, Any]] = []
         self.codes: list[int | None] = []  # why each of its sockets was closed
         self.told_at: float | None = None  # the moment when it was told to move
+        self.when_told: list[Callable[[], object]] = []  # what is done at that moment
 
     async def connect(self) -> None:
         self.client = await Client.open(self._port)
@@ -103,6 +103,8 @@ class Reader:
                 self.position = {**self.position, "offset": frame["offset"]}
             elif frame["type"] == "moving":
                 self.told_at = time.monotonic()
+                for act in self.when_told:
+                    act()
         self.client.pushes.clear()
 
     async def until_closed(self) -> None:
@@ -172,21 +174,6 @@ async def readers_of(hub: RunningHub, credentials: list[str]) -> list[Reader]:
     return readers
 
 
-async def assert_settled(hub: RunningHub, mongod_uri: str) -> None:
-    """Nothing is held any more, and every wallet is the sum of its entries."""
-    database = Database(mongod_uri, hub.database)
-    try:
-        await until(lambda: _nothing_held(database))
-    finally:
-        await database.close()
-    audit = await asyncio.to_thread(hub.command, "audit")
-    assert audit.returncode == 0, audit.stdout
-
-
-async def _nothing_held(database: Database) -> bool:
-    return await wallets.holds_open(database) == 0
-
-
 @pytest.mark.timeout(120)
 def test_a_killed_worker_is_replaced_and_nothing_is_lost(start_hub: StartHub, mongod_uri: str) -> None:
     hub = start_hub(HUB_PROCESSES=str(WORKERS), **FIVE_SECONDS)
@@ -232,6 +219,42 @@ def test_a_worker_that_hangs_is_replaced_and_does_not_hold_up_the_end(start_hub:
     assert "A worker said nothing for 15 s" in hub.said()
 
 
+class Probe:
+    """An open connection, on which its worker is asked once more: when one of the same worker's sockets is told to move."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._asked = False
+
+    async def is_ready(self) -> bool:
+        return (await answer_on(self._connection)).status == 200
+
+    def ask_once_told(self, readers: Sequence[Reader], worker_of: dict[int, int]) -> None:
+        worker = worker_of[port_of(self._connection.writer)]
+        for reader in readers:
+            if worker_of[port_of(reader.client.writer)] == worker:
+                reader.when_told.append(self._ask)
+
+    def _ask(self) -> None:
+        if not self._asked:
+            self._connection.writer.write(PROBE)
+        self._asked = True
+
+    async def assert_unready(self) -> None:
+        response = await answer_on(self._connection)
+        assert (response.status, response.headers["connection"]) == (503, "close")
+
+
+async def caught_up(readers: Sequence[Reader]) -> None:
+    """Return when each, being read, has taken what had come: then the next word is heard at once."""
+    pings = [(reader.client, reader.client.send("ping")) for reader in readers]
+    await until(lambda: all(any(frame.get("id") == ping for frame in client.frames) for client, ping in pings))
+
+
+def port_of(writer: asyncio.StreamWriter) -> int:
+    return int(writer.get_extra_info("sockname")[1])
+
+
 @pytest.mark.faults
 @pytest.mark.timeout(120)
 def test_the_end_moves_every_socket_and_lets_every_answer_end(start_hub: StartHub, mongod_uri: str) -> None:
@@ -244,14 +267,18 @@ def test_the_end_moves_every_socket_and_lets_every_answer_end(start_hub: StartHu
         idle = [Reader(hub, token) for token in credentials * ((SOCKETS - STREAMS) // USERS)]
         for reader in idle:
             await reader.connect()
-        probes = [await send(hub.port, "GET", "/readyz") for _ in range(8)]
-        assert {(await answer_on(probe)).status for probe in probes} == {200}
+        probes = [Probe(await send(hub.port, "GET", "/readyz")) for _ in range(8)]
+        assert {await probe.is_ready() for probe in probes} == {True}
         readers = await readers_of(hub, credentials[:STREAMS] * max(1, STREAMS // USERS))
         assert not any(reader.ends() for reader in readers)
+        worker_of = hub.worker_of_clients()
+        for probe in probes:
+            probe.ask_once_told((*readers, *idle), worker_of)
         reading = [asyncio.create_task(reader.until_closed()) for reader in (*readers, *idle)]
+        await caught_up([*readers, *idle])
         began = time.monotonic()
         hub.tell(signal.SIGTERM)
-        await asyncio.gather(*(until_unready(probe) for probe in probes))
+        await asyncio.gather(*(probe.assert_unready() for probe in probes))
         assert not await listens(hub)
         await asyncio.gather(*reading)
         for reader in (*readers, *idle):
@@ -267,7 +294,7 @@ def test_the_end_moves_every_socket_and_lets_every_answer_end(start_hub: StartHu
 
 
 @pytest.mark.timeout(120)
-def test_a_second_signal_hurries_all(start_hub: StartHub) -> None:
+def test_a_second_signal_hurries_all(start_hub: StartHub, mongod_uri: str) -> None:
     hub = start_hub(HUB_PROCESSES=str(WORKERS), HUB_SANDBOX_TOKENS_PER_SECOND="2")
     credentials = [hub.register() for _ in range(4)]
     began = 0.0
@@ -286,6 +313,7 @@ def test_a_second_signal_hurries_all(start_hub: StartHub) -> None:
     run(scenario())
     assert hub.exit_status() == 0, hub.said()
     assert time.monotonic() - began < limits.DRAIN_STREAMS_SECONDS / 2
+    asyncio.run(assert_settled(hub, mongod_uri))
 
 
 @pytest.mark.timeout(120)

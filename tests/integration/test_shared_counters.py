@@ -3,11 +3,12 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
+from redis.exceptions import OutOfMemoryError
 from tornado.ioloop import IOLoop
 
 from config import limits
@@ -145,26 +146,90 @@ def test_nobody_has_more_for_what_is_taken_back_after_redis_lost_it(redis_url: s
     asyncio.run(scenario())
 
 
-def test_while_redis_is_away_each_node_counts_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "REDIS_REST_SECONDS", 0.05)
-    server = RedisServer()
+async def _killed(server: RedisServer) -> None:
+    server.kill()
+
+
+async def _frozen(server: RedisServer) -> None:
+    server.freeze()
+
+
+async def _full(server: RedisServer) -> None:
+    """Every command that takes memory is answered with -OOM."""
+    await _set_memory(server, "1")
+    client = RedisClient(server.url)
+    (answer,) = await client.send(lambda pipe: pipe.set("key", "value"))
+    assert isinstance(answer, OutOfMemoryError)
+    await client.close()
+
+
+async def _set_memory(server: RedisServer, maximum: str) -> None:
+    client = RedisClient(server.url)
+    await client.send(lambda pipe: pipe.config_set("maxmemory", maximum))
+    await client.close()
+
+
+async def _started(server: RedisServer) -> None:
     server.start()
 
+
+async def _thawed(server: RedisServer) -> None:
+    server.thaw()
+
+
+async def _emptied(server: RedisServer) -> None:
+    await _set_memory(server, "0")
+
+
+Fault = Callable[[RedisServer], Awaitable[None]]
+
+
+@pytest.mark.parametrize(
+    ("fault", "end", "bound_seconds"),
+    [
+        (_killed, _started, 0.5),
+        (_frozen, _thawed, limits.REDIS_ANSWER_SECONDS + 0.5),  # the first to ask finds it out
+        (_full, _emptied, 0.5),
+    ],
+)
+def test_while_redis_is_away_each_node_counts_by_itself(
+    monkeypatch: pytest.MonkeyPatch, server: RedisServer, fault: Fault, end: Fault, bound_seconds: float
+) -> None:
     async def scenario() -> None:
         async with nodes(server.url) as (one, two):
             await one.hit_exactly("k", TEN)
-            server.kill()
-            async with within(0.5):
+            await fault(server)
+            async with within(bound_seconds):
                 assert [(await one.hit_exactly("k", TEN))[0] for _ in range(3)] == [2, 3, 4]
                 assert (await two.hit("k", TEN, 1))[0] == 1
-            await one.clear("k", TEN)
-            server.start()
+                await one.clear("k", TEN)
+            assert (await one.hit("k", TEN, 0))[0] == 0
+            await end(server)
+            monkeypatch.setattr(limits, "REDIS_REST_SECONDS", 0.05)
             await until(lambda: _counts_together(one, two))
 
-    try:
-        asyncio.run(scenario())
-    finally:
-        server.kill()
+    asyncio.run(scenario())
+
+
+def test_what_is_counted_while_redis_is_full_is_told_once_it_has_room(server: RedisServer) -> None:
+    async def scenario() -> None:
+        client = RedisClient(server.url)
+        async with nodes(server.url) as (one, two):
+            await one.hit_exactly("k", TEN)
+            await _full(server)
+            for _ in range(4):
+                await one.hit_exactly("k", TEN)
+                await one.hit("k", TEN, 1)
+            await _emptied(server)
+
+            async def is_told() -> bool:
+                return await _found(client, "k") == "9"
+
+            await until(is_told)
+            assert [(await node.hit_exactly("k", TEN))[0] for node in (one, two)] == [10, 11]
+        await client.close()
+
+    asyncio.run(scenario())
 
 
 @pytest.fixture

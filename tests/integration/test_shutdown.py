@@ -11,11 +11,13 @@ import pytest
 
 from config import limits
 from hub.realtime import close_codes
-from models import mongod_process
+from models import mongod_process, wallets
+from models.conversations import MESSAGES
+from models.database import Database
 from models.mongod_process import Files
 from tests.conftest import StartHub
-from tests.http_streams import Connection, Response, ask, run, send
-from tests.patience import PATIENCE_SECONDS
+from tests.http_streams import DONE, Connection, Response, ask, run, send
+from tests.patience import PATIENCE_SECONDS, until
 from tests.running_hub import START_SECONDS_MAX, RunningHub
 from tests.ws_client import Client
 
@@ -78,6 +80,13 @@ async def answer_on(connection: Connection) -> Response:
     return response
 
 
+async def assert_unready(probe: Connection) -> None:
+    """Ask once, on a connection that is open; it is not to be used for more."""
+    probe.writer.write(PROBE)
+    response = await answer_on(probe)
+    assert (response.status, response.headers["connection"]) == (503, "close")
+
+
 async def until_unready(probe: Connection) -> None:
     """Ask on a connection that is open until the signal has arrived; the connection is not to be used for more."""
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -97,11 +106,11 @@ def test_the_end_is_told_first_and_running_answers_are_waited_for(start_hub: Sta
         clients = Clients()
         await clients.open(hub, token, 100)
         hub.tell(signal.SIGTERM)
-        await clients.unready()
+        assert (await clients.socket.push("moving"))["reconnect_ms"] <= limits.MOVE_RECONNECT_MS_MAX
+        await assert_unready(clients.probe)
         assert not await listens(hub)
         events = await clients.answer.events()
         assert events[-1].data == "[DONE]"
-        assert (await clients.socket.push("moving"))["reconnect_ms"] <= limits.MOVE_RECONNECT_MS_MAX
         assert await clients.socket.close_code() == close_codes.SHUTTING_DOWN
 
     run(scenario())
@@ -118,9 +127,29 @@ async def listens(hub: RunningHub) -> bool:
     return True
 
 
+async def assert_settled(hub: RunningHub, mongod_uri: str) -> None:
+    """Nothing is held any more, every answer has its end and its receipt, and every wallet is the sum of its entries."""
+    database = Database(mongod_uri, hub.database)
+    try:
+        await until(lambda: _nothing_held(database))
+        answers = [message async for message in database[MESSAGES].scan({"role": "assistant"})]
+    finally:
+        await database.close()
+    assert answers and "streaming" not in {answer["status"] for answer in answers}
+    assert all(answer["receipt"] is not None for answer in answers)
+    audit = await asyncio.to_thread(hub.command, "audit")
+    assert audit.returncode == 0, audit.stdout
+
+
+async def _nothing_held(database: Database) -> bool:
+    return await wallets.holds_open(database) == 0
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("told_twice", [True, False])
-def test_the_end_comes_in_time_and_at_once_when_told_twice(start_hub: StartHub, told_twice: bool) -> None:
+def test_the_end_comes_in_time_and_at_once_when_told_twice(
+    start_hub: StartHub, mongod_uri: str, told_twice: bool
+) -> None:
     hub = start_hub(HUB_SANDBOX_TOKENS_PER_SECOND="2")
     token = hub.register()
     began = 0.0
@@ -134,6 +163,9 @@ def test_the_end_comes_in_time_and_at_once_when_told_twice(start_hub: StartHub, 
         await clients.unready()
         if told_twice:
             hub.tell(signal.SIGINT)
+        *chunks, failure, done = await clients.answer.events()
+        assert {chunk.data["choices"][0]["finish_reason"] for chunk in chunks} <= {None}
+        assert (failure.data["error"]["code"], done.data) == ("SERVICE_UNAVAILABLE", DONE)
         assert await clients.socket.close_code() == close_codes.SHUTTING_DOWN
 
     run(scenario())
@@ -141,3 +173,4 @@ def test_the_end_comes_in_time_and_at_once_when_told_twice(start_hub: StartHub, 
     seconds = time.monotonic() - began
     assert seconds < (limits.DRAIN_STREAMS_SECONDS / 2 if told_twice else limits.SHUTDOWN_SECONDS_MAX + 2)
     assert "Traceback" not in hub.said()
+    asyncio.run(assert_settled(hub, mongod_uri))

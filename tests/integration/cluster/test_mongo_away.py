@@ -14,7 +14,7 @@ from hub.services import open_services
 from models import shapes
 from tests.api_client import ApiClient
 from tests.conftest import Databases, Serve
-from tests.integration.cluster.parts import Cluster, Node, event
+from tests.integration.cluster.parts import Cluster, Listener, Node, event
 from tests.ledger_parts import Proxy
 from tests.length import length
 from tests.patience import until, within
@@ -24,6 +24,8 @@ from tests.ws_client import Client
 OUTAGE_SECONDS = length(0, 20)  # beside the time that it takes to see what is promised
 REFUSED_SECONDS = 3.0
 BACK_SECONDS = 5.0
+CLAIM = "/api/v1/points/claim-daily-reward"
+QUESTION = {"model": "gpt-4", "messages": [{"role": "user", "content": "x"}]}
 
 
 @dataclass(frozen=True)
@@ -101,21 +103,46 @@ def test_sockets_stay_and_writes_fail_fast(
                 server.start()
                 await cluster.linked()
             assert await far.ready() == [503, 503]
-            for api in apis:
+            await _all_answer_pings(listeners)
+            for api, listener in zip(apis, listeners, strict=True):
                 async with within(REFUSED_SECONDS):
-                    await api.post("/api/v1/points/claim-daily-reward", status=503)
+                    await api.post(CLAIM, status=503)
+                async with within(REFUSED_SECONDS):
+                    answer = await api.post("/v1/chat/completions", QUESTION, status=503, dialect="ai_aggregator")
+                assert int(answer.headers["Retry-After"]) >= 1
+                async with within(REFUSED_SECONDS):
+                    await _is_refused_an_answer(listener)
             await asyncio.sleep(OUTAGE_SECONDS)
-            for listener in listeners:
-                listener.client.send("ping")
+            await _all_answer_pings(listeners)
             await far.find()
             async with within(BACK_SECONDS):
                 await until(lambda: _is_ready(far))
+            await apis[1].post(CLAIM)
             offset, _ = await event(cluster.one, user)
             await until(lambda: all(listener.offsets[-1:] == [offset] for listener in listeners))
             for listener in listeners:
                 listener.assert_whole(offset)
 
     io_loop.run_sync(scenario, 100)
+
+
+async def _all_answer_pings(listeners: list[Listener]) -> None:
+    await asyncio.gather(*map(_answers_a_ping, listeners))
+
+
+async def _answers_a_ping(listener: Listener) -> None:
+    ping = listener.client.send("ping")
+    await until(lambda: any(frame.get("id") == ping for frame in listener.others))
+    (reply,) = [frame for frame in listener.others if frame.get("id") == ping]
+    assert reply["type"] == "ok"
+
+
+async def _is_refused_an_answer(listener: Listener) -> None:
+    start = listener.client.send("chat.start", **QUESTION)
+    await until(lambda: listener.errors)
+    (reply,) = listener.errors
+    assert (reply["id"], reply["error"]["code"], reply["error"]["temporary"]) == (start, "SERVICE_UNAVAILABLE", True)
+    listener.errors.clear()
 
 
 async def _is_ready(far: Far) -> bool:

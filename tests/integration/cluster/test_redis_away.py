@@ -3,7 +3,8 @@ comes from the database, nothing is lost, and all is as before once Redis is.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import pytest
@@ -14,7 +15,7 @@ from tornado.ioloop import IOLoop
 from hub.identity import LoginResult
 from tests.api_client import ApiClient
 from tests.factories import grant
-from tests.integration.cluster.parts import Cluster, Listener, Node, event
+from tests.integration.cluster.parts import Cluster, Listener, Node, event, served_seconds
 from tests.length import length
 from tests.patience import until, within
 from tests.redis_server import RedisServer
@@ -24,7 +25,9 @@ SLOW_SECONDS = length(0, 5)
 PAUSE_SECONDS = 0.02
 PINGED_EVERY = 5  # rounds, which are fifty a second at most: ten pings a second are no flood
 HERE_SECONDS = 0.05
-HERE_SECONDS_MAX = 1.0  # what waits for Redis itself waits longer; a busy machine may hold up single ones
+LATE_SHARE = 0.01  # what waits for Redis itself when it goes waits longer
+HERE_SECONDS_MAX = 1.0
+AROUND_SECONDS = 2.0  # a beginning or end, within which everybody has noticed it
 ELSEWHERE_SECONDS = 2.0
 BACK_SECONDS = 5.0
 
@@ -60,9 +63,16 @@ class Traffic:
             await until(partial(_has, listener, last, credits))
             listener.assert_whole(last)
 
-    def delays(self, listener: Listener) -> list[float]:
-        """From the commit of each event to its arrival, the longest last."""
-        return sorted(listener.heard[offset] - moment for offset, moment in self._made.items())
+    def delays(self, listener: Listener) -> dict[float, float]:
+        """How long after its commit each event arrived, by the moment of the commit."""
+        return {moment: listener.heard[offset] - moment for offset, moment in self._made.items()}
+
+    def assert_on_time_here(self, turns: Sequence[float]) -> None:
+        """Single ones may be late, at a turn: when Redis went or came back."""
+        late = {moment: seconds for moment, seconds in self.delays(self.here).items() if seconds > 3 * HERE_SECONDS}
+        assert len(late) <= math.ceil(LATE_SHARE * self.made), late
+        assert all(seconds <= HERE_SECONDS_MAX for seconds in late.values()), late
+        assert all(min(abs(moment - turn) for turn in turns) <= AROUND_SECONDS for moment in late), (late, turns)
 
     @property
     def made(self) -> int:
@@ -133,14 +143,15 @@ def test_nothing_is_lost_or_refused_and_little_is_late(
                 for flow in flows:
                     group.create_task(flow.run(stop))
                 await until(lambda: all(flow.made > 5 for flow in flows))
+                turns = [served_seconds()]
                 await fault(server, flows)
+                turns.append(served_seconds())
                 async with within(BACK_SECONDS):
                     await cluster.linked()
                 stop.set()
             for flow in flows:
                 await flow.arrived()
-                here, elsewhere = flow.delays(flow.here), flow.delays(flow.elsewhere)
-                assert here[int(0.9 * len(here))] <= 3 * HERE_SECONDS, here[-5:]
-                assert here[-1] <= HERE_SECONDS_MAX and elsewhere[-1] <= 3 * ELSEWHERE_SECONDS
+                flow.assert_on_time_here(turns)
+                assert max(flow.delays(flow.elsewhere).values()) <= 3 * ELSEWHERE_SECONDS
 
     io_loop.run_sync(scenario, 120)

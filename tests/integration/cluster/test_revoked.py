@@ -10,9 +10,11 @@ from redis import Redis
 from tornado.ioloop import IOLoop
 
 from config import limits
+from hub.api_keys import NewKey
 from hub.audit_trail import Actor
 from hub.errors import Code
 from hub.identity import Credential, LoginResult
+from hub.letters import SUBJECTS
 from hub.realtime import close_codes
 from hub.realtime.broker import user_channel
 from models import revocations, wallets
@@ -20,6 +22,7 @@ from models.clock import now
 from tests.factories import ask, sign_up
 from tests.integration.cluster.parts import Cluster, Listener, Node
 from tests.ledger_parts import Proxy, differences
+from tests.outbox import letter_to, token_in
 from tests.patience import until, within
 from tests.redis_server import RedisServer
 
@@ -27,7 +30,28 @@ ENDED_SECONDS = 1.0
 PASSWORD = "correct horse battery"  # of `sign_up`
 ASK = {"model": "gpt-4", "message": "Tell me a long story", "max_tokens": 400}
 
+Come = Callable[[Cluster], Awaitable[LoginResult]]
 End = Callable[[Cluster, LoginResult], Awaitable[object]]
+
+
+async def _by_key(cluster: Cluster) -> LoginResult:
+    """A user who comes by an API key."""
+    login = await cluster.user()
+    _, secret = await cluster.one.services.api_keys.create(login.user["_id"], NewKey("ak_live_", "A key"))
+    return dataclasses.replace(login, access_token=secret)
+
+
+async def _forgetful(cluster: Cluster) -> LoginResult:
+    """A user who was mailed a link to set the password anew."""
+    login = await cluster.user()
+    await cluster.one.services.accounts.forgot_password(login.user["email"], "127.0.0.1")
+    await _reset_token(cluster, login)
+    return login
+
+
+async def _reset_token(cluster: Cluster, login: LoginResult) -> str:
+    data_dir = cluster.one.services.settings.data_dir
+    return token_in(await letter_to(data_dir, login.user["email"], SUBJECTS["reset"]))
 
 
 async def _log_out(cluster: Cluster, login: LoginResult) -> None:
@@ -50,6 +74,17 @@ async def _change_password(cluster: Cluster, login: LoginResult) -> None:
     await services.accounts.change_password(identity, PASSWORD, "Another-Horse-9")
 
 
+async def _reset_password(cluster: Cluster, login: LoginResult) -> None:
+    token = await _reset_token(cluster, login)
+    await cluster.one.services.accounts.reset_password(token, "Another-Horse-9", "127.0.0.1")
+
+
+async def _revoke_key(cluster: Cluster, login: LoginResult) -> None:
+    keys = cluster.one.services.api_keys
+    (key,), _ = await keys.page(login.user["_id"], skip=0, limit=2)
+    await keys.revoke(login.user["_id"], key.document["_id"])
+
+
 async def _answering(listener: Listener) -> str:
     """The id of an answer that runs on the listener's node, once it has begun to come."""
     listener.client.send("chat.start", **ASK)
@@ -58,13 +93,22 @@ async def _answering(listener: Listener) -> str:
 
 
 @pytest.mark.parametrize("redis", ["up", "away"])
-@pytest.mark.parametrize("end", [_log_out, _suspend, _change_password])
+@pytest.mark.parametrize(
+    ("come", "end"),
+    [
+        (Cluster.user, _log_out),
+        (Cluster.user, _suspend),
+        (Cluster.user, _change_password),
+        (_forgetful, _reset_password),
+        (_by_key, _revoke_key),
+    ],
+)
 def test_a_credential_that_ends_on_one_node_ends_on_both(
-    io_loop: IOLoop, cluster: Cluster, server: RedisServer, end: End, redis: str
+    io_loop: IOLoop, cluster: Cluster, server: RedisServer, come: Come, end: End, redis: str
 ) -> None:
     async def scenario() -> None:
         await cluster.linked()
-        login = await cluster.user()
+        login = await come(cluster)
         async with cluster.listeners(login) as listeners:
             streams = [await _answering(listener) for listener in listeners]
             assert await wallets.holds_open(cluster.one.services.database) == 2
@@ -110,7 +154,10 @@ def test_a_key_that_is_withdrawn_ends_what_it_asked_for_on_the_other_node(io_loo
     io_loop.run_sync(scenario, 30)
 
 
-def test_a_demoted_administrator_loses_both_feeds(io_loop: IOLoop, cluster: Cluster) -> None:
+@pytest.mark.parametrize("redis", ["up", "away"])
+def test_a_demoted_administrator_loses_both_feeds(
+    io_loop: IOLoop, cluster: Cluster, server: RedisServer, redis: str
+) -> None:
     async def scenario() -> None:
         await cluster.linked()
         login = await cluster.user()
@@ -118,6 +165,9 @@ def test_a_demoted_administrator_loses_both_feeds(io_loop: IOLoop, cluster: Clus
         await change(login.user["_id"], {"role": "admin"})
         clients = [(await node.connect(login, "/ws/admin"))[0] for node in cluster.nodes]
         plain = [(await node.connect(login))[0] for node in cluster.nodes]
+        if redis == "away":
+            server.kill()
+            await until(lambda: not cluster.two.broker.up)
         await change(login.user["_id"], {"role": "user"})
         async with within(ENDED_SECONDS):
             for client in clients:

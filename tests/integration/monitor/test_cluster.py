@@ -27,10 +27,13 @@ from tests.integration.monitor.watching import (
     METRICS,
     Sample,
     administrator,
+    charged_for_answer,
     events,
     history,
     live,
     sample_with,
+    samples,
+    spent,
 )
 from tests.patience import PATIENCE_SECONDS, until, within
 from tests.redis_server import RedisServer
@@ -46,9 +49,9 @@ Pair = tuple[Site, Site]
 Serve = Callable[..., Site]
 
 
-def _serve_two(serve: Serve, redis_url: str) -> Pair:
+def _serve_two(serve: Serve, redis_url: str, **settings: str) -> Pair:
     environ = {"HUB_REDIS_URL": redis_url, "HUB_JWT_SECRET": secrets.token_urlsafe(48), "HUB_RATE_LIMITS": "off"}
-    return serve(**environ), serve(**environ)
+    return serve(**environ, **settings), serve(**environ, **settings)
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +66,12 @@ def _sockets_end(io_loop: IOLoop) -> Iterator[None]:
 @pytest.fixture
 def pair(serve: Serve, redis_url: str) -> Pair:
     return _serve_two(serve, redis_url)
+
+
+@pytest.fixture
+def slow_pair(serve: Serve, redis_url: str) -> Pair:
+    """Two nodes whose answers take long enough to be seen while they run."""
+    return _serve_two(serve, redis_url, HUB_SANDBOX_TOKENS_PER_SECOND="50")
 
 
 @pytest.fixture
@@ -137,13 +146,36 @@ async def test_nothing_is_lost_or_counted_twice(pair: Pair) -> None:
     settled = time.time() + 2 * limits.METRIC_SAMPLE_SECONDS
     for client in clients:
         await sample_with(client, lambda sample: sample["time"] > settled)
-        samples = [frame["sample"] for frame in client.frames if frame.get("type") == "admin.metrics"]
         counted = sum(
             sample["requests_per_second"] * (sample["time"] - before["time"])
-            for before, sample in pairwise(samples)
+            for before, sample in pairwise(samples(client))
             if before["nodes"] == 2
         )
         assert counted == pytest.approx(3_000, rel=NEAR)
+
+
+@pytest.mark.gen_test
+async def test_answers_of_both_are_in_the_figures_of_either(slow_pair: Pair) -> None:
+    clients = await _watching(slow_pair)
+    tokens = [await slow_pair[0].token() for _ in slow_pair]
+    asking = [
+        asyncio.create_task(charged_for_answer(site, token, max_tokens=200))
+        for site, token in zip(slow_pair, tokens, strict=True)
+    ]
+    for client in clients:
+        await sample_with(client, lambda sample: sample["streams"] == sample["holds"] == 2)
+    charged = sum(await asyncio.gather(*asking))
+    ended = time.time()
+    for client in clients:
+        await sample_with(
+            client,
+            lambda sample: (
+                sample["streams"] == sample["holds"] == 0 and sample["time"] > ended + 2 * limits.METRIC_SAMPLE_SECONDS
+            ),
+        )
+        assert spent(client) == pytest.approx(charged, rel=NEAR)
+        counted = [sample for sample in samples(client) if sample["first_token_p50_ms"] is not None]
+        assert counted and all(0 < one["first_token_p50_ms"] <= one["first_token_p95_ms"] for one in counted)
 
 
 @pytest.mark.gen_test
@@ -152,8 +184,8 @@ async def test_a_node_has_the_hour_of_both(pair: Pair) -> None:
     for site in pair:
         late, _ = await administrator(pair[0], at=site)
         await late.request("subscribe", channel=METRICS)
-        samples, _ = await history(late)
-        assert samples[-1][1] == 2, "the second column is how many nodes there were"
+        rows, _ = await history(late)
+        assert rows[-1][1] == 2, "the second column is how many nodes there were"
 
 
 @pytest.mark.gen_test

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -45,6 +46,28 @@ async def sample_with(client: Client, condition: Callable[[Sample], object]) -> 
         sample: Sample = (await client.push("admin.metrics"))["sample"]
         if condition(sample):
             return sample
+
+
+def samples(client: Client) -> list[Sample]:
+    """All that came so far."""
+    return [frame["sample"] for frame in client.frames if frame.get("type") == "admin.metrics"]
+
+
+def spent(client: Client) -> float:
+    """What users were charged, by the rates of these samples, each times how long it took."""
+    return sum(
+        sample["credits_per_second"] * (sample["time"] - before["time"]) for before, sample in pairwise(samples(client))
+    )
+
+
+async def charged_for_answer(site: Site, token: str, **fields: Any) -> float:
+    """Have a text written; what its receipt says was charged for it, in credits."""
+    asker = await Client.open(site.port)
+    await asker.request("connect", token=token)
+    started = await asker.request("chat.start", model="gpt-4", message="hello", **fields)
+    _, end, _ = await asker.answer_of(started["stream_id"])
+    asker.abort()
+    return float(end["receipt"]["charged"])
 
 
 async def events(client: Client, enough: Callable[[Sequence[Event], int], object]) -> tuple[list[Event], int]:

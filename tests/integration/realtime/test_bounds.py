@@ -1,5 +1,7 @@
 """The bounds of connections, commands, streams and replies: each is met, said, and leaves what is within it alone."""
 
+import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from hub.realtime import close_codes
 from hub.streams import Stream
 from tests.integration.realtime.site import Site
 from tests.ws_client import Client
+
+CROWD = 200
 
 
 def _running(site: Site, login: LoginResult, name: str) -> Stream:
@@ -36,6 +40,31 @@ def test_connections_of_the_whole_hub(hub: Site, monkeypatch: pytest.MonkeyPatch
         assert await over.close_code() == close_codes.TOO_MANY_CONNECTIONS
         for client in within:
             await client.request("ping")
+
+    hub.run(scenario)
+
+
+def test_connections_of_one_user_that_come_at_once(hub: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert limits.CONNECT_SECONDS <= 5 and limits.CONNECTIONS_PENDING_PER_ADDRESS_MAX <= 50, "few, and not for long"
+    monkeypatch.setattr(limits, "CONNECT_SECONDS", 60.0)
+    monkeypatch.setattr(limits, "CONNECTIONS_PENDING_PER_ADDRESS_MAX", CROWD)
+
+    async def scenario(site: Site) -> None:
+        login = await site.user()
+        clients = [await Client.open(site.port) for _ in range(CROWD)]
+
+        async def enter(client: Client) -> str | int | None:
+            reply = await client.request("connect", token=login.access_token)
+            if "error" not in reply:
+                return str(reply["type"])
+            assert reply["error"]["code"] == "RESOURCE_CONFLICT"
+            return await client.close_code()
+
+        ends = Counter(await asyncio.gather(*map(enter, clients)))
+        assert ends == {"connected": 20, close_codes.TOO_MANY_CONNECTIONS: CROWD - 20}
+        registered = site.services.connections
+        assert len(registered.of_user(login.user["_id"])) == len(registered) == 20
+        assert registered.pending == 0
 
     hub.run(scenario)
 

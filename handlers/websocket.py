@@ -282,13 +282,13 @@ class Socket(ApiHandler, WebSocketHandler):
         """An upgrade has no body."""
 
 
-def _socket(entrance: Entrance) -> Route:
+def _socket(entrance: Entrance, limit_class: str = "general") -> Route:
     """The upgrade is not counted against a rate limit, for connections have bounds of their own; the questions are."""
-    return Route(entrance.path, Socket, (entrance.api,), entrance.limit_class, False, {"entrance": entrance})
+    return Route(entrance.path, Socket, (entrance.api,), limit_class, False, {"entrance": entrance})
 
 
 ROUTES = [
     _socket(_MAIN_ENTRANCE),
     _socket(Entrance("/ws/admin", channels=ADMIN_CHANNELS)),
-    _socket(Entrance("/v1/ai/stream", "ai_playground", "ai", bare_chat=True)),
+    _socket(Entrance("/v1/ai/stream", "ai_playground", "ai", bare_chat=True), "ai"),
 ]

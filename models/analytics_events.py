@@ -6,7 +6,8 @@
 from datetime import datetime
 
 from config import limits
-from models.database import CollectionShape, Database, Document, Index
+from models.collection import CollectionShape, Index
+from models.database import Database, Document
 
 ANALYTICS_EVENTS = "analytics_events"
 SHAPES = (

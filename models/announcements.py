@@ -6,7 +6,8 @@
 
 from datetime import datetime
 
-from models.database import NEWEST_FIRST, CollectionShape, Database, Document, Index, Transaction
+from models.collection import CollectionShape, Index
+from models.database import NEWEST_FIRST, Database, Document, Transaction
 
 ANNOUNCEMENTS = "announcements"
 LEVELS = ("info", "warning", "critical")

@@ -10,7 +10,8 @@ operation that writes its revocation; one that has expired stays until then, so 
 from collections.abc import Mapping
 from datetime import datetime
 
-from models.database import CollectionShape, Database, Document, Index, Transaction, by_age
+from models.collection import CollectionShape, Index
+from models.database import Database, Document, Transaction, by_age
 
 API_KEYS = "api_keys"
 NO_LIMITS: Mapping[str, None] = dict.fromkeys(

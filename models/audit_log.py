@@ -7,7 +7,8 @@ id, `action` a name such as `user.change`, `target` the id of what was changed, 
 
 from datetime import datetime
 
-from models.database import CollectionShape, Database, Document, Index
+from models.collection import CollectionShape, Index
+from models.database import Database, Document
 
 AUDIT_LOG = "audit_log"
 SHAPES = (

@@ -10,7 +10,8 @@ have `expires_at` and go after a week.
 
 from collections.abc import Sequence
 
-from models.database import CollectionShape, Database, Document, Index
+from models.collection import CollectionShape, Index
+from models.database import Database, Document
 
 CONVERSATIONS = "conversations"
 MESSAGES = "messages"

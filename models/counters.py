@@ -3,7 +3,8 @@
 A number is taken by one atomic increment. It may stay unused when what it was taken for fails; it is never given twice.
 """
 
-from models.database import CollectionShape, Database
+from models.collection import CollectionShape
+from models.database import Database
 
 COUNTERS = "counters"
 SHAPES = (CollectionShape(COUNTERS),)

@@ -9,7 +9,6 @@ The driver's errors leave here only as `DatabaseError`s. Nothing here knows a co
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import pymongo
@@ -24,6 +23,7 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from config import limits
+from models.collection import CollectionShape, index_model
 from models.errors import Conflict as Conflict  # these leave here, and are part of what this module is to others
 from models.errors import DatabaseError as DatabaseError
 from models.errors import DatabaseUnavailable as DatabaseUnavailable
@@ -49,25 +49,6 @@ _NAMESPACE_EXISTS = 48
 def by_age(newest_first: bool) -> Sequence[tuple[str, int]]:
     """The order that `NEWEST_FIRST` is, or its reverse."""
     return NEWEST_FIRST if newest_first else [(name, 1) for name, _ in NEWEST_FIRST]
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """An index of a collection family; `expire_after_seconds` makes it a TTL index on its one date field."""
-
-    keys: Sequence[tuple[str, int]]
-    unique: bool = False
-    expire_after_seconds: int | None = None
-    only_where: Query | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CollectionShape:
-    """A collection's name, indexes and, where a second guard pays, its `$jsonSchema`."""
-
-    name: str
-    indexes: Sequence[Index] = ()
-    schema: Mapping[str, Any] | None = None
 
 
 @contextmanager
@@ -308,7 +289,7 @@ class Database:
         if exists and validator:
             await self._database.command({"collMod": shape.name, "validator": validator})
         if shape.indexes:
-            await self._database[shape.name].create_indexes([_index_model(index) for index in shape.indexes])
+            await self._database[shape.name].create_indexes([index_model(index) for index in shape.indexes])
 
     @asynccontextmanager
     async def watch(self, pipeline: Sequence[Mapping[str, Any]]) -> Any:
@@ -385,15 +366,6 @@ class Database:
         if left <= 0:
             raise DatabaseUnavailable("the database is away")
         return left
-
-
-def _index_model(index: Index) -> pymongo.IndexModel:
-    options: Document = {"unique": index.unique}
-    if index.expire_after_seconds is not None:
-        options["expireAfterSeconds"] = index.expire_after_seconds
-    if index.only_where is not None:
-        options["partialFilterExpression"] = index.only_where
-    return pymongo.IndexModel(list(index.keys), **options)
 
 
 async def admin(uri: str, command: Document, *, timeout_seconds: float) -> Document:

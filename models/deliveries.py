@@ -3,7 +3,8 @@
 `{_id, endpoint, event, status, due_at, created_at}`: `status` is `waiting` until the endpoint took it or it is given up.
 """
 
-from models.database import CollectionShape, Database, Index
+from models.collection import CollectionShape, Index
+from models.database import Database
 
 DELIVERIES = "deliveries"
 WAITING = "waiting"

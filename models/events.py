@@ -5,7 +5,8 @@ the outbox for webhooks, mail and browser push. Kept 7 days.
 """
 
 from config import limits
-from models.database import CollectionShape, Database, Document, Index
+from models.collection import CollectionShape, Index
+from models.database import Database, Document
 
 EVENTS = "events"
 

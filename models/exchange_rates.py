@@ -5,7 +5,8 @@
 
 from datetime import datetime
 
-from models.database import NEWEST_FIRST, CollectionShape, Database, Document, DuplicateKey, Index, Transaction
+from models.collection import CollectionShape, Index
+from models.database import NEWEST_FIRST, Database, Document, DuplicateKey, Transaction
 
 EXCHANGE_RATES = "exchange_rates"
 TYPES = ("credits", "points")

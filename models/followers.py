@@ -7,7 +7,8 @@ are the database's: the clocks of two nodes may differ by more than they mean.
 from collections.abc import Sequence
 from typing import Any, Final
 
-from models.database import CollectionShape, Database, Index
+from models.collection import CollectionShape, Index
+from models.database import Database
 
 FOLLOWERS = "followers"
 _LIFE_SECONDS = 3_600

@@ -4,7 +4,8 @@ Written in the transaction of what they guard, so that a record and its effect e
 """
 
 from config import limits
-from models.database import CollectionShape, Database, Document, Index
+from models.collection import CollectionShape, Index
+from models.database import Database, Document
 
 IDEMPOTENCY = "idempotency"
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from config import limits
-from models.database import CollectionShape, Database, Document, Index, Transaction
+from models.collection import CollectionShape, Index
+from models.database import Database, Document, Transaction
 from models.revocations import REVOCATIONS
 
 LOGINS = "logins"

@@ -8,7 +8,8 @@ token of one attempt: who lost it can no longer end the job.
 from datetime import datetime
 from typing import Any
 
-from models.database import CollectionShape, Database, Document, Index
+from models.collection import CollectionShape, Index
+from models.database import Database, Document
 
 MAILS = "mails"
 SHAPES = (CollectionShape(MAILS, indexes=(Index([("due_at", 1)]), Index([("expires_at", 1)], expire_after_seconds=0))),)

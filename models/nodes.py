@@ -7,7 +7,8 @@ lock knows at once that the owner is dead, whatever its pid is used for now. Els
 from datetime import datetime
 from typing import Any
 
-from models.database import CollectionShape, Database, Document
+from models.collection import CollectionShape
+from models.database import Database, Document
 
 NODES = "nodes"
 SHAPES = (CollectionShape(NODES),)

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from models.database import CollectionShape, Database, Document
+from models.collection import CollectionShape
+from models.database import Database, Document
 
 NOTIFICATION_SETTINGS: Final = "notification_settings"
 MEDIA: Final = ("email", "push", "inApp")

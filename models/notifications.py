@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from config import limits
-from models.database import CollectionShape, Database, Document, Index
+from models.collection import CollectionShape, Index
+from models.database import Database, Document
 
 NOTIFICATIONS = "notifications"
 SHAPES = (

@@ -6,7 +6,8 @@ nowhere here: who reads the database can use none of them.
 
 from datetime import datetime
 
-from models.database import CollectionShape, Database, Document, Index, Transaction
+from models.collection import CollectionShape, Index
+from models.database import Database, Document, Transaction
 
 ONE_TIME = "one_time"
 SHAPES = (

@@ -9,7 +9,8 @@ The row is only ever moved on by an operation of the ledger, together with the m
 
 from datetime import datetime
 
-from models.database import CollectionShape, Database, Document, Index, Transaction
+from models.collection import CollectionShape, Index
+from models.database import Database, Document, Transaction
 
 PAYMENTS = "payments"
 

@@ -8,7 +8,8 @@ minute, so that a write may be repeated.
 from datetime import datetime
 
 from config import limits
-from models.database import CollectionShape, Database, Document, Index
+from models.collection import CollectionShape, Index
+from models.database import Database, Document
 
 REQUEST_STATS = "request_stats"
 _FIGURES = ("requests", "failures", "timed", "milliseconds")

@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from config import limits
-from models.database import CollectionShape, Database, Document, Index
+from models.collection import CollectionShape, Index
+from models.database import Database, Document
 from models.ids import new_id
 
 REVOCATIONS = "revocations"

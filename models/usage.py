@@ -9,7 +9,8 @@ used reads a small document for each day and model.
 
 from datetime import datetime
 
-from models.database import CollectionShape, Database, Document, Index, by_age
+from models.collection import CollectionShape, Index
+from models.database import Database, Document, by_age
 
 USAGE = "usage"
 USAGE_DAYS = "usage_days"

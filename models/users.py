@@ -9,7 +9,8 @@ whether points are bought by themselves, and for how many micro-credits at a tim
 
 from datetime import datetime
 
-from models.database import CollectionShape, Database, Document, Index, Transaction
+from models.collection import CollectionShape, Index
+from models.database import Database, Document, Transaction
 
 USERS = "users"
 NUMBERS = "users"  # the counter of `number`

@@ -23,7 +23,8 @@ from typing import Any
 import orjson
 
 from models.clock import milliseconds
-from models.database import CollectionShape, Database, Document, Index, Transaction
+from models.collection import CollectionShape, Index
+from models.database import Database, Document, Transaction
 
 WALLETS = "wallets"
 ENTRIES = "entries"

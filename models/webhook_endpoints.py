@@ -7,7 +7,8 @@ kept as it was given, because deliveries are signed with it, and is shown once.
 
 from datetime import datetime
 
-from models.database import CollectionShape, Database, Document, Index, Transaction, by_age
+from models.collection import CollectionShape, Index
+from models.database import Database, Document, Transaction, by_age
 
 WEBHOOK_ENDPOINTS = "webhook_endpoints"
 SHAPES = (

@@ -1,4 +1,4 @@
-"""The network between a client and the hub, as far as a test may tear it: a TCP proxy that can be cut and mended.
+"""The network between a client and the hub, as far as a test may tear it: a TCP proxy that can be cut and mended, or swallow all.
 
 Playwright's offline mode leaves open WebSockets alone, so a lost network has to be a real one. It never looks into what
 passes.
@@ -19,6 +19,7 @@ class Line:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._whole = True
+        self._swallows = False
         self.port: int = self._listener.getsockname()[1]
         self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
@@ -34,6 +35,10 @@ class Line:
     def mend(self) -> None:
         with self._lock:
             self._whole = True
+
+    def swallow(self) -> None:
+        """From now on nothing arrives, and neither end is told: each still gets its bytes acknowledged."""
+        self._swallows = True
 
     def close(self) -> None:
         self.cut()
@@ -67,7 +72,8 @@ class Line:
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while block := source.recv(BLOCK_BYTES):
-                sink.sendall(block)
+                if not self._swallows:
+                    sink.sendall(block)
         except OSError:
             pass  # the line was cut, or one end left: either way both end
         finally:

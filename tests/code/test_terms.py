@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 HANDLERS: Final = Path(__file__).parents[2] / "handlers"
-LOADS: Final = frozenset({"self.load_body", "self.loaded"})
+LOADS: Final = frozenset({"self.load_body", "self.loaded", "question"})
 BESIDE_THE_MARK: Final = frozenset({"load", "fields.load", "self.load"})
 BESIDE_QUERY: Final = frozenset(
     {"get_argument", "get_arguments", "get_query_argument", "get_query_arguments", "get_body_argument"}

@@ -46,8 +46,6 @@ LIMIT_CLASSES = {
         /api/mcp/models
         /api/mcp/chat/completions
         /api/v1/mcp/points/deduct
-        /ws
-        /ws/admin
     """,
     "ai": """
         /v1/ai/stream

@@ -1,0 +1,36 @@
+"""What a collection is beside its documents: its name, indexes and, where a second guard pays, its schema."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pymongo
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index of a collection family; `expire_after_seconds` makes it a TTL index on its one date field."""
+
+    keys: Sequence[tuple[str, int]]
+    unique: bool = False
+    expire_after_seconds: int | None = None
+    only_where: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionShape:
+    """A collection's name, indexes and, where a second guard pays, its `$jsonSchema`."""
+
+    name: str
+    indexes: Sequence[Index] = ()
+    schema: Mapping[str, Any] | None = None
+
+
+def index_model(index: Index) -> pymongo.IndexModel:
+    """As the driver takes it."""
+    options: dict[str, Any] = {"unique": index.unique}
+    if index.expire_after_seconds is not None:
+        options["expireAfterSeconds"] = index.expire_after_seconds
+    if index.only_where is not None:
+        options["partialFilterExpression"] = index.only_where
+    return pymongo.IndexModel(list(index.keys), **options)

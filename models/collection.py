@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pymongo
-
 
 @dataclass(frozen=True, slots=True)
 class Index:
@@ -24,13 +22,3 @@ class CollectionShape:
     name: str
     indexes: Sequence[Index] = ()
     schema: Mapping[str, Any] | None = None
-
-
-def index_model(index: Index) -> pymongo.IndexModel:
-    """As the driver takes it."""
-    options: dict[str, Any] = {"unique": index.unique}
-    if index.expire_after_seconds is not None:
-        options["expireAfterSeconds"] = index.expire_after_seconds
-    if index.only_where is not None:
-        options["partialFilterExpression"] = index.only_where
-    return pymongo.IndexModel(list(index.keys), **options)

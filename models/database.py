@@ -23,7 +23,7 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from config import limits
-from models.collection import CollectionShape, index_model
+from models.collection import CollectionShape, Index
 from models.errors import Conflict as Conflict  # these leave here, and are part of what this module is to others
 from models.errors import DatabaseError as DatabaseError
 from models.errors import DatabaseUnavailable as DatabaseUnavailable
@@ -289,7 +289,7 @@ class Database:
         if exists and validator:
             await self._database.command({"collMod": shape.name, "validator": validator})
         if shape.indexes:
-            await self._database[shape.name].create_indexes([index_model(index) for index in shape.indexes])
+            await self._database[shape.name].create_indexes([_index_model(index) for index in shape.indexes])
 
     @asynccontextmanager
     async def watch(self, pipeline: Sequence[Mapping[str, Any]]) -> Any:
@@ -366,6 +366,15 @@ class Database:
         if left <= 0:
             raise DatabaseUnavailable("the database is away")
         return left
+
+
+def _index_model(index: Index) -> pymongo.IndexModel:
+    options: Document = {"unique": index.unique}
+    if index.expire_after_seconds is not None:
+        options["expireAfterSeconds"] = index.expire_after_seconds
+    if index.only_where is not None:
+        options["partialFilterExpression"] = index.only_where
+    return pymongo.IndexModel(list(index.keys), **options)
 
 
 async def admin(uri: str, command: Document, *, timeout_seconds: float) -> Document:

@@ -1,4 +1,4 @@
-"""The network between a client and the hub, as far as a test may tear it: a TCP proxy that can be cut and mended, or swallow all.
+"""The network between a client and the hub, as far as a test may tear it: a TCP proxy that can be cut, mended and dead.
 
 Playwright's offline mode leaves open WebSockets alone, so a lost network has to be a real one. It never looks into what
 passes.
@@ -37,7 +37,7 @@ class Line:
             self._whole = True
 
     def swallow(self) -> None:
-        """From now on nothing arrives, and neither end is told: each still gets its bytes acknowledged."""
+        """From now on nothing arrives, not even the end: each side's bytes are acknowledged, and it hears no more."""
         self._swallows = True
 
     def close(self) -> None:
@@ -77,7 +77,8 @@ class Line:
         except OSError:
             pass  # the line was cut, or one end left: either way both end
         finally:
-            _shut(sink)
+            if not self._swallows:
+                _shut(sink)
             with self._lock:
                 self._open.discard(source)
             source.close()

@@ -32,7 +32,7 @@ window.SwaggerUIBundle({
   domNode: document.getElementById("docs"),
   deepLinking: true,
   displayRequestDuration: true,
-  docExpansion: "list",
+  docExpansion: "none", // to draw all that there is takes seconds; an API's part is drawn when it is opened
   defaultModelsExpandDepth: -1, // the schemas stand beside the operations that take them
   filter: true,
   plugins: [credentials],

@@ -1,6 +1,7 @@
 """The page at `/api`: the hub's own document in Swagger UI, to be read and to be tried."""
 
 import re
+from collections import Counter
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -9,14 +10,23 @@ from tests.browser.visit import PASSWORD, Visit, Visitor
 from tests.contract.described import DOCUMENT
 
 
-def operation(visit: Visit, method: str, path: str) -> Locator:
+def part(visit: Visit, api: str) -> Locator:
+    """What stands under an API's name, once that is opened."""
+    name = visit.page.locator(f'.opblock-tag[data-tag="{api}"]')
+    if name.get_attribute("data-is-open") == "false":
+        name.click()
+    return visit.page.locator(".opblock-tag-section", has=name)
+
+
+def operation(visit: Visit, api: str, method: str, path: str) -> Locator:
     """One operation's block, by what its head says."""
+    expect(part(visit, api).locator(".opblock").first).to_be_visible()
     head = visit.page.locator(".opblock-summary", has=visit.page.locator(f'[data-path="{path}"]'))
     return visit.page.locator(f".opblock-{method}", has=head).first
 
 
-def opened(visit: Visit, method: str, path: str) -> Locator:
-    block = operation(visit, method, path)
+def opened(visit: Visit, api: str, method: str, path: str) -> Locator:
+    block = operation(visit, api, method, path)
     block.locator(".opblock-summary-control").click()
     block.get_by_role("button", name="Try it out").click()
     return block
@@ -29,19 +39,22 @@ def test_it_lists_every_operation_and_asks_nobody_but_the_hub(visit: Visit, addr
     visit.page.goto(visit.url + address)
     expect(visit.page).to_have_title("API – Smart AI Hub")
     expect(visit.page.get_by_role("heading", level=1)).to_contain_text("Smart AI Hub")
-    owed = sum(
-        len(one["tags"])
+    owed = Counter(
+        api
         for methods in DOCUMENT["paths"].values()
         for method, one in methods.items()
         if method != "parameters"
+        for api in one["tags"]
     )
-    expect(visit.page.locator(".opblock")).to_have_count(owed)
+    assert set(owed) == {"Smart AI Hub", "AI Aggregator", "AI Playground", "AI Assistant"}
+    for api, operations in owed.items():
+        expect(part(visit, api).locator(".opblock")).to_have_count(operations)
     assert f"{visit.url}/openapi.json" in asked
     assert [url for url in asked if not url.startswith((f"{visit.url}/", "data:"))] == []
 
 
 def is_dark(visit: Visit) -> bool:
-    expect(visit.page.locator(".opblock").first).to_be_visible()
+    expect(visit.page.locator(".opblock-tag").first).to_be_visible()
     dark: bool = visit.page.evaluate("document.documentElement.classList.contains('dark-mode')")
     return dark
 
@@ -68,14 +81,14 @@ def test_authorize_begins_at_the_bearer_and_offers_what_a_script_can_send(visit:
     expect(visit.page.locator("#auth-bearer-value")).to_be_focused()
     expect(visit.page.locator(".modal-ux h4")).to_contain_text(["bearer", "apiKey", "service"])
     visit.page.locator(".modal-ux .close-modal").click()
-    operation(visit, "post", "/v1/chat/completions").locator(".authorization__btn").click()
+    operation(visit, "AI Aggregator", "post", "/v1/chat/completions").locator(".authorization__btn").click()
     expect(visit.page.locator(".modal-ux h4")).to_contain_text(["bearer", "apiKey"])
 
 
 def test_an_opened_operation_is_no_wider_than_a_phone(visitor: Visitor) -> None:
     visit = visitor(viewport={"width": 390, "height": 844})
     visit.page.goto(visit.url + "/api")
-    block = operation(visit, "post", "/v1/chat/completions")
+    block = operation(visit, "AI Aggregator", "post", "/v1/chat/completions")
     block.locator(".opblock-summary-control").click()
     expect(block.locator(".responses-table").first).to_be_visible()
     assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -84,11 +97,11 @@ def test_an_opened_operation_is_no_wider_than_a_phone(visitor: Visitor) -> None:
 def test_an_operation_is_tried_with_a_bearer(visit: Visit) -> None:
     """Who has just signed up by the page itself says who that is; without a credential the hub says that it is missing."""
     visit.page.goto(visit.url + "/api")
-    me = opened(visit, "get", "/api/users/me")
+    me = opened(visit, "Smart AI Hub", "get", "/api/users/me")
     me.get_by_role("button", name="Execute").click()
     expect(me.locator(".live-responses-table .response-col_status").last).to_contain_text("401")
 
-    sign_up = opened(visit, "post", "/api/auth/register")
+    sign_up = opened(visit, "Smart AI Hub", "post", "/api/auth/register")
     body = f'{{"email": "{visit.email}", "password": "{PASSWORD}"}}'
     sign_up.locator("textarea.body-param__text").fill(body)
     sign_up.get_by_role("button", name="Execute").click()

@@ -16,6 +16,7 @@ from bench import (
     ledger,
     many_sockets,
     memory,
+    replay,
     report,
     sockets,
     two_processes,
@@ -31,6 +32,7 @@ SECTIONS = {
     "fanout": fanout.measure,
     "many_sockets": many_sockets.measure,
     "herd": many_sockets.measure_herd,
+    "replay": replay.measure,
     "two_processes": two_processes.measure,
     "memory": memory.measure,
 }

@@ -95,13 +95,13 @@ async def measure() -> list[Figure]:
         Figure(f"streams that {STREAMS} sockets followed meanwhile", "", [len(streamed)]),
         Figure("hub CPU meanwhile", "% of a core", [percent]),
         Figure("an operation until its balance arrives, median", "ms", [statistics.median(seen["balance_ms"])]),
-        Figure("an operation until its balance arrives, p99", "ms", [_p99(seen["balance_ms"])], "<= 100"),
-        Figure("another's request meanwhile, which asks the database nothing, p99", "ms", [_p99(waited_ms)]),
-        Figure("how late the load generator itself was, p99", "ms", [_p99(seen["late_ms"])]),
+        Figure("an operation until its balance arrives, p99", "ms", [p99(seen["balance_ms"])], "<= 100"),
+        Figure("another's request meanwhile, which asks the database nothing, p99", "ms", [p99(waited_ms)]),
+        Figure("how late the load generator itself was, p99", "ms", [p99(seen["late_ms"])]),
     ]
 
 
-def _p99(values: Sequence[float]) -> float:
+def p99(values: Sequence[float]) -> float:
     return statistics.quantiles(values, n=100)[-1]
 
 

@@ -14,17 +14,16 @@ from hub import notifications
 from hub.audit_trail import Actor, row
 from hub.errors import Code, HubError
 from hub.ledger import Ledger
-from hub.operations import Applied, Composed, Delete, Insert, Leg, NewEvent, Operation, Update
+from hub.operations import Applied, Composed, Delete, Insert, Leg, NewEvent, Operation, Update, in_turn
 from hub.prices import credits_number
 from hub.revocations import Revocations
 from hub.user_events import updated
-from models import counters, logins, revocations, users, wallets
+from models import logins, revocations, users, wallets
 from models.clock import now
 from models.database import Database, Document, Transaction
 from models.ids import new_id
 
 ADJUSTMENTS: Final = ("bonus", "gift", "refund", "reward", "adjustment")
-_LOCK: Final = "administrators"  # a counter's document: it counts the changes of roles and states
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,6 @@ class Administration:
         """Set `role` and `status`, and the balance to so many micro-credits; what is the same already changes nothing."""
         if credits is not None and user == actor.user:
             raise _self_grant()
-        await counters.next_number(self._database, _LOCK)  # so that there is a lock to update
         change = _Change(actor, user, changes, credits)
         await self._ledger.commit(Composed(new_id("admin"), change.compose))
         if change.revocation is not None:
@@ -135,7 +133,7 @@ class _Change:
         set_fields = {"$set": {**changed, "updated_at": self._moment}}
         operation.updates = [
             Update(users.USERS, {"_id": self._user}, set_fields),
-            Update(counters.COUNTERS, {"_id": _LOCK}, {"$inc": {"value": 1}}),
+            in_turn("administrators"),
         ]
         operation.inserts = [Insert(revocations.REVOCATIONS, self.revocation)]
         operation.events = [updated(self._user, changed, self._moment)]

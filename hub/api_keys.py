@@ -20,9 +20,9 @@ from hub.budgets import BudgetChange, EndBudget, OpenBudget
 from hub.errors import Code, HubError, invalid
 from hub.key_secrets import Prefix
 from hub.ledger import Ledger
-from hub.operations import Composed, Delete, Insert, Operation, Update
+from hub.operations import Composed, Delete, Insert, Operation, Update, in_turn
 from hub.revocations import Revocations
-from models import api_keys, revocations, users, wallets
+from models import api_keys, revocations, wallets
 from models.api_keys import API_KEYS
 from models.clock import now
 from models.database import Database, Document, Transaction
@@ -72,9 +72,8 @@ class ApiKeys:
         async def compose(transaction: Transaction) -> Operation:
             if await api_keys.count_within(transaction, user) >= limits.KEYS_PER_USER_MAX:
                 raise HubError(Code.CONFLICT, f"There are {limits.KEYS_PER_USER_MAX} API keys already")
-            # two nodes that make the last one at once both write this, so that one of them counts anew
-            active = Update(users.USERS, {"_id": user}, {"$set": {"last_active_at": moment}})
-            return Operation(made["_id"], inserts=[Insert(API_KEYS, made)], updates=[active], budgets=_opened(made))
+            turn = in_turn(f"api_keys:{user}")
+            return Operation(made["_id"], inserts=[Insert(API_KEYS, made)], updates=[turn], budgets=_opened(made))
 
         await self._ledger.commit(Composed(made["_id"], compose))
         return ListedKey(made, None, 0), secret

@@ -14,6 +14,7 @@ from hub.budgets import Budget, BudgetChange
 from hub.errors import Code, HubError
 from hub.quotas import Quota
 from models.clock import now
+from models.counters import COUNTERS
 from models.database import Document, Transaction
 
 Unit = Literal["credit", "point"]
@@ -150,6 +151,13 @@ class Update:
     change: Document | Callable[[Receipt | None], Document]
     result: "Callable[[Applied], Document] | None" = None
     upsert: bool = False
+
+
+def in_turn(what: str) -> Update:
+    """Written by all operations that must see each other's outcome, as those that count how many there are: of two at once
+    the second is composed anew. Setting a moment would not do: where both have the same, the later write is none.
+    """
+    return Update(COUNTERS, {"_id": what}, {"$inc": {"value": 1}}, upsert=True)
 
 
 @dataclass(frozen=True, slots=True)

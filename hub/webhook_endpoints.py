@@ -14,7 +14,7 @@ from hub import audit_trail, outbound
 from hub.audit_trail import Actor
 from hub.errors import Code, HubError
 from hub.ledger import Ledger
-from hub.operations import Composed, Delete, Insert, Operation, Update
+from hub.operations import Composed, Delete, Insert, Operation, Update, in_turn
 from models import webhook_endpoints as endpoints
 from models.clock import now
 from models.database import Database, Document, Transaction
@@ -77,7 +77,8 @@ class WebhookEndpoints:
             if await endpoints.count_within(transaction, owner) >= limits.WEBHOOK_ENDPOINTS_MAX:
                 raise HubError(Code.CONFLICT, f"There are {limits.WEBHOOK_ENDPOINTS_MAX} webhooks already")
             trail = _trail(actor, "webhook.create", made["_id"], after=_shown(made))
-            return Operation(made["_id"], inserts=[Insert(WEBHOOK_ENDPOINTS, made), *trail])
+            turn = in_turn(f"webhooks:{owner or 'hub'}")
+            return Operation(made["_id"], inserts=[Insert(WEBHOOK_ENDPOINTS, made), *trail], updates=[turn])
 
         await self._ledger.commit(Composed(made["_id"], compose))
         return made

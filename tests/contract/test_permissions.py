@@ -268,6 +268,7 @@ async def test_a_socket_tells_nothing_of_the_account_to_a_key_that_may_not_read_
 
 
 @pytest.mark.gen_test
+@pytest.mark.usefixtures("nothing_left_open")
 async def test_a_key_that_may_read_the_account_no_longer_has_to_connect_anew(site: Site) -> None:
     keys = await _keys(site)
     socket = await Client.open(site.port)

@@ -1,6 +1,8 @@
 """Webhooks of users by `/v1`: configured by their owner, seen by nobody else, and of every event that happens to a user."""
 
+import asyncio
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from models import audit_log
 from models.webhook_endpoints import WEBHOOK_ENDPOINTS
 from tests.api_client import Answer
 from tests.buyers import Buyer
+from tests.http_streams import SECRET
 from tests.site import Site
 
 HOOKS = "/v1/webhooks"
@@ -139,6 +142,22 @@ async def test_bad_webhooks_are_refused(site: Site) -> None:
     path = f"{HOOKS}/{(await user.client.post(HOOKS, HOOK, status=201)).data['id']}"
     assert _fields(await _put(user, path, {}, 400)) == ["body"]
     assert sorted(_fields(await _put(user, path, {"url": "http://10.0.0.1", "active": 1}, 400))) == ["active", "url"]
+
+
+@pytest.fixture
+def two_sites(serve: Callable[..., Site]) -> list[Site]:
+    return [serve(HUB_RATE_LIMITS="off", HUB_JWT_SECRET=SECRET) for _ in range(2)]
+
+
+@pytest.mark.gen_test
+async def test_two_nodes_keep_the_bound_together(two_sites: list[Site], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("config.limits.WEBHOOK_ENDPOINTS_MAX", 3)
+    token = await two_sites[0].token()
+    clients = [site.client("ai_aggregator", token=token) for site in two_sites]
+    asked = [clients[number % 2].raw("POST", HOOKS, HOOK) for number in range(10)]
+    statuses = sorted([response.code for response in await asyncio.gather(*asked)])
+    assert statuses == [201] * 3 + [409] * 7
+    assert await two_sites[1].services.database[WEBHOOK_ENDPOINTS].count({}) == 3
 
 
 @pytest.mark.gen_test

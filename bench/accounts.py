@@ -1,6 +1,6 @@
 """Users of a running hub, made by the hub's own sign-up operation but without hashing a password for each.
 
-They are of the tier `enterprise`, so that no limit a minute binds: limits are counted all the same.
+They are of the tier `enterprise`, which has the widest limits a minute: they are counted all the same.
 """
 
 import asyncio

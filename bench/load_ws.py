@@ -12,6 +12,7 @@ from typing import cast
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
 _FINAL, _MASKED = 0x80, 0x80
 _NO_MASK = bytes(4)
+FRAME_SECONDS_MAX = 120.0  # a frame that does not come by then is an answer of another kind
 
 Heard = Callable[[bytes], None]  # called with the payload of each text frame
 
@@ -50,7 +51,8 @@ class Socket(asyncio.Protocol):
         """The payload of the next frame that holds `marker`."""
         self._marker, self._found = marker, asyncio.get_running_loop().create_future()
         try:
-            return await self._found
+            async with asyncio.timeout(FRAME_SECONDS_MAX):
+                return await self._found
         finally:
             self._found = None
 

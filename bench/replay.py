@@ -90,6 +90,8 @@ async def measure() -> list[Figure]:
                 seconds = time.perf_counter() - started
                 happening.cancel()
                 await asyncio.wait([happening])
+                if not happening.cancelled():
+                    happening.result()  # it ended before: nothing happened from then on
         finally:
             await database.close()
     back_ms = sorted(took for resumer in resumers for took in resumer.back_ms)

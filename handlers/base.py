@@ -261,10 +261,7 @@ class ApiHandler(RequestHandler):
 
     def query_flag(self, name: str) -> bool:
         """`true`, or `false` as it is without it. Raises `HubError` INVALID for anything else."""
-        text = self.query(name)
-        if text not in (None, "true", "false"):
-            raise invalid(name, "must be true or false", text)
-        return text == "true"
+        return self.query_choice(name) == "true"
 
     def page_window(self) -> tuple[int, int]:
         """`(limit, offset)` as the dialect lets a page be asked for; a limit beyond the largest page is that page."""

@@ -65,6 +65,7 @@ class Dialect:
     page_size: int
     limit_headers: Callable[[Limited, str], dict[str, str]]
     request_id_headers: Sequence[str] = ("X-Request-ID",)
+    username_required: bool = False  # of who signs up
 
 
 def _codes(refused_status: int, **names: str) -> dict[Code, tuple[int, str]]:
@@ -342,6 +343,7 @@ AI_AGGREGATOR: Final = Dialect(
 AI_PLAYGROUND: Final = Dialect(
     *("ai_playground", _PLAYGROUND_CODES, _playground_success, _playground_error, _playground_page),
     *("page", 20, _iso_limits),
+    username_required=True,
 )
 AI_ASSISTANT: Final = Dialect(
     *("ai_assistant", _ASSISTANT_CODES, _assistant_success, _assistant_error, _assistant_page),

@@ -25,6 +25,7 @@ from handlers.credentials import check_upgrade_origin, credential_of
 from handlers.routing import Route
 from handlers.terms import answers
 from handlers.write_through import write_through
+from hub.chat_request import PLAYGROUND_DEFAULTS
 from hub.errors import Code, HubError
 from hub.realtime import close_codes
 from hub.realtime.channels import ADMIN_CHANNELS
@@ -284,11 +285,11 @@ class Socket(ApiHandler, WebSocketHandler):
 
 def _socket(entrance: Entrance, limit_class: str = "general") -> Route:
     """The upgrade is not counted against a rate limit, for connections have bounds of their own; the questions are."""
-    return Route(entrance.path, Socket, (entrance.api,), limit_class, False, {"entrance": entrance})
+    return Route(entrance.path, Socket, (entrance.api,), limit_class, counted=False, extra={"entrance": entrance})
 
 
 ROUTES = [
     _socket(_MAIN_ENTRANCE),
     _socket(Entrance("/ws/admin", channels=ADMIN_CHANNELS)),
-    _socket(Entrance("/v1/ai/stream", "ai_playground", "ai", bare_chat=True), "ai"),
+    _socket(Entrance("/v1/ai/stream", "ai_playground", "ai", bare_chat=PLAYGROUND_DEFAULTS), "ai"),
 ]

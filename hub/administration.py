@@ -20,7 +20,7 @@ from hub.revocations import Revocations
 from hub.user_events import updated
 from models import logins, revocations, users, wallets
 from models.clock import now
-from models.database import Database, Document, Transaction
+from models.database import Document, Transaction
 from models.ids import new_id
 
 ADJUSTMENTS: Final = ("bonus", "gift", "refund", "reward", "adjustment")
@@ -38,8 +38,7 @@ class Adjustment:
 class Administration:
     """One per process. All methods raise `HubError`: FORBIDDEN, NOT_FOUND, CONFLICT, and what the ledger raises."""
 
-    def __init__(self, database: Database, ledger: Ledger, revocation: Revocations) -> None:
-        self._database = database
+    def __init__(self, ledger: Ledger, revocation: Revocations) -> None:
         self._ledger = ledger
         self._revocations = revocation
 

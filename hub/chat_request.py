@@ -36,7 +36,7 @@ class ChatRequest:
 
     model: str
     api: str
-    endpoint: str = ""
+    endpoint: str = ""  # added by who knows the path, and never left out
     messages: list[Document] | None = None
     message: str | None = None
     max_tokens: int | None = None
@@ -76,6 +76,7 @@ def job_of(
     identity: Identity, request: ChatRequest, model: AiModel, prompt: Prompt, *, sandbox: bool, quota: Quota | None
 ) -> Job:
     """The completion to be made, with everything about it decided."""
+    assert request.endpoint, "a usage row says what was asked"
     begun = now()
     new_messages = [(new_id("msg"), message) for message in request.said] if request.is_kept else []
     return Job(

@@ -204,7 +204,7 @@ class _Opening:
             notifications=Notifications(database, ledger),
             purchases=self._purchases(database, ledger),
             points=Points(database, ledger, self._settings.daily_reward_points),
-            administration=Administration(database, ledger, identities.revocations),
+            administration=Administration(ledger, identities.revocations),
             announcements=Announcements(database, ledger, self._broker),
             rate_administration=RateAdministration(ledger),
             webhook_endpoints=WebhookEndpoints(self._settings, database, ledger),

@@ -6,7 +6,7 @@
 from datetime import datetime
 
 from config import limits
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document
 
 ANALYTICS_EVENTS = "analytics_events"

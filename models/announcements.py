@@ -6,7 +6,7 @@
 
 from datetime import datetime
 
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import NEWEST_FIRST, Database, Document, Transaction
 
 ANNOUNCEMENTS = "announcements"

@@ -10,7 +10,7 @@ operation that writes its revocation; one that has expired stays until then, so 
 from collections.abc import Mapping
 from datetime import datetime
 
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Transaction, by_age
 
 API_KEYS = "api_keys"

@@ -7,7 +7,7 @@ id, `action` a name such as `user.change`, `target` the id of what was changed, 
 
 from datetime import datetime
 
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document
 
 AUDIT_LOG = "audit_log"

@@ -10,7 +10,7 @@ have `expires_at` and go after a week.
 
 from collections.abc import Sequence
 
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document
 
 CONVERSATIONS = "conversations"

@@ -1,9 +1,10 @@
-"""Counters: `{_id: name, value}`, for the integer ids that one documented API shows.
+"""Counters: `{_id: name, value}`: the integer ids that one documented API shows, and the turns of operations that must see
+each other's outcome (`hub/operations.py`), one for each user who has made an API key or a webhook.
 
 A number is taken by one atomic increment. It may stay unused when what it was taken for fails; it is never given twice.
 """
 
-from models.collection import CollectionShape
+from models.collection_shape import CollectionShape
 from models.database import Database
 
 COUNTERS = "counters"

@@ -23,7 +23,7 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from config import limits
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.errors import Conflict as Conflict  # these leave here, and are part of what this module is to others
 from models.errors import DatabaseError as DatabaseError
 from models.errors import DatabaseUnavailable as DatabaseUnavailable

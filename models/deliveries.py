@@ -3,7 +3,7 @@
 `{_id, endpoint, event, status, due_at, created_at}`: `status` is `waiting` until the endpoint took it or it is given up.
 """
 
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database
 
 DELIVERIES = "deliveries"

@@ -5,7 +5,7 @@ id is at most `until`. Ids ascend with time; entries younger than two minutes ar
 may still be on its way.
 """
 
-from models.collection import CollectionShape
+from models.collection_shape import CollectionShape
 from models.database import Database, Document, DuplicateKey
 
 ENTRY_TOTALS = "entry_totals"

@@ -5,7 +5,7 @@ the outbox for webhooks, mail and browser push. Kept 7 days.
 """
 
 from config import limits
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document
 
 EVENTS = "events"

@@ -7,7 +7,7 @@ are the database's: the clocks of two nodes may differ by more than they mean.
 from collections.abc import Sequence
 from typing import Any, Final
 
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database
 
 FOLLOWERS = "followers"

@@ -4,7 +4,7 @@ Written in the transaction of what they guard, so that a record and its effect e
 """
 
 from config import limits
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document
 
 IDEMPOTENCY = "idempotency"

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from config import limits
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Transaction
 from models.revocations import REVOCATIONS
 

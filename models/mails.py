@@ -8,7 +8,7 @@ token of one attempt: who lost it can no longer end the job.
 from datetime import datetime
 from typing import Any
 
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document
 
 MAILS = "mails"

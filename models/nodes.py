@@ -7,7 +7,7 @@ lock knows at once that the owner is dead, whatever its pid is used for now. Els
 from datetime import datetime
 from typing import Any
 
-from models.collection import CollectionShape
+from models.collection_shape import CollectionShape
 from models.database import Database, Document
 
 NODES = "nodes"

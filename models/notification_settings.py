@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from models.collection import CollectionShape
+from models.collection_shape import CollectionShape
 from models.database import Database, Document
 
 NOTIFICATION_SETTINGS: Final = "notification_settings"

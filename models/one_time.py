@@ -6,7 +6,7 @@ nowhere here: who reads the database can use none of them.
 
 from datetime import datetime
 
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Transaction
 
 ONE_TIME = "one_time"

@@ -9,7 +9,7 @@ The row is only ever moved on by an operation of the ledger, together with the m
 
 from datetime import datetime
 
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Transaction
 
 PAYMENTS = "payments"

@@ -8,7 +8,7 @@ minute, so that a write may be repeated.
 from datetime import datetime
 
 from config import limits
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document
 
 REQUEST_STATS = "request_stats"

@@ -9,7 +9,7 @@ used reads a small document for each day and model.
 
 from datetime import datetime
 
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, by_age
 
 USAGE = "usage"

@@ -9,7 +9,7 @@ whether points are bought by themselves, and for how many micro-credits at a tim
 
 from datetime import datetime
 
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Transaction
 
 USERS = "users"

@@ -4,7 +4,7 @@ A wallet is `{_id: user, credits, credits_held, points, seq, head, version, epoc
 credits in micro-credits, points whole; `seq` and `head` number and chain its entries, `version` guards each write, `epoch`
 and `offset` are the position of the user's channel. `budgets` counts what API keys with a limit of their own hold and spend:
 `{key: {held, spent: {period, of, amount}}}`, as `hub/budgets.py` explains; `quota` counts the user's requests,
-`{daily: {of, ends_at, used, limit, told}, weekly, monthly}`, as `hub/quotas.py` does.
+`{daily: {of, ends_at, used, told}, weekly, monthly}`, as `hub/quotas.py` does.
 
 An entry is append-only: `{_id: txn_..., wallet, seq, unit, kind, amount, balance_after, operation, leg, description,
 metadata, created_at, previous_hash, hash}`. A hold is `{_id: hold_..., wallet, amount, node, stream, message,
@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 
 from models.clock import milliseconds
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Transaction
 
 WALLETS = "wallets"

@@ -7,7 +7,7 @@ kept as it was given, because deliveries are signed with it, and is shown once.
 
 from datetime import datetime
 
-from models.collection import CollectionShape, Index
+from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Transaction, by_age
 
 WEBHOOK_ENDPOINTS = "webhook_endpoints"

@@ -18,7 +18,7 @@ from config import settings
 from handlers.application import make_application, make_server
 from hub.services import Opened, Services, open_services
 from models import shapes
-from models.collection import CollectionShape
+from models.collection_shape import CollectionShape
 from models.database import Database
 from models.embedded import EmbeddedMongod
 from tests.http_streams import SECRET, Face, abort_all, make_face

@@ -61,9 +61,8 @@ class Register(ApiHandler):
         _LOGGED_IN[self.dialect.name](self, result, "User registered successfully")
 
     def _check_username(self, given: Mapping[str, Any]) -> None:
-        if (
-            self.dialect.name == "ai_playground" and given.get("username", "") is None
-        ):  # a wrong one is not given at all
+        is_missing = "username" in given and given["username"] is None  # a wrong one does not stand here at all
+        if self.dialect.username_required and is_missing:
             raise invalid("username", "is required")
 
 

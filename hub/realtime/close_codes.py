@@ -11,6 +11,9 @@ TOO_SLOW: Final = 4002  # more was waiting than a connection may hold, or a fram
 PING_LOST: Final = 4003  # no pong came back
 TOKEN_EXPIRED: Final = 4004  # the access token ran out: reconnect with a new one, or send `refresh` in time
 STATE_LOST: Final = 4005  # events can no longer be delivered in order: reconnect, and `recovered` tells what is missing
+PERMISSIONS_CHANGED: Final = (
+    4006  # the key may hear more or less of its user's account than when it connected: reconnect
+)
 TOO_MANY_MESSAGES: Final = 4029  # more commands than the limit allows
 
 NOT_AUTHENTICATED: Final = 4501  # no valid credential within the first seconds
@@ -26,6 +29,7 @@ REASONS: Final = {
     PING_LOST: "no pong came back",
     TOKEN_EXPIRED: "the access token expired, reconnect with a new one",
     STATE_LOST: "the hub lost track of this connection, reconnect and recover",
+    PERMISSIONS_CHANGED: "the key has other permissions now, reconnect",
     TOO_MANY_MESSAGES: "too many messages",
     NOT_AUTHENTICATED: "no valid credential in time",
     CREDENTIAL_REVOKED: "the credential was revoked",

@@ -61,20 +61,21 @@ def _user(connection: "Connection") -> str:
 
 
 async def connect(connection: "Connection", command_id: CommandId | None, data: dict[str, Any]) -> None:
-    """Say who one is, and get the events missed since `recover`; a key that may not read the account gets none."""
+    """Say who one is, and get the events missed since `recover`; a key that may not hear them gets none."""
     if connection.is_connected:
         raise HubError(Code.CONFLICT, "This connection is connected already")
     if "token" in data:
         await connection.authenticate(data["token"])
     identity = await connection.check()
-    if identity.may(channels.OWN_PERMISSION):
+    if channels.may_hear_account(identity):
         await _connect_feed(connection, command_id, identity, data)
     else:
-        unread = {"user": {"id": identity.user_id}, "balance": None, "position": None, "recovered": False}
-        connection.outbox.push(frames.frame(frames.addressed(command_id, _connected(connection) | unread)))
-    connection.is_connected = not connection.is_closed
-    for channel in connection.entrance.channels if connection.is_connected else ():
-        connection.subscriptions.add(channel)
+        untold = {"user": {"id": identity.user_id}, "balance": None, "position": None, "recovered": False}
+        connection.outbox.push(frames.frame(frames.addressed(command_id, _connected(connection) | untold)))
+    connection.connected()
+    if not connection.is_closed:
+        for channel in connection.entrance.channels:
+            connection.subscriptions.add(channel)
 
 
 async def _connect_feed(
@@ -294,7 +295,7 @@ COMMANDS: Final[Mapping[str, Spec]] = {
     "ping": Spec(schemas.Nothing(), ping, needs_user=False),
     "subscribe": Spec(schemas.Subscribe(), subscribe),
     "unsubscribe": Spec(schemas.Channel(), unsubscribe),
-    "history": Spec(schemas.History(), history, channels.OWN_PERMISSION),
+    "history": Spec(schemas.History(), history, "account:read"),
     "chat.start": Spec(schemas.ChatStart(), chat_start, "ai:write"),
     "chat.stop": Spec(schemas.ChatStop(), chat_stop, "ai:write"),
     "chat.resume": Spec(schemas.ChatResume(), chat_resume, "ai:read"),

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -38,14 +38,14 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class Entrance:
     """How a path differs from others: the API it belongs to and the class of its rate limits that questions count in,
-    whether a bare `{messages}` is a `chat.start` there, and the channels that are subscribed with `connect`; whoever may
-    not listen to these may not enter.
+    what a bare `{messages}` has beside that where it is a `chat.start`, and the channels that are subscribed with `connect`;
+    whoever may not listen to these may not enter.
     """
 
     path: str = "/ws"
     api: str = "smart_ai_hub"
     limit_class: str = "mcp"
-    bare_chat: bool = False
+    bare_chat: dict[str, Any] | None = None
     channels: Sequence[str] = ()
 
     def admits(self, identity: Identity) -> bool:
@@ -146,7 +146,7 @@ class Connection:
 
     def failed(self, command_id: CommandId | None, error: HubError) -> None:
         """A command failed, or what came was none."""
-        if self.entrance.bare_chat and self.identity is None:
+        if self.entrance.bare_chat is not None and self.identity is None:
             self.outbox.push(frames.error_push(error))
         else:
             self.outbox.push(frames.error_reply(command_id, error))
@@ -154,6 +154,15 @@ class Connection:
             self.close(error.close_code)
 
     # --- who it is ---
+
+    def connected(self) -> None:
+        """`connect` was answered. What the credential may do can have changed meanwhile."""
+        self.is_connected = not self.is_closed
+        try:
+            if self.is_connected and self.identity is not None:
+                self._check_feed(self.identity)
+        except CredentialLost as lost:
+            self.close(lost.close_code)
 
     async def authenticate(self, token: str) -> Identity:
         """Take a token that came in a frame, in turn with all who come at this moment, which is no time of the client's.
@@ -181,6 +190,7 @@ class Connection:
         if self.is_closed:
             raise HubError(Code.UNAUTHENTICATED, "The connection is closed")
         self._check_entrance(identity)
+        self._check_feed(identity)
         if self.identity is None:
             self._identify(identity.user_id)
         elif self.identity.user_id != identity.user_id:
@@ -191,6 +201,11 @@ class Connection:
     def _check_entrance(self, identity: Identity) -> None:
         if not self.entrance.admits(identity):
             raise CredentialLost(Code.FORBIDDEN, "This is for administrators", close_codes.NOT_ADMINISTRATOR)
+
+    def _check_feed(self, identity: Identity) -> None:
+        """What was decided by `connect`: whether it hears of its user's account."""
+        if self.is_connected and (self.feed is not None) != channels.may_hear_account(identity):
+            raise CredentialLost(Code.FORBIDDEN, "Other permissions: connect anew", close_codes.PERMISSIONS_CHANGED)
 
     def _identify(self, user: str) -> None:
         try:
@@ -212,6 +227,7 @@ class Connection:
             code = close_codes.TOKEN_EXPIRED if expired else close_codes.CREDENTIAL_REVOKED
             raise CredentialLost(error.code, error.message, code) from None
         self._check_entrance(self.identity)
+        self._check_feed(self.identity)
         self.subscriptions.recheck(self.identity)
         return self.identity
 
@@ -221,10 +237,7 @@ class Connection:
 
     async def _reauthorise(self) -> None:
         try:
-            identity = await self.check()
-            self._until(identity)
-            if self.feed is not None and not identity.may(channels.OWN_PERMISSION):
-                self.close(close_codes.STATE_LOST)
+            self._until(await self.check())
         except CredentialLost as lost:
             self.close(lost.close_code)
         except (HubError, DatabaseError):
@@ -242,7 +255,7 @@ class Connection:
             self._timer = self._loop.call_later(seconds, self.close, close_codes.TOKEN_EXPIRED)
 
     def _not_in_time(self) -> None:
-        if self.entrance.bare_chat:
+        if self.entrance.bare_chat is not None:
             error = HubError(Code.UNAUTHENTICATED, "No credential came: send it with the upgrade or by `connect`")
             self.outbox.push(frames.error_push(error))
         self.close(close_codes.NOT_AUTHENTICATED)

@@ -14,7 +14,6 @@ from typing import Any, Final, Protocol
 import structlog
 
 from config import limits
-from hub.chat_request import PLAYGROUND_DEFAULTS
 from hub.errors import Code, HubError, invalid
 from hub.json_input import loads
 from hub.realtime import close_codes
@@ -27,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 _ID_MAX: Final = 2**53
 _MINUTE: Final = 60.0
+Fields = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,9 @@ class Owner(Protocol):
 
 
 class Intake:
-    """`names` are the commands there are; `bare_chat` takes a frame of `messages` without a type for a `chat.start`."""
+    """`names` are the commands there are. With `bare_chat` a frame of `messages` without a type is a `chat.start`, which has
+    those fields that it does not say itself.
+    """
 
     __slots__ = (
         "_bare_chat",
@@ -69,7 +71,7 @@ class Intake:
         "_waiting_bytes",
     )
 
-    def __init__(self, owner: Owner, tasks: Tasks, names: Container[str], bare_chat: bool) -> None:
+    def __init__(self, owner: Owner, tasks: Tasks, names: Container[str], bare_chat: Fields | None) -> None:
         self._owner = owner
         self._tasks = tasks
         self._names = names
@@ -124,14 +126,15 @@ class Intake:
             return None
 
     def _command(self, command_id: CommandId | None, frame: dict[str, Any], size_bytes: int) -> Command:
-        bare = self._bare_chat and "type" not in frame and "messages" in frame
+        bare = self._bare_chat is not None and "type" not in frame and "messages" in frame
         name = "chat.start" if bare else frame.get("type")
         if command_id is None and not bare:
             raise invalid("id", "is required: a number or a string, which the reply will carry")
         if not isinstance(name, str) or name not in self._names:
             raise invalid("type", "must be the name of a command")
-        data = {key: value for key, value in frame.items() if key not in ("id", "type")}
-        return Command(command_id, name, _completed(data) if bare else data, size_bytes)
+        said = (self._bare_chat or {}) | frame if bare else frame
+        data = {key: value for key, value in said.items() if key not in ("id", "type")}
+        return Command(command_id, name, data, size_bytes)
 
     def _enqueue(self, command: Command) -> None:
         too_much = self._waiting_bytes + command.size_bytes > limits.COMMANDS_WAITING_BYTES_MAX
@@ -173,12 +176,6 @@ class Intake:
         except Exception:  # whatever it was, the client hears of it and the connection goes on
             log.exception("a command failed", connection=self._owner.id)
             self._owner.failed(command_id, _internal())
-
-
-def _completed(question: dict[str, Any]) -> dict[str, Any]:
-    """A bare question with the defaults of the document that announces it, whose `"stream": true` says what is so anyway."""
-    said = PLAYGROUND_DEFAULTS | question
-    return {name: value for name, value in said.items() if not (name == "stream" and value is True)}
 
 
 def _command_id(frame: dict[str, Any]) -> CommandId | None:

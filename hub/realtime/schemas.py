@@ -10,7 +10,7 @@ from typing import Any, Final
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from config import limits
-from hub.fields import Choice, Input, Integer, Number, Stops, Text
+from hub.fields import Choice, Flag, Input, Integer, Number, Stops, Text
 from hub.messages_field import Messages
 
 _OFFSET_MAX: Final = 2**53  # what a browser's number holds exactly
@@ -44,6 +44,8 @@ class Refresh(Input):
 
 
 class ChatStart(Input):
+    """`stream` may say what is so anyway, for who comes from an API where it is asked for."""
+
     model = _identifier(required=True)
     messages = Messages(plain=True)
     message = Text(low=1, high=limits.MESSAGE_CHARS_MAX)
@@ -54,6 +56,7 @@ class ChatStart(Input):
     stop = Stops()
     on_disconnect = Choice(("continue", "cancel"), load_default="continue")
     idempotency_key = Text(low=1, high=limits.IDEMPOTENCY_KEY_CHARS_MAX)
+    stream = Flag(validate=validate.Equal(True, error="Answers on a socket are streamed."))
 
     @validates_schema
     def _one_question(self, data: Mapping[str, Any], **kwargs: Any) -> None:

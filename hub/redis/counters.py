@@ -56,9 +56,11 @@ class SharedCounters:
         self._untold.pop(key, None)
         await self._here.clear(key, limit)
         try:
-            await self._client.send(lambda pipe: pipe.set(self._key(key), 0, xx=True, keepttl=True))
-        except RedisAway:
-            log.info("a count could not be cleared everywhere; it ends by itself")
+            (answer,) = await self._client.send(lambda pipe: pipe.set(self._key(key), 0, xx=True, keepttl=True))
+        except RedisAway as away:
+            answer = away
+        if isinstance(answer, Exception):
+            log.info("a count could not be cleared everywhere; it ends by itself", error=str(answer))
 
     def _tell_later(self, key: str, limit: Limit, cost: int) -> None:
         _, untold = self._untold.get(key, (limit, 0))
@@ -90,8 +92,7 @@ class SharedCounters:
     def _keep(self, hits: Sequence[_Hits]) -> None:
         for key, limit, cost in hits:
             if len(self._untold) < limits.RATE_LIMIT_ENTRIES:
-                _, untold = self._untold.get(key, (limit, 0))
-                self._untold[key] = (limit, untold + cost)
+                self._tell_later(key, limit, cost)
 
     async def _exchange(self, hits: Sequence[_Hits]) -> None:
         """Add ours to everybody's, and take over the sums. A window begins with the first hit of any node; where it begins
@@ -107,8 +108,8 @@ class SharedCounters:
         answers = await self._client.send(commands) if hits else []
         for number, (key, limit, cost) in enumerate(hits):
             began, total, left = answers[3 * number : 3 * number + 3]
-            if isinstance(total, Exception):  # it is full, and has counted nothing
-                self._tell_later(key, limit, cost)
+            if isinstance(total, Exception):  # it is full, or not to be written to, and has counted nothing
+                self._keep([(key, limit, cost)])
             if isinstance(total, int) and isinstance(left, int) and left > 0:
                 _, untold = self._untold.get(key, (limit, 0))
                 known = self._here.used(key, limit, limits.REDIS_ANSWER_SECONDS) if began else 0

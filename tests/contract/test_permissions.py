@@ -4,24 +4,33 @@ others, and lets one in that has no other.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from tornado.ioloop import IOLoop
 
+from config import limits
 from handlers.access import Access, access_of, methods_of
 from handlers.application import every_route
 from hub.api_keys import NewKey
 from hub.permissions import SCOPES
 from hub.realtime import close_codes
+from hub.realtime.broker import user_channel
 from hub.realtime.commands import COMMANDS
 from tests.contract.matrix import CASES
 from tests.http_streams import abort_all
+from tests.patience import until
 from tests.site import Site
-from tests.ws_client import Client, Closed
+from tests.ws_client import Client
 
 _GROUP: Final = re.compile(r"\(.*\)")
 _ID: Final = "([A-Za-z0-9_]{1,64})"
+_HEARS: Final = {"account:read", "credits:read", "ai:read"}
+_QUESTION: Final[Mapping[str, Any]] = {
+    "model": "minimax",
+    "messages": [{"role": "user", "content": "Hello"}],
+    "max_tokens": 5,
+}
 # The permission of every method that asks for one.
 PERMISSIONS: Final[Mapping[str, str]] = {
     "account:read": """
@@ -242,16 +251,16 @@ _COMMANDS: Final[Mapping[str, Mapping[str, object]]] = {
 
 @pytest.mark.gen_test
 @pytest.mark.usefixtures("nothing_left_open")
-async def test_a_socket_tells_nothing_of_the_account_to_a_key_that_may_not_read_it(site: Site) -> None:
+@pytest.mark.parametrize("missing", ["account:read", "credits:read"])
+async def test_a_socket_tells_nothing_of_the_account_to_a_key_that_may_not_read_it(site: Site, missing: str) -> None:
     """Its own answers it gets, with what they cost."""
     keys = await _keys(site)
     reader, writer = await Client.open(site.port), await Client.open(site.port)
     whole = await reader.request("connect", token=await keys.secret(SCOPES))
-    told = await writer.request("connect", token=await keys.secret(SCOPES - {"account:read"}))
+    told = await writer.request("connect", token=await keys.secret(SCOPES - {missing}))
     assert told["user"] == {"id": whole["user"]["id"]} and whole["user"]["email"]
     assert (told["balance"], told["position"], told["recovered"]) == (None, None, False)
-    question = {"model": "minimax", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}
-    end = (await writer.answer_of((await writer.request("chat.start", **question))["stream_id"]))[1]
+    end = (await writer.answer_of((await writer.request("chat.start", **_QUESTION))["stream_id"]))[1]
     assert end["receipt"]["charged"] > 0
     await reader.push("balance")
     await writer.request("ping")
@@ -269,12 +278,45 @@ async def test_a_socket_tells_nothing_of_the_account_to_a_key_that_may_not_read_
 
 @pytest.mark.gen_test
 @pytest.mark.usefixtures("nothing_left_open")
-async def test_a_key_that_may_read_the_account_no_longer_has_to_connect_anew(site: Site) -> None:
+@pytest.mark.parametrize(("before", "after"), [(_HEARS, {"ai:read"}), ({"ai:read"}, _HEARS)])
+async def test_a_key_that_may_hear_more_or_less_has_to_connect_anew(
+    site: Site, before: set[str], after: set[str]
+) -> None:
     keys = await _keys(site)
     socket = await Client.open(site.port)
-    await socket.request("connect", token=await keys.secret({"account:read", "ai:read"}))
+    await socket.request("connect", token=await keys.secret(before))
+    await _change(site, after)
+    assert await socket.close_code() == close_codes.PERMISSIONS_CHANGED
+
+
+@pytest.mark.gen_test
+@pytest.mark.usefixtures("nothing_left_open")
+async def test_what_changes_while_a_key_connects_counts_too(site: Site) -> None:
+    """It waits for its turn to read what it missed."""
+    secret, recoveries = await (await _keys(site)).secret(_HEARS), site.services.recoveries
+    socket = await Client.open(site.port, f"/ws?api_key={secret}")
+    for _ in range(limits.RECOVERIES_AT_ONCE):
+        await recoveries.acquire()
     (key,) = await site.services.database["api_keys"].find({}, limit=2)
-    await site.services.api_keys.change(key["user"], key["_id"], permissions=["ai:read"])
-    with pytest.raises(Closed) as closed:
-        await socket.push("balance")
-    assert closed.value.code == close_codes.STATE_LOST
+    socket.send("connect")
+    await until(lambda: site.services.broker.hears(user_channel(key["user"])))
+    await _change(site, {"ai:read"})
+    for _ in range(limits.RECOVERIES_AT_ONCE):
+        recoveries.release()
+    assert await socket.close_code() == close_codes.PERMISSIONS_CHANGED
+
+
+async def _change(site: Site, permissions: set[str]) -> None:
+    """Give the one key other permissions, and wait until the hub knows."""
+    (key,) = await site.services.database["api_keys"].find({}, limit=2)
+    await site.services.api_keys.change(key["user"], key["_id"], permissions=sorted(permissions))
+
+
+@pytest.mark.gen_test
+@pytest.mark.usefixtures("nothing_left_open")
+async def test_another_credential_does_not_go_on_with_what_the_first_may_hear(site: Site) -> None:
+    keys = await _keys(site)
+    socket = await Client.open(site.port)
+    await socket.request("connect", token=await keys.secret(_HEARS))
+    socket.send("refresh", token=await keys.secret({"ai:read"}))
+    assert await socket.close_code() == close_codes.PERMISSIONS_CHANGED

@@ -17,7 +17,7 @@ from tests.ws_client import Client, Closed
 
 
 def served_seconds() -> float:
-    """A clock that stands while this process could run and others had its core, which says nothing about the hub.
+    """A clock that stands while the main thread of this process, which has both nodes, could run and another had the core.
 
     The second word is how long that was so far, in nanoseconds (proc_pid_schedstat).
     """

@@ -58,8 +58,7 @@ def test_a_peer_that_the_network_swallowed_is_found_and_forgotten(hub: Site, lin
         stream.finish(Outcome("stop", Usage(1, 1), "provider", None))
         site.services.streams.discard(stream)
         site.ping(25, 20)
-        for task in alive:
-            task.cancel()
-        await asyncio.wait(alive)
+        Client.abort_all()
+        await asyncio.gather(*alive)
 
     hub.run(scenario)

@@ -114,6 +114,7 @@ RIGHT: dict[str, Any] = {
     "idempotency_key": ["5"],
     "token": ["5"],
     "stop": ["5"],
+    "stream": [True],
 }
 VALID: dict[str, dict[str, Any]] = {
     "refresh": {"token": "t"},

@@ -24,7 +24,7 @@ from tests.running_hub import ROOT, RunningHub
 SOCKETS = length(500, 2_000)
 FIRST = 100  # opened beforehand: what a hub has once, and for as many at once as these come, is in nobody's figure
 SECONDS = length(5, 60)
-LAST_SECONDS = 3.0  # of them
+LAST_SECONDS = length(3, limits.PING_INTERVAL_SECONDS)  # of them: at full length each socket is pinged in these too
 MEMORY_KIB = 25.0
 CPU_SHARE = 0.1
 OPEN_SECONDS_MAX = 120.0

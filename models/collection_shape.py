@@ -17,8 +17,6 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class CollectionShape:
-    """A collection's name, indexes and, where a second guard pays, its `$jsonSchema`."""
-
     name: str
     indexes: Sequence[Index] = ()
     schema: Mapping[str, Any] | None = None

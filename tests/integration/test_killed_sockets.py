@@ -17,6 +17,7 @@ from tests.conftest import StartHub
 from tests.length import length
 from tests.patience import until
 from tests.running_hub import RunningHub
+from tests.settled import nothing_held
 from tests.ws_client import Client, Closed
 
 SOCKETS = length(100, 500)
@@ -148,7 +149,7 @@ async def _scenario(hub: RunningHub, mongod_uri: str) -> None:
         async with asyncio.timeout(BACK_SECONDS_MAX):
             await _all(everybody, Reader.connect)
             await asyncio.gather(*(reader.resume() for reader in streaming))
-        await until(lambda: _nothing_held(database))
+        await until(lambda: nothing_held(database))
         assert await database[EVENTS].count({}) >= committed + STREAMS
         for group in groups:
             await _assert_whole(database, group)
@@ -184,10 +185,6 @@ async def _until_killed(
 
 def _ended(readers: Sequence[Reader]) -> int:
     return sum(kind == "chat.completed" for reader in readers for _, kind, _ in reader.events)
-
-
-async def _nothing_held(database: Database) -> bool:
-    return await wallets.holds_open(database) == 0
 
 
 async def _assert_whole(database: Database, group: Sequence[Reader]) -> None:

@@ -19,10 +19,11 @@ from models import mongod_process, server_process
 from models.mongod_process import Files
 from tests.conftest import StartHub
 from tests.http_streams import Connection, ask, run, send
-from tests.integration.test_shutdown import PROBE, answer_on, assert_settled, listens
+from tests.integration.test_shutdown import PROBE, answer_on, listens
 from tests.length import length
 from tests.patience import until, within
 from tests.running_hub import PASSWORD, START_SECONDS_MAX, RunningHub
+from tests.settled import assert_settled
 from tests.ws_client import Client, Closed
 
 WORKERS = 2

@@ -11,14 +11,13 @@ import pytest
 
 from config import limits
 from hub.realtime import close_codes
-from models import mongod_process, wallets
-from models.conversations import MESSAGES
-from models.database import Database
+from models import mongod_process
 from models.mongod_process import Files
 from tests.conftest import StartHub
 from tests.http_streams import DONE, Connection, Response, ask, run, send
-from tests.patience import PATIENCE_SECONDS, until
+from tests.patience import PATIENCE_SECONDS
 from tests.running_hub import START_SECONDS_MAX, RunningHub
+from tests.settled import assert_settled
 from tests.ws_client import Client
 
 V1 = "/v1/chat/completions"
@@ -125,24 +124,6 @@ async def listens(hub: RunningHub) -> bool:
         return False
     writer.close()
     return True
-
-
-async def assert_settled(hub: RunningHub, mongod_uri: str) -> None:
-    """Nothing is held any more, every answer has its end and its receipt, and every wallet is the sum of its entries."""
-    database = Database(mongod_uri, hub.database)
-    try:
-        await until(lambda: _nothing_held(database))
-        answers = [message async for message in database[MESSAGES].scan({"role": "assistant"})]
-    finally:
-        await database.close()
-    assert answers and "streaming" not in {answer["status"] for answer in answers}
-    assert all(answer["receipt"] is not None for answer in answers)
-    audit = await asyncio.to_thread(hub.command, "audit")
-    assert audit.returncode == 0, audit.stdout
-
-
-async def _nothing_held(database: Database) -> bool:
-    return await wallets.holds_open(database) == 0
 
 
 @pytest.mark.timeout(60)

@@ -54,7 +54,7 @@ def test_it_lists_every_operation_and_asks_nobody_but_the_hub(visit: Visit, addr
 
 
 def is_dark(visit: Visit) -> bool:
-    expect(visit.page.locator(".opblock-tag").first).to_be_visible()
+    expect(visit.page.locator(".swagger-ui").first).to_be_attached()  # it is drawn behind the choice
     dark: bool = visit.page.evaluate("document.documentElement.classList.contains('dark-mode')")
     return dark
 
@@ -97,11 +97,11 @@ def test_an_opened_operation_is_no_wider_than_a_phone(visitor: Visitor) -> None:
 def test_an_operation_is_tried_with_a_bearer(visit: Visit) -> None:
     """Who has just signed up by the page itself says who that is; without a credential the hub says that it is missing."""
     visit.page.goto(visit.url + "/api")
-    me = opened(visit, "Smart AI Hub", "get", "/api/users/me")
+    me = opened(visit, "AI Playground", "get", "/api/auth/me")
     me.get_by_role("button", name="Execute").click()
     expect(me.locator(".live-responses-table .response-col_status").last).to_contain_text("401")
 
-    sign_up = opened(visit, "Smart AI Hub", "post", "/api/auth/register")
+    sign_up = opened(visit, "AI Playground", "post", "/api/auth/register")
     body = f'{{"email": "{visit.email}", "password": "{PASSWORD}"}}'
     sign_up.locator("textarea.body-param__text").fill(body)
     sign_up.get_by_role("button", name="Execute").click()

@@ -58,6 +58,7 @@ class ApiHandler(RequestHandler):
 
     body_bytes_max: ClassVar[int] = limits.BODY_BYTES_MAX
     limit_classes: ClassVar[Mapping[str, str]] = {}  # of APIs that do not count it by its route's class
+    tells: ClassVar[Sequence[str]] = ()  # headers of its successes, beside those that all have
     dialect: Dialect = SMART_AI_HUB
     identity: Identity | None = None
     credential: Credential | None = None

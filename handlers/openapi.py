@@ -179,8 +179,7 @@ class _Operation:
     def _further_headers(self) -> Iterator[str]:
         if IDEMPOTENCY_KEY in self.asked:
             yield "Idempotency-Hit"
-        if EVENTS in self.success.media:
-            yield from parts.STREAM_HEADERS
+        yield from getattr(self.route.handler, "tells", ())
 
     def _form(self, media: str) -> Json:
         if media != JSON:

@@ -38,16 +38,13 @@ _FAILURES: Final = (
     HubError(Code.RATE_LIMITED, "m", exhausted=Exhausted("daily", 50, 50, datetime(2026, 11, 28, tzinfo=UTC))),
     HubError(Code.NOT_FOUND, "m"),
 )
-STREAM_HEADERS: Final[Mapping[str, str]] = {
+HEADERS: Final[Mapping[str, str]] = {
     "X-Hub-Stream-Id": "By which the answer is followed and stopped on any transport",
     "X-Hub-Stream-Epoch": "The log that its offsets belong to",
     "X-Hub-Route": "Which of the model's routes answered",
     "X-Hub-Attempts": "How often a provider was asked",
-    "X-Hub-Overhead-Ms": "What the hub itself took until the first delta, in milliseconds",
+    "X-Hub-Overhead-Ms": "What the hub itself took until the answer began, in milliseconds",
     "X-Hub-Sandbox": "`true`: no provider was asked",
-}
-HEADERS: Final[Mapping[str, str]] = {
-    **STREAM_HEADERS,
     "Idempotency-Hit": "`true`: this is the answer to an earlier request with the same key",
     "X-Request-ID": "The request's id, as it was given or made",
     "request-id": "The same, as Anthropic's clients look for it",

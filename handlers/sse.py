@@ -10,9 +10,9 @@ generation is for `hub/chat.py` to say.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from tornado.iostream import IOStream, StreamClosedError
 
@@ -102,9 +102,14 @@ class Tail:
         chat.left(self._stream)
 
 
+STREAM_ID: Final = ("X-Hub-Stream-Id", "X-Hub-Stream-Epoch")
+TRAIL: Final = ("X-Hub-Route", "X-Hub-Attempts", "X-Hub-Overhead-Ms", "X-Hub-Sandbox")
+
+
 class StreamHandler(ApiHandler):
     """A handler that answers with a stream: hears of a client that hangs up."""
 
+    tells: ClassVar[Sequence[str]] = (*STREAM_ID, *TRAIL)
     _tail: Tail | None = None
     _hung_up = False
 

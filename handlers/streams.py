@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from handlers.access import scope
 from handlers.routing import Route
-from handlers.sse import StreamHandler
+from handlers.sse import STREAM_ID, StreamHandler
 from handlers.terms import Parameter, asks, whole_number
 from hub.chat_records import receipt_view
 from hub.fields import together
@@ -18,6 +18,8 @@ EPOCH: Final = Parameter("epoch", "Of which log they are, as the stream's header
 
 
 class StreamState(StreamHandler):
+    tells = STREAM_ID
+
     @scope("ai:read")
     @asks(AFTER, EPOCH)
     async def get(self, stream_id: str) -> None:

@@ -16,7 +16,7 @@ from handlers.base import ApiHandler
 from handlers.chat_headers import IDEMPOTENCY_KEY, key_check
 from handlers.idempotent import replied
 from handlers.routing import Route
-from handlers.sse import sent, trail_headers
+from handlers.sse import TRAIL, sent, trail_headers
 from handlers.terms import answers, asks, takes
 from hub.chat_records import receipt_view
 from hub.embeddings import EmbeddingRequest
@@ -85,6 +85,7 @@ class Embeddings(ApiHandler):
     """Embeddings for programs; billed to the caller's wallet."""
 
     body_bytes_max = limits.COMPLETION_BODY_BYTES_MAX
+    tells = TRAIL
 
     @scope("ai:write")
     @takes(EmbeddingInput())

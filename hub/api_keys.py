@@ -76,7 +76,7 @@ class ApiKeys:
             return Operation(made["_id"], inserts=[Insert(API_KEYS, made)], updates=[turn], budgets=_opened(made))
 
         await self._ledger.commit(Composed(made["_id"], compose))
-        return ListedKey(made, None, 0), secret
+        return await self.find(user, made["_id"]), secret
 
     async def change(
         self,

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from hub.errors import Code, HubError
-from hub.prices import credits_number
+from hub.prices import credits_text
 from models.database import Document
 
 Period = Literal["day", "week", "month", "total"]
@@ -142,7 +142,7 @@ def _of_nothing(at_least: int) -> int:
 
 
 def _used_up(budget: Budget) -> HubError:
-    limit = f"{credits_number(budget.limit)} credits {_SAID[budget.period]}"
+    limit = f"{credits_text(budget.limit)} credits {_SAID[budget.period]}"
     return HubError(
         Code.INSUFFICIENT_CREDITS, f"The budget of this API key, {limit}, does not suffice for this request"
     )

@@ -66,10 +66,15 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a provider gets, and how many tokens that has by our count."""
+    """What a provider gets, and how many tokens that has by our count: what is read as it stands, and what is attached."""
 
     messages: list[Document]
-    tokens: int
+    read_tokens: int
+    attached_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.read_tokens + self.attached_tokens
 
 
 def job_of(
@@ -84,7 +89,7 @@ def job_of(
         model=model,
         prompt=prompt.messages,
         prompt_tokens=prompt.tokens,
-        max_tokens=min(request.answer_tokens(model), max(1, model.context_tokens - prompt.tokens)),
+        max_tokens=min(request.answer_tokens(model), max(1, model.context_tokens - prompt.read_tokens)),
         parameters=request.parameters,
         choices=request.choices,
         native=request.native,

@@ -43,9 +43,13 @@ def openai_parameters(request: Mapping[str, Any]) -> Json:
         parameters["stop"] = request["stop_sequences"]
     if user := (request.get("metadata") or {}).get("user_id"):
         parameters["user"] = user
-    if form := (request.get("output_config") or {}).get("format"):
-        parameters["response_format"] = _response_format(form)
-    return parameters | _tools(request)
+    return parameters | openai_format(request) | _tools(request)
+
+
+def openai_format(request: Mapping[str, Any]) -> Json:
+    """The form that the answer is to have, as `response_format`."""
+    form = (request.get("output_config") or {}).get("format")
+    return {"response_format": _response_format(form)} if form else {}
 
 
 def openai_tools(request: Mapping[str, Any]) -> list[Json]:

@@ -3,6 +3,7 @@
 It knows no wallet and writes nothing; the view at the foot turns micro-credits into what documents show.
 """
 
+from decimal import Decimal
 from typing import Final
 
 from config.catalogue import AiModel
@@ -31,6 +32,11 @@ def tokens_affordable(model: AiModel, micro: int, prompt_tokens: int) -> int:
     """The most completion tokens whose charge, with the prompt's, is at most `micro`; 0 where the prompt takes it all."""
     left = micro * PICO_PER_MICRO - price_pico(model, prompt_tokens, 0)
     return max(0, left // model.output_price)
+
+
+def credits_text(micro: int) -> str:
+    """Credits in words for people: exact, without an exponent, and without zeros at the end."""
+    return format((Decimal(micro) / MICRO_PER_CREDIT).normalize(), "f")
 
 
 def credits_number(micro: int) -> int | float:

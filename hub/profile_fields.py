@@ -47,7 +47,7 @@ class ProfileUsername(ByRule):
 class Password(ByRule):
     """What is to be compared with a password."""
 
-    form: ClassVar[Form] = {"type": "string", "format": "password", "examples": ["correct horse battery"]}
+    form: ClassVar[Form] = {"type": "string", "format": "password", "examples": ["Correct horse 9 battery"]}
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(passwords.check_size, **kwargs)
@@ -59,7 +59,6 @@ class NewPassword(ByRule):
     form: ClassVar[Form] = {
         **Password.form,
         "minLength": limits.PASSWORD_CHARS_MIN,
-        "examples": ["Another horse 9 battery"],
     }
 
     def __init__(self, **kwargs: Any) -> None:

@@ -7,6 +7,7 @@ import orjson
 
 from config import limits
 from config.catalogue import AiModel
+from hub.attachments import attached_tokens
 from hub.chat_request import ChatRequest, Prompt
 from hub.errors import Code, HubError, invalid
 from hub.tokens import count_messages_fairly, image_count
@@ -23,13 +24,16 @@ async def of(database: Database, user: str, model: AiModel, request: ChatRequest
     check_images(model, said)
     turns = [*await history(database, user, request.conversation), *said]
     answer = 1 if request.max_tokens is None else request.answer_tokens(model)
-    return await fitting(model, turns, tools=tools_of(request.parameters), keep=len(said), answer=answer)
+    return await fitting(model, turns, beside=read_beside(request.parameters), keep=len(said), answer=answer)
 
 
-def tools_of(parameters: Mapping[str, Any]) -> list[Any]:
-    """The tools that are offered."""
-    tools = parameters.get("tools")
-    return tools if isinstance(tools, list) else []
+def read_beside(parameters: Mapping[str, Any]) -> list[Any]:
+    """What the model reads beside the messages: the tools that are offered, and the form that the answer is to have."""
+    offered = [
+        tool for name in ("tools", "functions") if isinstance(tools := parameters.get(name), list) for tool in tools
+    ]
+    form = parameters.get("response_format")
+    return [*offered, form] if isinstance(form, dict) and "json_schema" in form else offered
 
 
 async def history(database: Database, user: str, conversation: str | None) -> list[Document]:
@@ -49,26 +53,30 @@ def check_images(model: AiModel, messages: list[Document]) -> None:
         raise invalid("messages", f"{model.id} takes no images")
 
 
-async def fitting(model: AiModel, turns: list[Document], *, tools: list[Any], keep: int, answer: int) -> Prompt:
-    """The prompt, with the tools counted; the oldest turns of the conversation go until it and the answer fit the model.
+async def fitting(model: AiModel, turns: list[Document], *, beside: list[Any], keep: int, answer: int) -> Prompt:
+    """The prompt, with what is read beside it counted; the oldest turns go until it and the answer fit the model.
 
     Raises `HubError` INVALID when even what was just said does not fit.
     """
-    tokens = await counted(model, turns, tools)
+    tokens = await _read(model, turns, beside)
     while tokens + answer > model.context_tokens and len(turns) > keep:
         turns = _from_a_question(turns, max(1, (len(turns) - keep) // 4), len(turns) - keep)
-        tokens = await counted(model, turns, tools)
+        tokens = await _read(model, turns, beside)
     if tokens + answer > model.context_tokens:
         room = model.context_tokens
         raise invalid("messages", f"{tokens} tokens and an answer of {answer} exceed the model's context of {room}")
-    return Prompt(turns, tokens)
+    return Prompt(turns, tokens, attached_tokens(turns))
 
 
-async def counted(model: AiModel, messages: list[Document], tools: list[Any]) -> int:
-    """The tokens of a prompt with the tools that it offers, which the model reads as text too."""
+async def counted(model: AiModel, messages: list[Document], beside: list[Any]) -> int:
+    """The tokens of a prompt, of what is read beside it, and of what is attached, as a hold has them."""
+    return await _read(model, messages, beside) + attached_tokens(messages)
+
+
+async def _read(model: AiModel, messages: list[Document], beside: list[Any]) -> int:
     tokens = await count_messages_fairly(model.vocabulary, messages)
-    offered = [{"role": "system", "content": orjson.dumps(tool).decode()} for tool in tools]
-    return tokens + (await count_messages_fairly(model.vocabulary, offered) if offered else 0)
+    written = [{"role": "system", "content": orjson.dumps(each).decode()} for each in beside]
+    return tokens + (await count_messages_fairly(model.vocabulary, written) if written else 0)
 
 
 def _from_a_question(turns: list[Document], start: int, end: int) -> list[Document]:

@@ -83,6 +83,7 @@ class RemoteStreams:
                 Code.UNAVAILABLE, "This node follows as many answers of others as it can", retry_after_seconds=1
             )
         remote = _Remote(replayed(message, None))
+        remote.stream.cost_micro = self._cost_micro(message)
         remote.stream.on_disconnect = message.get("on_disconnect", "continue")
         self._absorb(remote.stream, message)
         return remote

@@ -212,6 +212,8 @@ def replayed(message: dict[str, Any], outcome: Outcome | None) -> Stream:
     )
     stream.deltas = deltas_of(message)
     stream.outcome = outcome
+    if outcome is not None and outcome.receipt is not None:
+        stream.cost_micro = outcome.receipt.charged
     return stream
 
 

@@ -26,6 +26,8 @@ TOKENS_PER_REPLY: Final = 3
 TOKENS_PER_IMAGE: Final = 765
 
 _EXACT: Final = frozenset({"cl100k_base"})
+_TEXTS: Final = ("text", "title", "context")  # of a part, beside its content
+_DEPTH_MAX: Final = 8  # of content in content; no company's form has more than four
 
 
 class _Table(Protocol):
@@ -102,9 +104,24 @@ def _texts(message: Mapping[str, Any]) -> Iterable[str]:
     if isinstance(content, str):
         yield content
     elif isinstance(content, list):
-        yield from (part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
+        for part in content:
+            yield from _part_texts(part)
     for called in _called(message):
         yield from (value for value in called.values() if isinstance(value, str))
+
+
+def _part_texts(part: object, depth: int = 0) -> Iterable[str]:
+    """The texts of a part, those included that a search result or a document has inside."""
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, list) and depth < _DEPTH_MAX:
+        for each in part:
+            yield from _part_texts(each, depth + 1)
+    elif isinstance(part, dict) and depth < _DEPTH_MAX:
+        yield from (value for name in _TEXTS if isinstance(value := part.get(name), str))
+        inside = part.get("source")
+        for nested in (part.get("content"), inside if isinstance(inside, dict) else None):
+            yield from _part_texts(nested, depth + 1)
 
 
 def _called(message: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
@@ -125,4 +142,4 @@ def image_count(content: object) -> int:
     """The pictures in a message's content."""
     if not isinstance(content, list):
         return 0
-    return sum(1 for part in content if isinstance(part, dict) and part.get("type") == "image_url")
+    return sum(1 for part in content if isinstance(part, dict) and part.get("type") in ("image_url", "image"))

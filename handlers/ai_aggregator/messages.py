@@ -18,7 +18,7 @@ from hub.ai_models import chat_model
 from hub.chat_request import ChatRequest
 from hub.errors import invalid
 from hub.fields import Flag, Integer, Number, Text
-from hub.messages_form import openai_messages, openai_parameters, openai_tools
+from hub.messages_form import openai_format, openai_messages, openai_parameters, openai_tools
 from hub.providers.base import Native
 
 BETAS: Final = header("anthropic-beta", "Which of Anthropic's betas are used; told to Anthropic, and to nobody else")
@@ -27,7 +27,7 @@ BETAS: Final = header("anthropic-beta", "Which of Anthropic's betas are used; to
 class PromptInput(PassingInput):
     """What a model is asked."""
 
-    model = Text(low=1, high=100, required=True)
+    model = Text(low=1, high=100, required=True, example="gpt-4o")
     messages = anthropic_fields.messages(required=True)
     system = anthropic_fields.system(allow_none=True)
     tools = anthropic_fields.tools(allow_none=True)
@@ -39,7 +39,7 @@ class PromptInput(PassingInput):
 class MessageInput(PromptInput):
     """Anthropic's request."""
 
-    max_tokens = Integer(low=1, high=limits.MAX_TOKENS_MAX, required=True)
+    max_tokens = Integer(low=1, high=limits.MAX_TOKENS_MAX, required=True, example=500)
     temperature = Number(low=0, high=1, allow_none=True)
     top_p = Number(low=0, high=1, allow_none=True)
     top_k = Integer(low=0, high=limits.MAX_TOKENS_MAX, allow_none=True)
@@ -92,7 +92,8 @@ class CountTokens(ApiHandler):
         """Count the tokens of a prompt in Anthropic's form."""
         data = self.load_body()
         model = chat_model(self.services.catalogue, data["model"])
-        self.send({"input_tokens": await prompts.counted(model, openai_messages(data), openai_tools(data))})
+        beside = prompts.read_beside({"tools": openai_tools(data), **openai_format(data)})
+        self.send({"input_tokens": await prompts.counted(model, openai_messages(data), beside)})
 
 
 def _betas(handler: ApiHandler) -> str | None:

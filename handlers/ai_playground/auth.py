@@ -29,7 +29,7 @@ class ProfileInput(Change):
 
 class PasswordInput(Input):
     oldPassword = Password(required=True)
-    newPassword = NewPassword(required=True)
+    newPassword = NewPassword(required=True, example="Another horse 9 battery")
 
     @validates_schema
     def _another(self, data: Mapping[str, Any], **kwargs: Any) -> None:

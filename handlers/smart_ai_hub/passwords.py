@@ -17,7 +17,7 @@ class ForgotInput(Input):
 
 class ResetInput(Input):
     token = Text(low=1, high=limits.ONE_TIME_CHARS_MAX, required=True)
-    newPassword = NewPassword(required=True)
+    newPassword = NewPassword(required=True, example="Another horse 9 battery")
 
 
 class VerifyInput(Input):

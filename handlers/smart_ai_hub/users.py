@@ -33,7 +33,7 @@ class ProfileInput(Input):
 
 class PasswordInput(Input):
     currentPassword = Password(required=True)
-    newPassword = NewPassword(required=True)
+    newPassword = NewPassword(required=True, example="Another horse 9 battery")
 
     @validates_schema
     def _another(self, data: Mapping[str, Any], **kwargs: Any) -> None:

@@ -54,6 +54,13 @@ _STATUS: Final = {
 _INPUT_COUNTS: Final = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
+def request_body(call: ProviderCall) -> Json:
+    """The whole body but `stream`. Raises `ProviderError` (`request_is_wrong`) for what has no form there."""
+    if call.choices > 1:
+        raise ProviderError("This model gives one answer at a time: `n` must be 1", request_is_wrong=True)
+    return messages_body(call) if call.native is None else native_body(call, call.native)
+
+
 class AnthropicConverter:
     """Anthropic itself or a server that speaks its Messages API."""
 
@@ -68,9 +75,7 @@ class AnthropicConverter:
 
     def request(self, call: ProviderCall, *, stream: bool) -> HttpRequest:
         """Raises `ProviderError` (`request_is_wrong`) for what has no form there, such as a picture of unknown kind."""
-        if call.choices > 1:
-            raise ProviderError("This model gives one answer at a time: `n` must be 1", request_is_wrong=True)
-        body = messages_body(call) if call.native is None else native_body(call, call.native)
+        body = request_body(call)
         if stream:
             body["stream"] = True
         headers = self._headers | {"Accept": "text/event-stream" if stream else "application/json"}

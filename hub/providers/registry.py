@@ -13,7 +13,7 @@ import structlog
 
 from config.catalogue import AiModel
 from config.settings import Settings
-from hub.providers.anthropic import AnthropicConverter
+from hub.providers.anthropic import AnthropicConverter, request_body
 from hub.providers.base import Converter, Provider
 from hub.providers.http_provider import HttpProvider
 from hub.providers.openai import OpenAIConverter
@@ -77,7 +77,9 @@ class Providers:
         ]
         if ways or self._sandbox_tokens_per_second is None:
             return ways
-        sandbox = SandboxProvider(self._sandbox_tokens_per_second, model.vocabulary)
+        is_anthropics = all(route.provider == "anthropic" for route in model.routes)
+        check = request_body if is_anthropics else None
+        sandbox = SandboxProvider(self._sandbox_tokens_per_second, model.vocabulary, check)
         return [Way(_named(sandbox.name, model.id), sandbox, model.upstream, 1)]
 
     def is_sandbox(self, model: AiModel) -> bool:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,13 +49,21 @@ _CODE: Final = (
 
 
 class SandboxProvider:
-    """Implements `Provider`. `vocabulary` is that of the AI models it stands in for; it counts their usage."""
+    """Implements `Provider`. `vocabulary` is that of the AI models it stands in for; it counts their usage. `check` refuses
+    what their company would, by `ProviderError`.
+    """
 
     name = "sandbox"
 
-    def __init__(self, tokens_per_second: float, vocabulary: str | None = None) -> None:
+    def __init__(
+        self,
+        tokens_per_second: float,
+        vocabulary: str | None = None,
+        check: Callable[[ProviderCall], object] | None = None,
+    ) -> None:
         self._seconds_per_token = 1 / tokens_per_second
         self._vocabulary = vocabulary
+        self._check = check
 
     async def stream(self, call: ProviderCall) -> AsyncGenerator[list[ProviderEvent], None]:
         """About a token a delta, each at its own time from the start: a late wake-up brings what is due in one batch."""
@@ -90,6 +98,8 @@ class SandboxProvider:
         return Embeddings(vectors, tokens_used)
 
     def _answers(self, call: ProviderCall) -> "tuple[list[_Answer], Usage]":
+        if self._check is not None:
+            self._check(call)
         answers = [self._answer(call, number) for number in range(call.choices)]
         prompt = tokens.count_messages(self._vocabulary, call.messages)
         return answers, Usage(prompt, sum(self._count(answer.written) for answer in answers))

@@ -76,7 +76,15 @@ def test_a_hold_takes_what_wallet_and_budget_have(credits: int, before: Document
     assert (written["amount"], written["budget"]) == (taken, KEPT)
 
 
-@pytest.mark.parametrize(("limit", "said"), [(2_500_000, "2.5 credits a day"), (0, "0 credits a day")])
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (2_500_000, "2.5 credits a day"),
+        (0, "0 credits a day"),
+        (10, "0.00001 credits a day"),
+        (1_000_000_000_000, "1000000 credits a day"),
+    ],
+)
 def test_a_budget_that_is_used_up_is_named(limit: int, said: str) -> None:
     made = batch(wallet(10_000_000, key_1=counters(0, limit - 4)))
     error = refusal(apply(made, place(50, at_least=5, budget=Budget("key_1", limit, "day"))))

@@ -83,3 +83,21 @@ def test_a_fair_count_is_the_same_and_lets_others_run() -> None:
     count, turns = asyncio.run(run())
     assert count == tokens.count_messages("cl100k_base", messages)
     assert turns >= 600_000 // tokens.PIECE_CHARS
+
+
+def test_what_is_written_inside_other_parts_is_read_too() -> None:
+    long = [{"type": "text", "text": "x " * 500}]
+    found = {"type": "search_result", "source": "https://example.com", "title": "Found", "content": long}
+    pages = {"type": "document", "source": {"type": "content", "content": long}}
+    plain = tokens.count_messages("cl100k_base", HELLO)
+    for part in (found, pages):
+        assert tokens.count_messages("cl100k_base", [{"role": "user", "content": [part]}]) > plain + 490
+    deep: list[dict[str, object]] = []
+    for _ in range(10_000):
+        deep = [{"type": "text", "text": "x", "content": deep}]
+    assert tokens.count_messages("cl100k_base", [{"role": "user", "content": deep}]) < 50
+
+
+def test_anthropics_pictures_are_pictures() -> None:
+    picture = {"type": "image", "source": {"type": "file", "file_id": "file_1"}}
+    assert tokens.count_messages(None, [{"role": "user", "content": [picture]}]) > tokens.TOKENS_PER_IMAGE

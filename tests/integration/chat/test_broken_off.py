@@ -10,6 +10,7 @@ from hub.errors import Code, HubError
 from hub.idempotency import IdempotencyKey
 from hub.ledger import Hold, Ledger
 from hub.operations import Applied, Operation, SettleHold
+from hub.prices import charge_micro
 from models import idempotency, wallets
 from tests.factories import ask, grant
 from tests.integration.chat.parts import Scene
@@ -187,4 +188,26 @@ async def test_an_almost_empty_wallet_is_not_asked_for_each_delta(
     assert outcome.detail == "insufficient_credits"
     assert extensions <= 4
     assert (await scene.services.ledger.wallet(scene.user.user_id)).credits == 0
+    await scene.assert_sound()
+
+
+async def test_a_lease_that_could_not_be_had_is_not_doubled(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the database is away one renewal after the other fails."""
+    monkeypatch.setattr(limits, "RENEWAL_PAUSE_SECONDS", 0.02)
+    extend, wanted = Hold.extend, list[int]()
+
+    async def away_at_first(self: Hold, want: int, *rest: Any) -> int:
+        wanted.append(want)
+        if len(wanted) <= 6:
+            raise HubError(Code.UNAVAILABLE, "away")
+        return await extend(self, want, *rest)
+
+    monkeypatch.setattr(Hold, "extend", away_at_first)
+    scene.provider.default = Scenario(chunks=300, interval_seconds=0.005)
+    stream = (await scene.services.chat.start(scene.user, ask())).stream
+    outcome = await asyncio.wait_for(scene.finished(stream), 20)
+
+    assert (outcome.finish_reason, len(wanted)) == ("stop", 7)
+    lease = charge_micro(scene.services.catalogue["gpt-4"], 0, 2 * limits.FIRST_LEASE_TOKENS)
+    assert 0 < min(wanted) <= max(wanted) <= lease
     await scene.assert_sound()

@@ -50,7 +50,7 @@ async def test_after_59_minutes_it_replays_from_both_nodes_by_every_transport(
         client = await two.connect(node)
         reply = await client.request("chat.resume", stream_id=stream.id, epoch=stream.epoch, after=4)
         assert reply["recovered"] is True
-        text, end, _ = await client.answer_of(stream.id)
+        text, end, deltas = await client.answer_of(stream.id)
         await client.close()
         events = await (await two.http(node, "GET", f"{path}/events?after=4&epoch={stream.epoch}")).events()
         view = (await (await two.http(node, "GET", f"{path}?after=4&epoch={stream.epoch}")).json())["data"]
@@ -58,6 +58,7 @@ async def test_after_59_minutes_it_replays_from_both_nodes_by_every_transport(
         assert text == replayed == view["content"] == " word" * 8
         assert end["receipt"] == events[-1].data["receipt"] == view["receipt"]
         assert end["receipt"]["charged"] > 0
+        assert deltas[-1]["cost"] == events[-2].data["cost"] == end["receipt"]["charged"]
         assert (end["offset"], events[-1].id, view["status"]) == (12, f"{stream.epoch}:12", "completed")
 
 

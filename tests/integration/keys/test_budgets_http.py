@@ -247,3 +247,19 @@ async def test_who_cannot_pay_has_no_company_asked(face: Face, limit: str) -> No
         refused = await face.complete(stream=True)
         assert refused.status == 402
     assert face.provider.requests == []
+
+
+@pytest.mark.gen_test
+async def test_a_file_that_cannot_be_paid_is_not_shown_to_a_company(face: Face) -> None:
+    """A page takes 0.09 credits; what the company then counts is what is charged."""
+    login, new = face.token, {"name": "A key", "creditLimit": 0.08}
+    made = await (await ask(face.port, "POST", KEYS, token=login, body=new)).json()
+    face.token = made["data"]["key"]
+    file = {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}}
+    fields: dict[str, Any] = {"messages": [{"role": "user", "content": [file]}]}
+    assert (await face.complete(**fields)).status == 402
+    assert face.provider.requests == []
+    path, more = f"{KEYS}/{made['data']['id']}", {"creditLimit": 1}
+    assert (await ask(face.port, "PUT", path, token=login, body=more)).status == 200
+    assert (await face.complete(**fields)).status == 200
+    assert await face.charged() == 9 * 30 + 8 * 60

@@ -116,6 +116,11 @@ async def test_tokens_are_counted_for_nothing_and_nothing_is_kept(desk: Desk) ->
     plain = await counted()
     assert plain == 8 and await counted(system="Be brief.") > plain and await counted(tools=[WEATHER]) > plain + 10
     assert await counted(model=CLAUDE) > 0
+    schema = {"type": "object", "properties": {"answer": {"type": "string", "description": "very long " * 100}}}
+    assert await counted(output_config={"format": {"type": "json_schema", "schema": schema}}) > plain + 100
+    source = {"type": "base64", "media_type": "application/pdf", "data": "A" * 400_000}
+    pdf = {"role": "user", "content": [{"type": "document", "source": source}]}
+    assert await counted(messages=[pdf]) > 12_000
     for wrong in (-1, "x", [{}], {"user_id": 7}):
         assert await counted(metadata=wrong, stop_sequences=wrong) == plain, "what no prompt has is not looked at"
     refused = await ask(desk.face.port, "POST", f"{PATH}/count_tokens", token=desk.face.token, body={"model": GPT})

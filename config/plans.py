@@ -39,6 +39,7 @@ class Plans:
     daily_quotas: Mapping[str, int]
     limits: Mapping[_Key, tuple[Limit, ...]]
     classes: Mapping[str, frozenset[str]]
+    key_apis: frozenset[str]  # whose keys have limits of their own: elsewhere they share their user's
 
     def limits_for(self, api: str, limit_class: str, tier: str, by_key: bool) -> tuple[Limit, ...]:
         """The windows that bind, shortest first. An API with the class `general` alone has it for every route.
@@ -70,7 +71,8 @@ def load_plans(path: Path = DEFAULT_PATH) -> Plans:
     _check_covered(limits, tiers)
     apis = {key[0] for key in limits}
     classes = {api: frozenset(key[1] for key in limits if key[0] == api) for api in apis}
-    return Plans(tiers, _quotas(document.get("quotas", {}), tiers), limits, classes)
+    key_apis = frozenset(row["api"] for row in document["limits"] if "by" in row)
+    return Plans(tiers, _quotas(document.get("quotas", {}), tiers), limits, classes, key_apis)
 
 
 def _add_row(limits: dict[_Key, tuple[Limit, ...]], tiers: tuple[str, ...], name: str, row: Mapping[str, Any]) -> None:

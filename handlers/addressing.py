@@ -35,7 +35,7 @@ def of_form(path: str) -> Dialect | None:
 
 def of_shared(apis: Collection[str], host: str, by_cookie: bool, hosts: Mapping[str, str]) -> Dialect:
     """The dialect of a path that `apis` share. The address chooses only among the APIs that document the path."""
-    api = hosts.get(host.lower())
+    api = _by_host(host, hosts)
     if api is not None and api in apis:
         return DIALECTS[api]
     if by_cookie and AI_ASSISTANT.name in apis:
@@ -45,8 +45,15 @@ def of_shared(apis: Collection[str], host: str, by_cookie: bool, hosts: Mapping[
 
 def of_unknown(path: str, host: str, hosts: Mapping[str, str]) -> Dialect:
     """The dialect for a path that nobody has: the address's, else that of the longest prefix."""
-    api = hosts.get(host.lower()) or _by_prefix(path)
+    api = _by_host(host, hosts) or _by_prefix(path)
     return DIALECTS[api] if api else SMART_AI_HUB
+
+
+def _by_host(host: str, hosts: Mapping[str, str]) -> str | None:
+    """As it is, else without the port that a scheme has anyway and the dot that ends a whole name."""
+    name = host.lower()
+    plain = name.removesuffix(":443").removesuffix(":80").removesuffix(".")
+    return hosts.get(name) or hosts.get(plain)
 
 
 def _by_prefix(path: str) -> str | None:

@@ -245,12 +245,15 @@ class ApiHandler(RequestHandler):
         except UnicodeDecodeError:
             raise invalid(name, "must be UTF-8") from None
 
-    def query_integer(self, name: str, default: int, low: int, high: int) -> int:
+    def query_integer(self, name: str, default: int, low: int, high: int, *, lowered: bool = True) -> int:
+        """What is too large is the largest, where it may be `lowered`. Raises `HubError` INVALID."""
         text = self.query(name)
         if text is None:
             return default
         if not text.isascii() or not text.isdigit() or len(text) > limits.JSON_INTEGER_DIGITS_MAX or int(text) < low:
             raise invalid(name, f"must be a whole number from {low}", text)
+        if not lowered and int(text) > high:
+            raise invalid(name, f"must be at most {high}", text)
         return min(int(text), high)
 
     def query_choice(self, name: str) -> str | None:
@@ -270,7 +273,7 @@ class ApiHandler(RequestHandler):
         name, low, high = ("offset", 0, pages * limits.PAGE_SIZE_MAX) if by_offset else ("page", 1, pages)
         limit, start = fields.together(
             lambda: self.query_integer("limit", self.dialect.page_size, 1, limits.PAGE_SIZE_MAX),
-            lambda: self.query_integer(name, low, low, high),
+            lambda: self.query_integer(name, low, low, high, lowered=False),
         )
         return limit, start if by_offset else (start - 1) * limit
 

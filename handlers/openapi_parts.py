@@ -55,7 +55,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "X-RateLimit-Remaining-Requests": "What is left of it, by that name",
     "X-RateLimit-Reset-Requests": "How long until the window ends, as `37s`",
     "X-RateLimit-Endpoint": "Which of the AI Playground's limits counted",
-    "X-RateLimit-Identifier": "Whether it counted by `user`, by `api-key` or by `ip`",
+    "X-RateLimit-Identifier": "What the request was known by: `user`, `api-key` or `ip`",
     "Retry-After": "After how many seconds it may go well",
 }
 SECURITY: Final[Mapping[str, Json]] = {

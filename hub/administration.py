@@ -1,4 +1,4 @@
-"""What administrators do to users: their role, their status, their credits.
+"""What administrators do to users: their role, their status, their tier, their credits.
 
 Each change is one operation of the ledger, made in the transaction that writes it: the user as they are, the entry, the
 notification, the events, the revocation and the row of the audit log stand together or not at all. Changes of roles and
@@ -43,7 +43,7 @@ class Administration:
         self._revocations = revocation
 
     async def change_user(self, actor: Actor, user: str, changes: Mapping[str, Any], credits: int | None) -> None:
-        """Set `role` and `status`, and the balance to so many micro-credits; what is the same already changes nothing."""
+        """Set `role`, `status` and `tier`, and the balance in micro-credits; what is the same already changes nothing."""
         if credits is not None and user == actor.user:
             raise _self_grant()
         change = _Change(actor, user, changes, credits)

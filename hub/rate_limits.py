@@ -58,7 +58,7 @@ class RateLimits:
         """Count one request of an API's class; of several windows the tighter one is told."""
         tier, by_key = (identity.tier, identity.key_id is not None) if identity else (_ANONYMOUS_TIER, False)
         windows = self._plans.limits_for(api, limit_class, tier, by_key)
-        who = f"{api}:{self._plans.class_of(api, limit_class)}:{_who(identity, address)}"
+        who = f"{api}:{self._counted_as(api, limit_class, identity)}:{_who(identity, address, api in self._plans.key_apis)}"
         cost = 1 if self._enabled and counted else 0
         by = _counted_by(identity)
         tightest = await self._hit(windows[0], who, cost, by)
@@ -68,6 +68,10 @@ class RateLimits:
             if (other.allowed, other.remaining) < (tightest.allowed, tightest.remaining):
                 tightest = other
         return tightest
+
+    def _counted_as(self, api: str, limit_class: str, identity: Identity | None) -> str:
+        """Strangers count by class everywhere: who polls with a dead token is not to keep its address from signing in."""
+        return limit_class if identity is None else self._plans.class_of(api, limit_class)
 
     async def _hit(self, limit: Limit, who: str, cost: int, by: Counted) -> Limited:
         used, end = await self._counters.hit(f"{limit.seconds}:{who}", limit, cost)
@@ -83,14 +87,15 @@ def _own(identity: Identity | None) -> list[tuple[Limit, str]]:
 
 
 def _counted_by(identity: Identity | None) -> Counted:
-    """A key counts by itself, beside its user."""
+    """What the request is known by."""
     if identity is None:
         return "address"
     return "user" if identity.key_id is None else "key"
 
 
-def _who(identity: Identity | None, address: str) -> str:
-    """Strangers count by address, an IPv6 network of /64 as one."""
+def _who(identity: Identity | None, address: str, keys_apart: bool) -> str:
+    """Strangers count by address, an IPv6 network of /64 as one; keys with their user where an API has none for keys."""
     if identity is None:
         return f"address:{place(address)}"
-    return f"key:{identity.key_id}" if identity.key_id is not None else f"user:{identity.user_id}"
+    by_key = keys_apart and identity.key_id is not None
+    return f"key:{identity.key_id}" if by_key else f"user:{identity.user_id}"

@@ -8,6 +8,7 @@ whether points are bought by themselves, and for how many micro-credits at a tim
 """
 
 from datetime import datetime
+from typing import Final
 
 from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Transaction
@@ -15,6 +16,7 @@ from models.database import Database, Document, Transaction
 USERS = "users"
 NUMBERS = "users"  # the counter of `number`
 
+TIERS: Final = ("free", "basic", "pro", "business", "enterprise")
 SHAPES = (
     CollectionShape(
         USERS,
@@ -32,7 +34,7 @@ SHAPES = (
             "properties": {
                 "role": {"enum": ["user", "admin"]},
                 "status": {"enum": ["active", "suspended"]},
-                "tier": {"enum": ["free", "basic", "pro", "business", "enterprise"]},
+                "tier": {"enum": list(TIERS)},
             },
         },
     ),

@@ -19,7 +19,7 @@ from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of, relay
 from handlers.terms import EVENTS, JSON, answers, asks, takes
 from hub.errors import HubError
-from hub.fields import Flag
+from hub.fields import Flag, Stops
 from hub.messages_field import Messages
 from hub.streams import Outcome, Stream
 
@@ -30,6 +30,7 @@ _PREFIX: Final = "chat-"
 
 class ChatInput(AnswerInput):
     messages = Messages(plain=True, required=True)
+    stop = Stops()
     stream = Flag(load_default=False)
 
 

@@ -31,6 +31,7 @@ Document = Mapping[str, Any]
 class ChangeInput(fields.Change):
     role = fields.Choice(user_search.ROLES)
     status = fields.Choice(user_search.STATUSES)
+    tier = fields.Choice(users.TIERS)
     credits = amounts.Credits(low_micro=0)
 
 
@@ -82,7 +83,7 @@ class User(ApiHandler):
     @admin
     @takes(ChangeInput())
     async def put(self, user_id: str) -> None:
-        """Change a user's role, status or credits."""
+        """Change a user's role, status, tier or credits."""
         given = self.load_body()
         credits = given.pop("credits", None)
         await self.services.administration.change_user(actor_of(self), user_id, given, credits)

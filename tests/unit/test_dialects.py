@@ -146,6 +146,10 @@ ME = ("smart_ai_hub", "ai_playground", "ai_assistant")
         (ME, "localhost:8000", False, "ai_assistant"),
         (ME, "LOCALHOST:8000", False, "ai_assistant"),
         (ME, "your-api-domain.com", True, "ai_playground"),
+        (ME, "your-api-domain.com:443", False, "ai_playground"),
+        (ME, "your-api-domain.com:80", False, "ai_playground"),
+        (ME, "your-api-domain.com.", False, "ai_playground"),
+        (ME, "your-api-domain.com:8443", False, "smart_ai_hub"),
         (ME, "localhost:3001", False, "smart_ai_hub"),
         (ME, "localhost:3001", True, "ai_assistant"),
         (ME, "localhost:3000", False, "smart_ai_hub"),  # AI Aggregator does not document the path

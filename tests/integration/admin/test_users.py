@@ -12,6 +12,7 @@ from models import audit_log, wallets
 from models.clock import now, timestamp
 from models.logins import LOGINS
 from models.users import USERS
+from tests.contract.rows import HOSTS
 from tests.integration.admin.people import Person, adjust, administrator, change, hang_up, person
 from tests.patience import within
 from tests.site import PASSWORD, Site
@@ -46,6 +47,20 @@ async def test_only_administrators_get_in(site: Site) -> None:
         assert (await user.client.request(method, path, body, status=403)).code == "AUTHORIZATION_FAILED"
         assert (await site.client().request(method, path, body, status=401)).code == "AUTHENTICATION_FAILED"
     assert await _credits(site, user.id) == 10_000_000
+
+
+@pytest.mark.gen_test
+async def test_a_tier_is_given_and_holds_at_once(site: Site) -> None:
+    admin, user = await administrator(site), await person(site)
+    client, host = user.client, {"Host": HOSTS["ai_playground"]}
+    assert (await client.get("/api/auth/me", headers=host, dialect="ai_playground")).data["tier"] == "free"
+    assert (await change(admin, user.id, tier="pro")).data["tier"] == "pro"
+    me = (await client.get("/api/auth/me", headers=host, dialect="ai_playground")).data
+    assert (me["tier"], me["quota"]["daily"]["limit"]) == ("pro", 2_000)
+    for wrong in ("gold", "", 5, None):
+        await change(admin, user.id, 422, tier=wrong)
+    (row, *_), _ = await audit_log.page(site.services.database, {}, skip=0, limit=10)
+    assert (row["action"], row["before"], row["after"]) == ("user.change", {"tier": "free"}, {"tier": "pro"})
 
 
 @pytest.mark.gen_test

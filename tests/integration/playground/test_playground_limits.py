@@ -7,7 +7,7 @@ import pytest
 
 from tests.api_client import ApiClient
 from tests.contract.rows import HOSTS
-from tests.site import Site
+from tests.site import PASSWORD, Site
 from tests.ws_client import Client
 
 QUESTION: Final = {"model": "minimax", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}
@@ -85,6 +85,32 @@ async def test_a_keys_own_requests_a_minute_hold_on_a_socket_too(limited_site: S
         await _answered(socket)
     assert (await socket.request("chat.start", **QUESTION))["error"]["code"] == "RATE_LIMIT_EXCEEDED"
     socket.abort()
+
+
+@pytest.mark.gen_test
+async def test_keys_share_the_minute_of_their_user(limited_site: Site) -> None:
+    token = await a_token_of(limited_site, "free")
+    owner, keys = limited_site.client("ai_playground", token=token), []
+    for name in ("one", "two"):
+        body = {"name": name, "permissions": ["ai:read"]}
+        keys.append((await owner.post("/api/v1/api-keys", body, status=201)).data["api_key"]["key"])
+    clients = [owner, *(limited_site.client("ai_playground", token=key) for key in keys)]
+    told = [(await client.get("/api/v1/ai/models")).headers for client in (clients * 3)[:8]]
+    assert [int(headers["X-RateLimit-Remaining"]) for headers in told] == list(reversed(range(8)))
+    assert [headers["X-RateLimit-Identifier"] for headers in told[:3]] == ["user", "api-key", "api-key"]
+    for client in clients:
+        await client.get("/api/v1/ai/models", status=429)
+
+
+@pytest.mark.gen_test
+async def test_a_dead_token_keeps_nobody_from_signing_in(limited_site: Site) -> None:
+    """Strangers of one address count for each class by themselves."""
+    await limited_site.register(email="ada@example.com")
+    dead, stranger = limited_site.client("ai_playground", token="dead"), limited_site.client("ai_playground")
+    for status in [401] * 10 + [429] * 2:
+        await dead.get("/api/v1/ai/usage", status=status)
+    form = {"email": "ada@example.com", "password": PASSWORD}
+    await stranger.post("/api/auth/login", form, headers=HOST)
 
 
 @pytest.mark.gen_test

@@ -249,6 +249,8 @@ async def test_requests_are_paged_in_either_order(site: Site) -> None:
 
 async def test_a_page_that_is_none_is_refused(site: Site) -> None:
     client = (await person(site)).client
+    beyond = await client.get(f"{REQUESTS}?page={limits.PAGE_NUMBER_MAX + 1}", status=400)
+    assert fields_of(beyond) == ["page"]
     refused = await client.get(f"{REQUESTS}?limit=0&page=x&sort=up", status=400)
     assert (refused.code, fields_of(refused)) == ("VALIDATION_ERROR", ["limit", "page", "sort"])
 

@@ -100,6 +100,8 @@ async def test_what_is_changed_is_what_was_named(site: Site) -> None:
     [
         ("name", {}),
         ("name", {"name": ""}),
+        ("name", {"name": " "}),
+        ("name", {"name": "two\nlines"}),
         ("name", {"name": "x" * 101}),
         ("expiresAt", {"name": "x", "expiresAt": "2020-01-01T00:00:00Z"}),
         ("expiresAt", {"name": "x", "expiresAt": "soon"}),

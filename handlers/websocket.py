@@ -284,7 +284,9 @@ class Socket(ApiHandler, WebSocketHandler):
 
 
 def _socket(entrance: Entrance, limit_class: str = "general") -> Route:
-    """The upgrade is not counted against a rate limit, for connections have bounds of their own; the questions are."""
+    """The upgrade is not counted against a rate limit, for connections have bounds of their own; the questions are, in the
+    entrance's class. Who is refused at the upgrade counts in the `limit_class`.
+    """
     return Route(entrance.path, Socket, (entrance.api,), limit_class, counted=False, extra={"entrance": entrance})
 
 

@@ -31,7 +31,6 @@ class Lease:
         self._hold = hold
         self._tokens = limits.FIRST_LEASE_TOKENS
         self._micro = hold.amount
-        self._before = (self._tokens, self._micro)  # the lease asked for now
         self._renewal: asyncio.Task[int] | None = None
         self._renew_at = 0.0  # no earlier than this
         self._checkpoint_at = time.monotonic() + limits.CHECKPOINT_SECONDS
@@ -73,7 +72,6 @@ class Lease:
         if left < self._micro * limits.LEASE_LOW_WATER and not self._covers_all():
             self._renew(max(0, self._next() - left), self._meter.completion_tokens)
         elif moment >= self._checkpoint_at:
-            self._before = (self._tokens, self._micro)
             self._renew(0, self._meter.completion_tokens)
 
     async def end(self) -> None:
@@ -108,7 +106,8 @@ class Lease:
         failed = None if renewal is None or renewal.cancelled() else renewal.exception()
         if failed is not None:
             log.warning("renewal failed", stream=self._job.stream.id, error=str(failed))
-            self._tokens, self._micro = self._before  # what was not had is not doubled
+            if self._wanted > self._hold.amount:
+                self._tokens //= 2  # it is asked for again, and not twice as much
             self._renew_at = time.monotonic() + limits.RENEWAL_PAUSE_SECONDS
         elif self._hold.amount < self._wanted:
             self._renew_at = time.monotonic() + limits.CHECKPOINT_SECONDS
@@ -124,7 +123,6 @@ class Lease:
         Delta by delta one counts a little more than the whole has: past `max_tokens` the leases are small, but no
         single token.
         """
-        self._before = (self._tokens, self._micro)
         self._tokens = min(self._tokens * 2, limits.LEASE_TOKENS_MAX)
         left = max(limits.LEASE_TOKENS_MIN, self._job.answer_tokens_max - self._meter.completion_tokens)
         self._micro = charge_micro(self._job.model, 0, min(self._tokens, left))

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from tornado.ioloop import IOLoop
@@ -19,7 +19,7 @@ from tests.conftest import OpenServices
 from tests.http_streams import Face, Response, abort_all, ask, make_face
 from tests.patience import until
 from tests.stand_ins.anthropic_server import AnthropicStandIn
-from tests.stand_ins.base import Scenario
+from tests.stand_ins.base import Scenario, StandIn
 from tests.stand_ins.openai_server import OpenAIStandIn
 
 FIRST, SECOND = "openai/gpt-4", "minimax/other-gpt"
@@ -27,12 +27,8 @@ COMPLETIONS, MESSAGES, EMBEDDINGS = "/v1/chat/completions", "/v1/messages", "/v1
 MIXED, VECTORS = "gpt-or-claude", "text-embedding-3-small"
 CLAUDE, OTHER_VECTORS = "anthropic/claude-haiku-4-5", "openai/other-embedding"
 SYSTEM = "Be brief."
-MODELS = """
-[[models]]
-id = "gpt-4"
-name = "GPT-4"
-provider = "openai"
-upstream = "gpt-4"
+Server = TypeVar("Server", bound=StandIn)
+_CHATS = """
 weight = 1000000
 description = "Two ways"
 input_price = "0.00003"
@@ -41,22 +37,23 @@ context_tokens = 8192
 output_tokens_max = 4096
 capabilities = ["text", "chat"]
 vocabulary = "cl100k_base"
-routes = [{ provider = "minimax", upstream = "other-gpt" }]
+"""
+MODELS = f"""
+[[models]]
+id = "gpt-4"
+name = "GPT-4"
+provider = "openai"
+upstream = "gpt-4"
+{_CHATS}
+routes = [{{ provider = "minimax", upstream = "other-gpt" }}]
 
 [[models]]
 id = "gpt-or-claude"
 name = "GPT or Claude"
 provider = "openai"
 upstream = "gpt-4o"
-weight = 1000000
-description = "Two companies that speak different forms"
-input_price = "0.00003"
-output_price = "0.00006"
-context_tokens = 8192
-output_tokens_max = 4096
-capabilities = ["text", "chat"]
-vocabulary = "cl100k_base"
-routes = [{ provider = "anthropic", upstream = "claude-haiku-4-5" }]
+{_CHATS}
+routes = [{{ provider = "anthropic", upstream = "claude-haiku-4-5" }}]
 
 [[models]]
 id = "text-embedding-3-small"
@@ -70,14 +67,12 @@ context_tokens = 8192
 dimensions = 1536
 capabilities = ["embeddings"]
 vocabulary = "cl100k_base"
-routes = [{ provider = "openai", upstream = "other-embedding" }]
+routes = [{{ provider = "openai", upstream = "other-embedding" }}]
 """
 DOWN = Scenario("error", status=503, headers=(("x-should-retry", "false"),))
 
 
-@pytest.fixture
-def second(io_loop: IOLoop) -> Iterator[OpenAIStandIn]:
-    stand_in = OpenAIStandIn(default=Scenario(word=" second"))
+def _served(io_loop: IOLoop, stand_in: Server) -> Iterator[Server]:
     io_loop.run_sync(stand_in.start)
     yield stand_in
     io_loop.run_sync(stand_in.stop)
@@ -85,18 +80,17 @@ def second(io_loop: IOLoop) -> Iterator[OpenAIStandIn]:
 
 @pytest.fixture
 def first(io_loop: IOLoop) -> Iterator[OpenAIStandIn]:
-    stand_in = OpenAIStandIn(default=Scenario(word=" first"))
-    io_loop.run_sync(stand_in.start)
-    yield stand_in
-    io_loop.run_sync(stand_in.stop)
+    yield from _served(io_loop, OpenAIStandIn(default=Scenario(word=" first")))
+
+
+@pytest.fixture
+def second(io_loop: IOLoop) -> Iterator[OpenAIStandIn]:
+    yield from _served(io_loop, OpenAIStandIn(default=Scenario(word=" second")))
 
 
 @pytest.fixture
 def claude(io_loop: IOLoop) -> Iterator[AnthropicStandIn]:
-    stand_in = AnthropicStandIn(default=Scenario(word=" claude"))
-    io_loop.run_sync(stand_in.start)
-    yield stand_in
-    io_loop.run_sync(stand_in.stop)
+    yield from _served(io_loop, AnthropicStandIn(default=Scenario(word=" claude")))
 
 
 @pytest.fixture

@@ -2,29 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 
 import pytest
-from tornado.ioloop import IOLoop
 
 from config import limits
 from tests.integration.monitor.watching import METRICS, administrator, charged_for_answer, sample_with, samples, spent
-from tests.patience import until
 from tests.site import Site
-from tests.ws_client import Client
 
 ANSWERS = 6
 NEAR = 0.03
-
-
-@pytest.fixture(autouse=True)
-def _sockets_end(io_loop: IOLoop, site: Site) -> Iterator[None]:
-    async def end() -> None:
-        Client.abort_all()
-        await until(lambda: len(site.services.connections) == 0)
-
-    yield
-    io_loop.run_sync(end)
 
 
 @pytest.mark.gen_test

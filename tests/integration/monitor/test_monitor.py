@@ -4,7 +4,6 @@ import asyncio
 import resource
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from statistics import median
@@ -13,7 +12,6 @@ from typing import Any
 import orjson
 import pytest
 from structlog.testing import capture_logs
-from tornado.ioloop import IOLoop
 
 from config import limits
 from hub.committer import Committed
@@ -42,16 +40,6 @@ from tests.integration.monitor.watching import (
 from tests.patience import until, within
 from tests.site import Site
 from tests.ws_client import Client, Refused
-
-
-@pytest.fixture(autouse=True)
-def _sockets_end(io_loop: IOLoop, site: Site) -> Iterator[None]:
-    async def end() -> None:
-        Client.abort_all()
-        await until(lambda: len(site.services.connections) == 0)
-
-    yield
-    io_loop.run_sync(end)
 
 
 def _event(number: int = 1, **fields: Any) -> dict[str, Any]:

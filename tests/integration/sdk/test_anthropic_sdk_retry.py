@@ -1,6 +1,5 @@
 """Anthropic's official client over a line that breaks, as `test_openai_sdk_retry.py` has it of OpenAI's."""
 
-import threading
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -79,10 +78,8 @@ def test_the_client_tries_again_by_itself(
     """The line breaks before the answer's head: it then repeats the request, key and all, and its program sees nothing."""
     provider = companies.of(model)
     provider.script(Scenario(chunks=WORDS, interval_seconds=0.05))
-    breaker = threading.Thread(target=cut_once_asked, args=(line, provider))
-    breaker.start()
-    message = caller.client.messages.create(model=model, **ASKED)
-    breaker.join()
+    with cut_once_asked(line, provider):
+        message = caller.client.messages.create(model=model, **ASKED)
     assert [block.text for block in message.content if block.type == "text"] == [" word" * WORDS]
     assert len(caller.sent) >= 2
     assert_one_call_and_one_charge(company_house, caller.token, provider)

@@ -4,7 +4,6 @@ The company is asked once and the wallet charged once, whoever repeats the call 
 whether the answer is still being written then or has been finished.
 """
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,10 +65,8 @@ def test_the_client_tries_again_by_itself(
     """The line breaks before the answer's head: it then repeats the request, key and all, and its program sees nothing."""
     provider = companies.of(model)
     provider.script(Scenario(chunks=WORDS, interval_seconds=0.05))
-    breaker = threading.Thread(target=cut_once_asked, args=(line, provider))
-    breaker.start()
-    completion = caller.ask(model, **KEYED)
-    breaker.join()
+    with cut_once_asked(line, provider):
+        completion = caller.ask(model, **KEYED)
     assert completion.choices[0].message.content == " word" * WORDS
     assert len(caller.sent) >= 2
     assert_one_call_and_one_charge(company_house, caller.client.api_key, provider)

@@ -142,6 +142,14 @@ WEBHOOK_URL_CHARS_MAX: Final = 2_048
 WEBHOOK_SECRET_CHARS_MAX: Final = 256
 WEBHOOK_EVENTS_MAX: Final = 50
 
+# --- calls to addresses that others gave us ------------------------------------------------------------------
+OUTBOUND_SECONDS_MAX: Final = 15.0  # from the name's look-up to the answer's status
+OUTBOUND_BODY_SECONDS_MAX: Final = 2.0  # for its body then, of which nothing but the beginning is kept
+OUTBOUND_BODY_BYTES_MAX: Final = 65_536
+OUTBOUND_TEXT_CHARS_MAX: Final = 500  # of it, shown to the address's owner
+OUTBOUND_CONNECTIONS_MAX: Final = 300
+OUTBOUND_PER_HOST_MAX: Final = 32
+
 # --- analytics ----------------------------------------------------------------------------------------------
 ANALYTICS_EVENT_DAYS: Final = 90
 ANALYTICS_EVENTS_PER_DAY_MAX: Final = 10_000  # of one user, so that a loop gone wild cannot fill the disk

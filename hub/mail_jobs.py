@@ -18,13 +18,14 @@ import structlog
 from config import limits
 from config.settings import Settings
 from hub import letters, one_time
+from hub.job_loop import JobLoop
 from hub.mail import Letter, Mailer, MailFailed, MailRefused
 from hub.operations import Insert
 from hub.tasks import Tasks
 from models import mails, users
 from models import one_time as secrets
 from models.clock import now
-from models.database import Database, DatabaseError, Document
+from models.database import Database, Document
 from models.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -54,9 +55,11 @@ class MailJobs:
         self._settings = settings
         self._database = database
         self._mailer = mailer
-        self._tasks = tasks
-        self._free = asyncio.Semaphore(limits.MAILS_AT_ONCE)
-        self._asked = asyncio.Event()
+        self._loop = JobLoop(
+            *("mail", self._claim, self._try, tasks),
+            at_once=limits.MAILS_AT_ONCE,
+            poll_seconds=limits.MAIL_POLL_SECONDS,
+        )
         self.sent = 0
         self.given_up = 0
 
@@ -66,34 +69,11 @@ class MailJobs:
         self.wake()
 
     def wake(self) -> None:
-        self._asked.set()
+        self._loop.wake()
 
     async def run(self) -> None:
         """Send what is due until cancelled."""
-        while True:
-            self._asked.clear()
-            try:
-                await self._start_all()
-            except DatabaseError as error:
-                log.warning("mails are not looked for", error=str(error)[:200])
-            try:
-                await asyncio.wait_for(self._asked.wait(), limits.MAIL_POLL_SECONDS)
-            except TimeoutError:
-                pass  # nobody asked here; another process may have
-
-    async def _start_all(self) -> None:
-        """Start an attempt for each that is due, as many at once as may be."""
-        while True:
-            await self._free.acquire()
-            try:
-                claimed = await self._claim()
-            except BaseException:
-                self._free.release()
-                raise
-            if claimed is None:
-                return self._free.release()
-            attempt = self._tasks.start(self._attempt(claimed), "mail")
-            attempt.add_done_callback(lambda _: self._free.release())
+        await self._loop.run()
 
     async def _claim(self) -> Document | None:
         moment = now()
@@ -101,14 +81,8 @@ class MailJobs:
             self._database, new_id("claim"), moment, moment + timedelta(seconds=limits.MAIL_LEASE_SECONDS)
         )
 
-    async def _attempt(self, mail: Document) -> None:
-        """One try, and what becomes of the job; where even that cannot be written, its lease ends and it comes again."""
-        try:
-            await self._try(mail)
-        except DatabaseError as error:
-            log.warning("mail attempt not recorded", mail=mail["_id"], error=str(error)[:200])
-
     async def _try(self, mail: Document) -> None:
+        """One attempt, and what becomes of the job."""
         try:
             letter = await self._letter(mail)
             if letter is not None:

@@ -29,8 +29,8 @@ def check_url(url: str, allowed: Collection[str], localhost_too: bool, field: st
     Raises `HubError` INVALID.
     """
     parts, port = _parts(url, field)
-    host = unicodedata.normalize("NFKC", parts.hostname or "").rstrip(".").casefold()
-    if f"{host}:{port}" in allowed or (localhost_too and host in _LOCALHOST):
+    host = _host(parts)
+    if _is_let_through(host, port, allowed, localhost_too):
         return url
     if port != _PORTS[parts.scheme]:
         raise invalid(field, "must have the port 80 (http) or 443 (https)")
@@ -42,6 +42,20 @@ def check_url(url: str, allowed: Collection[str], localhost_too: bool, field: st
     if address is not None and not is_public(address):
         raise _private(field)
     return url
+
+
+def is_allowed(url: str, allowed: Collection[str], localhost_too: bool) -> bool:
+    """Whether an address that passed `check_url` may be called whatever its host stands for."""
+    parts, port = _parts(url, "url")
+    return _is_let_through(_host(parts), port, allowed, localhost_too)
+
+
+def _host(parts: SplitResult) -> str:
+    return unicodedata.normalize("NFKC", parts.hostname or "").rstrip(".").casefold()
+
+
+def _is_let_through(host: str, port: int, allowed: Collection[str], localhost_too: bool) -> bool:
+    return f"{host}:{port}" in allowed or (localhost_too and host in _LOCALHOST)
 
 
 def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

@@ -1,0 +1,81 @@
+"""A loop that takes up what is due: documents that any process may claim for a while, so many at once.
+
+    collection --claim--> attempt, in a task of its own --> done, or due again later
+         ^--- every `poll_seconds`, and at once when woken
+
+What a claim and an attempt are is its owner's matter. A process that dies leaves its claims to end, and another takes them up.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from hub.tasks import Tasks
+from models.database import DatabaseError, Document
+
+log = structlog.get_logger(__name__)
+
+
+class JobLoop:
+    """One per process and kind of job. `claim` gives one job that is due, or None; both raise `DatabaseError`."""
+
+    def __init__(
+        self,
+        name: str,
+        claim: Callable[[], Awaitable[Document | None]],
+        attempt: Callable[[Document], Awaitable[None]],
+        tasks: Tasks,
+        *,
+        at_once: int,
+        poll_seconds: float,
+    ) -> None:
+        self._name = name
+        self._claim = claim
+        self._attempt = attempt
+        self._tasks = tasks
+        self._free = asyncio.Semaphore(at_once)
+        self._poll_seconds = poll_seconds
+        self._asked = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at once: something is due that this process knows of."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Attempt what is due until cancelled."""
+        while True:
+            self._asked.clear()
+            try:
+                await self._start_all()
+            except DatabaseError as error:
+                log.warning("jobs are not looked for", jobs=self._name, error=str(error)[:200])
+            try:
+                await asyncio.wait_for(self._asked.wait(), self._poll_seconds)
+            except TimeoutError:
+                pass  # nobody asked here; another process may have
+
+    async def _start_all(self) -> None:
+        """Start an attempt for each that is due, as many at once as may be."""
+        while True:
+            await self._free.acquire()
+            try:
+                claimed = await self._claim()
+            except BaseException:
+                self._free.release()
+                raise
+            if claimed is None:
+                return self._free.release()
+            task = self._tasks.start(self._guarded(claimed), self._name)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, _: asyncio.Task[Any]) -> None:
+        self._free.release()
+
+    async def _guarded(self, job: Document) -> None:
+        """Where what became of it cannot be written, its claim ends and it comes again."""
+        try:
+            await self._attempt(job)
+        except DatabaseError as error:
+            log.warning("attempt not recorded", jobs=self._name, job=job["_id"], error=str(error)[:200])

@@ -1,0 +1,136 @@
+"""SafeHttp: the one way to call an address that somebody else gave us (webhooks, browser push).
+
+    post(url) -> looked at (hub/outbound.py) -> connected, the address looked at once more -> status, a little of the answer
+
+A name that is public today may be private tomorrow: what it stands for is judged at each connection, at the socket itself,
+which sees literal addresses and a resolver's answers alike. Redirects are not followed, cookies not kept, answers not
+unpacked, and of an answer no more is read than somebody may want to see.
+"""
+
+import asyncio
+import ipaddress
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+
+from config import limits
+from config.settings import Settings
+from hub import outbound
+from hub.errors import HubError
+
+_HEADERS: Final = {"User-Agent": "SmartAIHub/1", "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. `text` is the beginning of the body; `retry_after` the header as it was sent."""
+
+    status: int
+    text: str
+    retry_after: str | None
+    duration_ms: int
+
+
+class Unanswered(Exception):
+    """Nothing came back in time, or nothing may be asked there; the message says why, for the address's owner."""
+
+    def __init__(self, reason: str, duration_ms: int) -> None:
+        super().__init__(reason)
+        self.duration_ms = duration_ms
+
+
+class SafeHttp:
+    """One per process. Hosts that the settings allow are called as they are; all others only where they are public."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._allowed = settings.outbound_allow
+        self._localhost_too = not settings.production
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def open(self) -> None:
+        self._sessions = {True: _session(guarded=False), False: _session(guarded=True)}
+
+    async def close(self) -> None:
+        for session in self._sessions.values():
+            await session.close()
+
+    def check(self, url: str, field: str = "url") -> None:
+        """Raises `HubError` INVALID for an address that is not ours to call."""
+        outbound.check_url(url, self._allowed, self._localhost_too, field)
+
+    async def post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
+        """Send `body`; the answer, whatever its status. Raises `Unanswered`."""
+        began = time.monotonic()
+        try:
+            self.check(url)
+            session = self._sessions[outbound.is_allowed(url, self._allowed, self._localhost_too)]
+            async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+                text = await _beginning(response)
+                retry_after = response.headers.get("Retry-After")
+                return Answer(response.status, text, retry_after, _milliseconds(began))
+        except TimeoutError as error:
+            raise Unanswered(f"no answer within {limits.OUTBOUND_SECONDS_MAX:g} s", _milliseconds(began)) from error
+        except (aiohttp.ClientError, OSError, HubError, ValueError) as error:
+            raise Unanswered(_reason(error), _milliseconds(began)) from error
+
+
+def _session(guarded: bool) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(
+        limit=limits.OUTBOUND_CONNECTIONS_MAX,
+        limit_per_host=limits.OUTBOUND_PER_HOST_MAX,
+        use_dns_cache=False,
+        socket_factory=_public_socket if guarded else None,
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=limits.OUTBOUND_SECONDS_MAX),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers=_HEADERS,
+        auto_decompress=False,
+    )
+
+
+def _public_socket(info: tuple[Any, ...]) -> socket.socket:
+    """A socket for one of a name's addresses. Raises `OSError` for one that is not public."""
+    family, kind, protocol, _, address = info
+    if not outbound.is_public(ipaddress.ip_address(str(address[0]).partition("%")[0])):
+        raise OSError("the address is not public")
+    made = socket.socket(family, kind, protocol)
+    made.setblocking(False)
+    return made
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> str:
+    """So much of the body as is kept. The status has come: a body that never ends, or drips, takes nothing back."""
+    kept = bytearray()
+    try:
+        async with asyncio.timeout(limits.OUTBOUND_BODY_SECONDS_MAX):
+            while len(kept) <= limits.OUTBOUND_BODY_BYTES_MAX:
+                if not (piece := await response.content.read(limits.OUTBOUND_BODY_BYTES_MAX)):
+                    break
+                kept += piece
+            else:
+                response.close()
+    except (TimeoutError, aiohttp.ClientError):
+        response.close()
+    return bytes(kept[: limits.OUTBOUND_TEXT_CHARS_MAX]).decode(errors="replace").replace("\0", "")
+
+
+def _reason(error: Exception) -> str:
+    """For the address's owner: what failed, without what of our network it failed at."""
+    if isinstance(error, HubError):
+        return "the address may not be called"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name is not known"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        return "its certificate is not valid"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot connect: {error.strerror or 'the address is not public'}"[: limits.OUTBOUND_TEXT_CHARS_MAX]
+    return f"the connection ended without an answer ({type(error).__name__})"
+
+
+def _milliseconds(began: float) -> int:
+    return round((time.monotonic() - began) * 1_000)

@@ -20,6 +20,7 @@ from bench import (
     report,
     sockets,
     two_processes,
+    webhooks,
 )
 
 SECTIONS = {
@@ -33,6 +34,7 @@ SECTIONS = {
     "many_sockets": many_sockets.measure,
     "herd": many_sockets.measure_herd,
     "replay": replay.measure,
+    "webhooks": webhooks.measure,
     "two_processes": two_processes.measure,
     "memory": memory.measure,
 }

@@ -13,7 +13,7 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
 from config import limits
-from handlers import api_docs, health, logs, pages, stream_events, streams, websocket
+from handlers import api_docs, health, logs, pages, stream_events, streams, unsubscribe, websocket
 from handlers.access import unmarked
 from handlers.ai_aggregator import analytics as aggregator_analytics
 from handlers.ai_aggregator import api_keys as aggregator_api_keys
@@ -52,8 +52,10 @@ from handlers.smart_ai_hub import (
     notifications,
     passwords,
     points,
+    push_subscriptions,
     stripe_webhook,
     users,
+    webhook_receiver,
 )
 from hub.processes.expositions import Expositions
 from hub.services import Services
@@ -70,6 +72,7 @@ ROUTES: Final[Sequence[Route]] = (
     *passwords.ROUTES,
     *users.ROUTES,
     *notifications.ROUTES,
+    *push_subscriptions.ROUTES,
     *points.ROUTES,
     *mcp_points.ROUTES,
     *stripe_webhook.ROUTES,
@@ -79,6 +82,7 @@ ROUTES: Final[Sequence[Route]] = (
     *announcements.ROUTES,
     *admin_exchange_rates.ROUTES,
     *admin_webhooks.ROUTES,
+    *webhook_receiver.ROUTES,
     *mcp_models.ROUTES,
     *mcp_chat.ROUTES,
     *aggregator_auth.ROUTES,
@@ -152,7 +156,7 @@ class HubApplication(Application):
 
 def every_route(static_folder: Path = STATIC_FOLDER) -> Sequence[Route]:
     """Those of the APIs and sockets, the pages, and what is said of the APIs."""
-    return (*ROUTES, *pages.routes(static_folder), *api_docs.routes(static_folder, ROUTES))
+    return (*ROUTES, *pages.routes(static_folder), *unsubscribe.ROUTES, *api_docs.routes(static_folder, ROUTES))
 
 
 def make_application(services: Services, static_folder: Path = STATIC_FOLDER) -> HubApplication:

@@ -21,7 +21,7 @@ from handlers.cookies import set_cookie
 from handlers.credentials import address_of, check_cookie_origin, credential_of, media_type
 from handlers.dialects import DIALECTS, SMART_AI_HUB, Dialect, Json, Page
 from handlers.failures import as_hub_error, is_worth_a_log, of_status
-from handlers.terms import SORT, asked_of, body_of, success_of
+from handlers.terms import SORT, asked_of, body_of, may_be_bodiless, success_of
 from hub import fields, json_input
 from hub.errors import Code, HubError, invalid
 from hub.identity_cache import Credential, Identity
@@ -59,6 +59,7 @@ class ApiHandler(RequestHandler):
     body_bytes_max: ClassVar[int] = limits.BODY_BYTES_MAX
     limit_classes: ClassVar[Mapping[str, str]] = {}  # of APIs that do not count it by its route's class
     tells: ClassVar[Sequence[str]] = ()  # headers of its successes, beside those that all have
+    refuses: ClassVar[Sequence[Code]] = ()  # what may go wrong in it that its marks do not let one expect
     dialect: Dialect = SMART_AI_HUB
     identity: Identity | None = None
     credential: Credential | None = None
@@ -213,7 +214,8 @@ class ApiHandler(RequestHandler):
 
     def load_body(self, *checks: fields.Check) -> dict[str, Any]:
         """The body by the method's schema and further checks. Raises `HubError` MALFORMED, TOO_LARGE, INVALID."""
-        return self.loaded(self.json_body(), *checks)
+        absent = not self.request.body and may_be_bodiless(type(self), self.request.method or "")
+        return self.loaded({} if absent else self.json_body(), *checks)
 
     def loaded(self, body: Any, *checks: fields.Check) -> dict[str, Any]:
         """What `json_body` gave, by the method's schema. Raises `HubError` INVALID with every failure."""

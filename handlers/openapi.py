@@ -24,7 +24,7 @@ from handlers.dialects import ANTHROPIC, DIALECTS, Json
 from handlers.health import HUB_VERSION
 from handlers.openapi_examples import with_examples
 from handlers.routing import Route
-from handlers.terms import EVENTS, JSON, PAGE, Parameter, Success, asked_of, body_of, success_of
+from handlers.terms import EVENTS, JSON, PAGE, Parameter, Success, asked_of, body_of, may_be_bodiless, success_of
 from hub.errors import Code
 
 _GROUP: Final = re.compile(r"\(([^()]*)\)")
@@ -137,7 +137,8 @@ class _Operation:
         if self.asked:
             made["parameters"] = [self._parameter(parameter) for parameter in self.asked]
         if self.body is not None:
-            made["requestBody"] = {"required": True, "content": {JSON: {"schema": self.body}}}
+            needed = not may_be_bodiless(self.route.handler, self.method)
+            made["requestBody"] = {"required": needed, "content": {JSON: {"schema": self.body}}}
         return made
 
     def _words(self) -> tuple[str, str]:
@@ -197,7 +198,7 @@ class _Operation:
 
     def _failures(self) -> set[int]:
         """The statuses of all that may go wrong here."""
-        unlikely = set(self._impossible())
+        unlikely = set(self._impossible()).difference(getattr(self.route.handler, "refuses", ()))
         codes = [code for code in Code if code not in unlikely]
         return {parts.FORMS[form].codes[code][0] for form in self.forms for code in codes}
 

@@ -76,6 +76,29 @@ class LinkPage(Page):
         self.set_header("Referrer-Policy", "no-referrer")
 
 
+class ServiceWorker(RequestHandler):
+    """At the root, because a worker may only serve pages below its own address. A browser asks for it anew by itself."""
+
+    def initialize(self, script: bytes) -> None:
+        self._script = script
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+        self.set_header("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")
+
+    @public
+    def get(self) -> None:
+        self.set_header("Content-Type", _TYPES[".js"])
+        self.set_header("Cache-Control", "no-cache")
+        self.finish(self._script)
+
+    @public
+    def head(self) -> None:
+        self.get()
+
+
 class StaticFiles(StaticFileHandler):
     """Files below `static/`; Tornado keeps paths inside the folder, we keep hidden files out."""
 
@@ -121,5 +144,6 @@ def routes(folder: Path) -> list[Route]:
         Route("/", Page, extra=page),
         Route("/admin", Page, extra=given(folder / "admin.html")),
         *(Route(path, LinkPage, extra=page) for path in LINKS),
+        Route("/sw.js", ServiceWorker, extra={"script": (folder / "sw.js").read_bytes()}),
         Route("/static/(.*)", StaticFiles, extra={"path": str(folder)}),
     ]

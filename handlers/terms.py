@@ -1,6 +1,6 @@
 """What a method takes and gives, in plain sight beside its access mark: its behaviour and the API's document read the same.
 
-@takes(SCHEMA)        its JSON body: `load_body` and `loaded` use this schema and no other
+@takes(SCHEMA)        its JSON body: `load_body` and `loaded` use this schema and no other; `optional`: it may be absent
 @asks(PAGE, UNREAD)   parameters of its query, and headers of its own: `query` and `header` give no others
 @answers(201)         the status of its success, where that is not 200, and its form, where that is not the API's envelope
 """
@@ -63,13 +63,14 @@ SORT: Final = Parameter(
 )
 
 _TAKES: Final = "hub_takes"
+_OPTIONAL: Final = "hub_body_optional"
 _ASKS: Final = "hub_asks"
 _ANSWERS: Final = "hub_answers"
 _PLAIN_SUCCESS: Final = Success()
 
 
-def takes(schema: Schema) -> Callable[[Method], Method]:
-    return lambda method: _mark(method, _TAKES, schema)
+def takes(schema: Schema, *, optional: bool = False) -> Callable[[Method], Method]:
+    return lambda method: _mark(_mark(method, _TAKES, schema), _OPTIONAL, optional)
 
 
 def asks(*parameters: Parameter) -> Callable[[Method], Method]:
@@ -89,6 +90,12 @@ def body_of(handler: type[RequestHandler], http_method: str) -> Schema | None:
     """The schema of a method's body; None where it takes none."""
     schema: Schema | None = _of(handler, http_method, _TAKES, None)
     return schema
+
+
+def may_be_bodiless(handler: type[RequestHandler], http_method: str) -> bool:
+    """Whether a method that takes a body does without it too."""
+    optional: bool = _of(handler, http_method, _OPTIONAL, False)
+    return optional
 
 
 def asked_of(handler: type[RequestHandler], http_method: str) -> Mapping[str, Parameter]:

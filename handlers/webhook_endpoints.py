@@ -3,11 +3,13 @@
 Each API adds which events may be named. A secret is shown once, in the answer to who set it.
 """
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from config import limits
 from hub import fields
-from hub.webhook_endpoints import EVENTS, signing_secret
+from hub.webhooks.endpoints import EVENTS, signing_secret
+from hub.webhooks.payloads import camel
 from models.clock import timestamp
 from models.database import Document
 
@@ -63,15 +65,32 @@ class EndpointInput(fields.Change):
     active = fields.Flag()
 
 
-def endpoint_view(endpoint: Document) -> Json:
+def endpoint_view(endpoint: Document, queue: Document) -> Json:
+    """With how its deliveries go."""
+    view: Json = camel(endpoint_facts(endpoint, queue))
+    return view
+
+
+def endpoint_facts(endpoint: Document, queue: Document) -> Json:
+    """What an endpoint is and how its deliveries go, in snake_case. `waiting` are events that are not delivered yet."""
+    disabled = endpoint.get("disabled")
     return {
         "id": endpoint["_id"],
         "url": endpoint["url"],
         "events": endpoint["events"],
         "active": endpoint["active"],
-        "createdAt": timestamp(endpoint["created_at"]),
-        "updatedAt": timestamp(endpoint["updated_at"]),
+        "created_at": timestamp(endpoint["created_at"]),
+        "updated_at": timestamp(endpoint["updated_at"]),
+        "last_delivery": _moment(queue["last_delivery"]),
+        "failing_since": _moment(queue["failing_since"]),
+        "waiting": queue["seq"] - queue["done"],
+        "dropped": queue["dropped"],
+        "disabled": None if disabled is None else {"at": timestamp(disabled["at"]), "reason": disabled["reason"]},
     }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else timestamp(moment)
 
 
 def told_once(secret: str) -> Json:

@@ -6,7 +6,7 @@ An operation that cannot be applied changes nothing: it works on copies that rep
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,7 @@ from hub.operations import (
     Telling,
     WalletState,
 )
+from models import notice_jobs
 from models import wallets as shapes
 from models.database import Document
 from models.events import EVENTS
@@ -53,6 +54,7 @@ class Snapshot:
     holds: dict[str, Document]
     taken: set[tuple[str, str, Any]]
     settings: dict[str, Document] = field(default_factory=dict)  # of notifications, by user; none where none were set
+    hub_hears: Set[str] = frozenset()  # types of events of which the hub's own webhooks hear
 
 
 @dataclass(slots=True)
@@ -100,6 +102,8 @@ class _Draft:
             budgets.change(self._wallet(budget_change.wallet), budget_change, self.batch.moment)
         for change in operation.holds:
             self._change_hold(change)
+        for user, count in operation.webhooks.items():
+            self._wallet(user)["webhooks"] = count
         for event in operation.events:
             if event.telling is None or "inApp" in self.batch.media(event.telling):
                 self._append_event(event)
@@ -228,6 +232,7 @@ class _Draft:
         wallet = self._wallet(event.user)
         wallet["offset"] += 1
         data = event.data(self.receipt) if callable(event.data) else event.data
+        pending = {"pending": True} if event.type in self.batch.hub_hears or wallet.get("webhooks") else {}
         self.events.append(
             {
                 "channel": f"user:{event.user}",
@@ -236,6 +241,7 @@ class _Draft:
                 "type": event.type,
                 "data": data,
                 "created_at": self.operation.created_at,
+                **pending,
             }
         )
 
@@ -249,6 +255,7 @@ class Batch:
         self.holds: dict[str, Document | None] = dict(snapshot.holds)
         self.taken = set(snapshot.taken)
         self.spent_micro = 0  # micro-credits that were charged for usage
+        self.hub_hears = snapshot.hub_hears
         self._settings = snapshot.settings
         self._read_wallets = snapshot.wallets
         self._read_holds = snapshot.holds
@@ -301,10 +308,18 @@ class Batch:
             media = self.media(insert.telling)
             if not media:
                 return
-            document = addressed(document, media)
+            document = self._to_be_told(addressed(document, media))
         if insert.result is not None:
             document = {**document, **insert.result(applied)}
         self._writes.inserts[insert.collection].append(document)
+
+    def _to_be_told(self, note: Document) -> Document:
+        """A notification with the media that leave the hub, and a job for each of them that the same commit writes."""
+        untold = [medium for medium in notice_jobs.MEDIA if medium in note["media"]]
+        for medium in untold:
+            more = notice_jobs.one_more(medium, note["user"], self.moment)
+            self._writes.upserts[notice_jobs.NOTICE_JOBS].append(more)
+        return {**note, "untold": untold} if untold else note
 
     def changed_wallets(self) -> list[Document]:
         """The wallets that are not as they were read."""

@@ -8,7 +8,7 @@ the cost of one commit. A refused operation fails alone; a conflict with another
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,6 +91,7 @@ class Committer:
         self._session: Any = None
         self._in_flight = 0
         self.ended = False  # nothing is committed any more
+        self.hub_hears: Set[str] = frozenset()  # types of events, of whichever user, that wait to be delivered
         self._wallets = LastWritten("version")
         self._holds = LastWritten("amount")
 
@@ -242,7 +243,7 @@ class Committer:
         for (collection, name), values in needed.keys.items():
             rows = await transaction.find(collection, {name: {"$in": values}}, {name: 1})
             taken.update((collection, name, row[name]) for row in rows)
-        return Snapshot({**known.wallets, **wallets}, {**known.holds, **holds}, taken, settings)
+        return Snapshot({**known.wallets, **wallets}, {**known.holds, **holds}, taken, settings, self.hub_hears)
 
     def _tell_all(self, batch: list[Waiting], applied: Batch, outcomes: list[Outcome]) -> None:
         events = [event for outcome in outcomes for event in outcome.events]
@@ -279,6 +280,7 @@ def _needed(operations: Sequence[Operation]) -> Needed:
         users.update(change.wallet for change in operation.holds)
         users.update(change.wallet for change in operation.budgets)
         users.update(event.user for event in operation.events)
+        users.update(operation.webhooks)
         users.difference_update(operation.new_wallets)
         holds.update(change.hold for change in operation.holds if isinstance(change, ExtendHold | SettleHold))
         if operation.once:

@@ -19,14 +19,14 @@ from typing import Any
 from config import limits
 from config.catalogue import AiModel
 from hub.ai_models import embedding_model, provider_of
-from hub.chat_records import receipt_document
+from hub.chat_records import receipt_document, receipt_view
 from hub.errors import Code, HubError, invalid
 from hub.generation import provider_failure
 from hub.idempotency import IdempotencyKey, replied, withdrawn
 from hub.identity import Identity
 from hub.key_limits import budget_of, check_model
 from hub.ledger import Hold, Ledger, Undo
-from hub.operations import PlaceHold, Receipt, Update
+from hub.operations import NewEvent, PlaceHold, Receipt, Update
 from hub.prices import charge_micro
 from hub.providers.base import EmbeddingCall, Embeddings, Provider, ProviderError, Trail
 from hub.providers.openai_embeddings import FLOAT_BYTES
@@ -186,6 +186,7 @@ class Embedder:
             {**metadata, "api": work.api, "tokens": tokens},
             inserts=[row],
             updates=updates,
+            events=[NewEvent(work.identity.user_id, "embedding.completed", partial(_event, work, tokens, source))],
             size_bytes=1_000 if work.key is None else 1_000 + sum(map(len, vectors)),
         )
         return {**answer, "receipt": receipt_document(receipt)}
@@ -243,6 +244,17 @@ def _reply(key: IdempotencyKey, answer: Document) -> Update:
         lambda applied: {**answer, "receipt": receipt_document(applied.receipt)},
         limits.EMBEDDING_REPLY_BYTES_MAX,
     )
+
+
+def _event(work: _Work, tokens: int, source: str, receipt: Receipt | None) -> Document:
+    """The data of `embedding.completed` on the user's channel."""
+    return {
+        "request_id": work.id,
+        "model": work.model.id,
+        "api": work.api,
+        "usage": {"prompt_tokens": tokens, "completion_tokens": 0},
+        "receipt": receipt_view(receipt, source),
+    }
 
 
 def _usage_row(work: _Work, tokens: int, source: str, ended_at: datetime, receipt: Receipt | None) -> Document:

@@ -255,16 +255,23 @@ def _is_stop(stop: Any) -> bool:
     return isinstance(stop, str) and 0 < len(stop) <= limits.STOP_CHARS_MAX
 
 
-class FutureMoment(Strict):
-    """A moment yet to come, in ISO 8601; without a zone it is UTC."""
+class Moment(Strict):
+    """A moment, in ISO 8601; without a zone it is UTC."""
 
     form: ClassVar[Form] = {"type": "string", "format": "date-time", "examples": ["2099-12-31T23:59:59Z"]}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         try:
-            moment = parse_moment(value)
+            return parse_moment(value)
         except (TypeError, ValueError):
             raise self.fail("must be an ISO 8601 date-time") from None
+
+
+class FutureMoment(Moment):
+    """One yet to come."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        moment = super()._deserialize(value, attr, data, **kwargs)
         if moment <= now():
             raise self.fail("must be in the future")
         return moment

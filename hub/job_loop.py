@@ -3,7 +3,8 @@
     collection --claim--> attempt, in a task of its own --> done, or due again later
          ^--- every `poll_seconds`, and at once when woken
 
-What a claim and an attempt are is its owner's matter. A process that dies leaves its claims to end, and another takes them up.
+What a claim and an attempt are is its owner's matter. A process that dies leaves its claims to end, and another takes
+them up.
 """
 
 import asyncio
@@ -38,10 +39,17 @@ class JobLoop:
         self._free = asyncio.Semaphore(at_once)
         self._poll_seconds = poll_seconds
         self._asked = asyncio.Event()
+        self._running: set[asyncio.Task[Any]] = set()
+        self.closing = False
 
     def wake(self) -> None:
         """Look at once: something is due that this process knows of."""
         self._asked.set()
+
+    @property
+    def full(self) -> bool:
+        """As many attempts are under way as may be: others may wait for their end."""
+        return self._free.locked()
 
     async def run(self) -> None:
         """Attempt what is due until cancelled."""
@@ -56,9 +64,17 @@ class JobLoop:
             except TimeoutError:
                 pass  # nobody asked here; another process may have
 
+    async def close(self, seconds: float) -> None:
+        """Claim no more, and let the attempts that are under way end, for so long; what then still runs its tasks
+        cancel.
+        """
+        self.closing = True
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+
     async def _start_all(self) -> None:
         """Start an attempt for each that is due, as many at once as may be."""
-        while True:
+        while not self.closing:
             await self._free.acquire()
             try:
                 claimed = await self._claim()
@@ -66,11 +82,14 @@ class JobLoop:
                 self._free.release()
                 raise
             if claimed is None:
-                return self._free.release()
+                self._free.release()
+                return
             task = self._tasks.start(self._guarded(claimed), self._name)
+            self._running.add(task)
             task.add_done_callback(self._ended)
 
-    def _ended(self, _: asyncio.Task[Any]) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
         self._free.release()
 
     async def _guarded(self, job: Document) -> None:

@@ -11,7 +11,7 @@ balance. It never reads a wallet in order to write it: the committer does both i
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -145,7 +145,7 @@ class Ledger:
         self._committer = Committer(database, self._committed)
         self._states: OrderedDict[str, WalletState] = OrderedDict()
         self.unsettled: set[str] = set()  # holds whose settlement failed: the sweeper's, although we live
-        self._on_commit = on_commit
+        self.on_commit = [on_commit]  # each is told of every commit
 
     def open(self) -> None:
         """Make the session whose id the node's document carries; nothing is committed before `start`."""
@@ -157,6 +157,10 @@ class Ledger:
 
     async def close(self) -> None:
         await self._committer.close()
+
+    def hub_hears(self, types: Set[str]) -> None:
+        """The types of events of which the hub's own webhooks are to hear, from the next commit on."""
+        self._committer.hub_hears = types
 
     @property
     def session_id(self) -> Any:
@@ -258,7 +262,8 @@ class Ledger:
 
     def _committed(self, committed: Committed) -> None:
         """After a commit: tell everyone who follows these users."""
-        self._on_commit(committed)
+        for tell in self.on_commit:
+            tell(committed)
         for event in committed.events:
             publication = Publication("event", event["type"], event["data"], event["epoch"], event["offset"])
             self._broker.publish(event["channel"], publication)

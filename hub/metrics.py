@@ -4,7 +4,7 @@ Nothing here names a user, a key or a text: labels come from fixed sets (API, st
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -38,12 +38,20 @@ class Metrics:
         self._drift = self._gauge("hub_ledger_drift_wallets", "Wallets whose entries do not add up")
         self._holds = self._gauge("hub_holds_open", "Holds that are neither settled nor released")
         self._webhooks = self._gauge("hub_webhook_backlog", "Webhook deliveries that wait")
+        self._notices = self._counter("hub_notices_total", "Notifications for mail and push", "medium", "outcome")
+        self._notice_jobs = self._gauge("hub_notice_jobs_waiting", "Users to be told by a medium, each counted once")
+        self._webhook_attempts = self._counter("hub_webhook_attempts_total", "Attempts at deliveries", "outcome")
+        self._webhooks_dead = self._counter("hub_webhooks_dead_total", "Deliveries that were given up")
+        self._webhook_age = self._gauge(
+            "hub_webhook_oldest_seconds", "Age of the oldest event that waits for a webhook"
+        )
         self._clients = self._counter("hub_client_requests_total", "Requests by X-Client-Version", "version")
         self._client_versions: set[str] = set()
         self._children: dict[tuple[str, int], Counter] = {}
         self.tally = Tally()  # the same since the last sample of the live monitoring
         self.holds_open = 0
         self.webhook_backlog = 0
+        self.webhook_oldest_seconds = 0.0
         self.drifting = 0
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -74,8 +82,18 @@ class Metrics:
                 self._client_versions.add(version)
         self._clients.labels(version).inc()
 
+    def notices(self, medium: str, outcome: Literal["told", "failed", "given_up"], count: int) -> None:
+        """Count notifications of one attempt; `failed` are tried again."""
+        self._notices.labels(medium, outcome).inc(count)
+
     def batch(self, operations: int) -> None:
         self._batches.observe(operations)
+
+    def webhook_attempt(self, delivered: bool, dead: bool) -> None:
+        """An attempt at a delivery, which gave it up or not."""
+        self._webhook_attempts.labels("delivered" if delivered else "failed").inc()
+        self._webhooks_dead.inc(dead)
+        self.tally.webhook(delivered)
 
     def generation_began(self, stream: Stream) -> None:
         """Its first delta is here."""
@@ -108,9 +126,14 @@ class Metrics:
         self._holds.set(count)
         self.holds_open = count
 
-    def webhooks_waiting(self, count: int) -> None:
+    def webhooks_waiting(self, count: int, oldest_seconds: float) -> None:
+        """How many deliveries wait, and since when the event of the first of them."""
         self._webhooks.set(count)
-        self.webhook_backlog = count
+        self._webhook_age.set(oldest_seconds)
+        self.webhook_backlog, self.webhook_oldest_seconds = count, oldest_seconds
+
+    def notice_jobs_waiting(self, count: int) -> None:
+        self._notice_jobs.set(count)
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A gauge that asks when it is read: connections, queue bytes, running streams."""

@@ -29,7 +29,8 @@ from hub.realtime.channels import ADMIN_METRICS
 from hub.realtime.registry import Connections
 from hub.realtime.wire import text_frame
 from hub.streams import Streams
-from models import deliveries, wallets
+from models import deliveries, notice_jobs, wallets, webhook_queues
+from models.clock import now
 from models.database import Database, DatabaseError
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,7 @@ COLUMNS: Final = (
     *("latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "first_token_p50_ms", "first_token_p95_ms"),
     *("credits_per_second", "holds", "drift", "queue_bytes", "webhook_backlog"),
     *("cpu_percent", "memory_bytes", "events_per_second"),
+    *("webhook_oldest_seconds", "webhooks_per_second", "webhook_failures_per_second"),
 )
 _HISTORY_HEAD: Final = b'{"type":"admin.metrics.history","columns":' + orjson.dumps(COLUMNS) + b',"samples":['
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
@@ -97,19 +99,20 @@ class Monitor:
                 failing = True
 
     async def watch_waiting(self, database: Database) -> None:
-        """Count the open holds and the webhooks that wait each second, for ever; while the database is away the last
-        counts stand.
+        """Count the open holds, and the webhooks and notice jobs that wait, each second, for ever; while the database is
+        away the last counts stand.
         """
         failing = False
         while True:
             await asyncio.sleep(limits.METRIC_SAMPLE_SECONDS)
             try:
                 self._metrics.holds(await wallets.holds_open(database))
-                self._metrics.webhooks_waiting(await deliveries.waiting(database))
+                self._metrics.webhooks_waiting(await webhook_queues.waiting(database), await _oldest_seconds(database))
+                self._metrics.notice_jobs_waiting(await notice_jobs.waiting(database))
                 failing = False
             except DatabaseError as error:
                 if not failing:
-                    log.warning("open holds and waiting webhooks cannot be counted", error=str(error)[:200])
+                    log.warning("open holds and what waits to leave cannot be counted", error=str(error)[:200])
                 failing = True
 
     def tell(self, connections: Connections, streams: Streams) -> None:
@@ -151,6 +154,8 @@ class Monitor:
             round(counts.spent_micro / MICRO_PER_CREDIT / seconds, 6),
             *(self._metrics.holds_open, gauges.drift, gauges.queue_bytes, self._metrics.webhook_backlog),
             *(round(gauges.cpu_percent, 1), gauges.memory_bytes, round(counts.events / seconds, 2)),
+            round(self._metrics.webhook_oldest_seconds, 1),
+            *(round(counts.webhooks / seconds, 2), round(counts.webhook_failures / seconds, 2)),
         ]
 
     def history(self) -> Iterator[bytes]:
@@ -164,6 +169,12 @@ class Monitor:
             chunk.append(row)
             size += len(row) + 1
         yield _history_frame(chunk, last=True)
+
+
+async def _oldest_seconds(database: Database) -> float:
+    """How long the oldest event has waited for a webhook; 0 where none waits."""
+    oldest = await deliveries.oldest(database)
+    return 0.0 if oldest is None else max(0.0, (now() - oldest).total_seconds())
 
 
 async def _until(phase_seconds: float) -> None:

@@ -37,8 +37,8 @@ class Leg:
 class PlaceHold:
     """Reserve `want` micro-credits; with less available as much as there is, but never less than `at_least`.
 
-    A `budget` bounds the hold as the wallet does, for as long as it stands: its document keeps it. Of a `quota` it takes one
-    request, and is refused where none is left.
+    A `budget` bounds the hold as the wallet does, for as long as it stands: its document keeps it. Of a `quota` it
+    takes one request, and is refused where none is left.
     """
 
     hold: str
@@ -69,8 +69,8 @@ class ExtendHold:
 class SettleHold:
     """End a hold, charging the smaller of `charge` and what it holds; a charge of zero makes no entry.
 
-    The entry's operation is the hold's id, so a hold settles once, whoever tries. A `fruitless` one, of which nothing came
-    by our or a provider's fault, does not count against its user's quota.
+    The entry's operation is the hold's id, so a hold settles once, whoever tries. A `fruitless` one, of which nothing
+    came by our or a provider's fault, does not count against its user's quota.
     """
 
     hold: str
@@ -142,8 +142,9 @@ class Insert:
 class Update:
     """An update of one document, if it is still there. `change` may be a function of the operation's receipt.
 
-    Its owner may delete a message while it is being written: that must not stop the money. `result` gives further fields
-    to set, those that are known only when the operation is applied. With `upsert` it is made where it is not there.
+    Its owner may delete a message while it is being written: that must not stop the money. `result` gives further
+    fields to set, those that are known only when the operation is applied. With `upsert` it is made where it is not
+    there.
     """
 
     collection: str
@@ -154,8 +155,8 @@ class Update:
 
 
 def in_turn(what: str) -> Update:
-    """Written by all operations that must see each other's outcome, as those that count how many there are: of two at once
-    the second is composed anew. Setting a moment would not do: where both have the same, the later write is none.
+    """Written by all operations that must see each other's outcome, as those that count how many there are: of two at
+    once the second is composed anew. Setting a moment would not do: where both have the same, the later write is none.
     """
     return Update(COUNTERS, {"_id": what}, {"$inc": {"value": 1}}, upsert=True)
 
@@ -172,8 +173,9 @@ class Delete:
 class Operation:
     """One unit of work for the committer. `id` names its entries; use the hold's id when it settles one.
 
-    `new_wallets` are made with the operation (sign-up). `once` says that the id comes from outside (a payment) and has
-    to be looked up among the entries before it is applied.
+    `new_wallets` are made with the operation (sign-up). `webhooks` says how many of a user's endpoints are switched on
+    now: only then the user's events wait to be delivered. `once` says that the id comes from outside (a payment) and
+    has to be looked up among the entries before it is applied.
     """
 
     id: str
@@ -185,6 +187,7 @@ class Operation:
     updates: Sequence[Update] = ()
     deletes: Sequence[Delete] = ()
     new_wallets: Sequence[str] = ()
+    webhooks: Mapping[str, int] = field(default_factory=dict)
     once: bool = False
     created_at: datetime = field(default_factory=now)
     size_bytes: int = 1_000  # a rough figure that bounds a batch
@@ -195,9 +198,9 @@ class Composed:
     """An operation that is made inside the transaction that writes it, from what that transaction reads.
 
     For what depends on documents as they are (the last administrator, a balance to be set). `compose` only reads, and
-    refuses by raising `HubError`. It may run several times; what the last run gives is what stands. It sees a snapshot, so
-    two nodes may both find true what one of them is about to end: where that matters the operation also updates a document
-    that the other must update too. It is committed by itself: rare work, that must not hold up a batch.
+    refuses by raising `HubError`. It may run several times; what the last run gives is what stands. It sees a snapshot,
+    so two nodes may both find true what one of them is about to end: where that matters the operation also updates a
+    document that the other must update too. It is committed by itself: rare work, that must not hold up a batch.
     """
 
     id: str
@@ -207,7 +210,9 @@ class Composed:
 
 @dataclass(frozen=True, slots=True)
 class WalletState:
-    """A wallet as it stands after a commit. Micro-credits; `version` orders states, `budgets` are counters by API key."""
+    """A wallet as it stands after a commit. Micro-credits; `version` orders states, `budgets` are counters by API
+    key.
+    """
 
     user: str
     credits: int

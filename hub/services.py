@@ -23,6 +23,7 @@ from hub.analytics import Analytics
 from hub.announcements import Announcements
 from hub.api_keys import ApiKeys
 from hub.audit import DriftMonitor
+from hub.browser_push import BrowserPush
 from hub.chat import Chat
 from hub.counters import Counters, MemoryCounters
 from hub.embeddings import Embedder
@@ -30,11 +31,13 @@ from hub.google import Google
 from hub.google_sign_in import GoogleSignIn
 from hub.identity import Identities
 from hub.ledger import Ledger
-from hub.mail import mailer_of
+from hub.mail import Mailer, mailer_of
 from hub.mail_jobs import MailJobs
+from hub.mail_notices import MailNotices
 from hub.metrics import Metrics
 from hub.monitor import Monitor
 from hub.node import Node
+from hub.notice_jobs import NoticeJobs
 from hub.notifications import Notifications
 from hub.passwords import BCRYPT_COST, Passwords
 from hub.payments.purchases import Purchases, open_provider
@@ -53,13 +56,15 @@ from hub.redis.wallet_follower import WalletFollower
 from hub.remote_streams import RemoteStreams
 from hub.request_stats import RequestStats
 from hub.revocations import Revocations
+from hub.safe_http import SafeHttp
 from hub.statistics import Statistics
 from hub.streams import Streams
 from hub.sweeper import Sweeper
 from hub.tasks import Tasks
 from hub.throttle import Throttle
 from hub.token_rates import TokenRates
-from hub.webhook_endpoints import WebhookEndpoints
+from hub.unsubscribe import Unsubscribing
+from hub.webhooks.webhooks import Webhooks
 from models import shapes
 from models.database import Database
 
@@ -97,12 +102,15 @@ class Services:
     embedder: Embedder
     readers: Readers
     notifications: Notifications
+    browser_push: BrowserPush
+    notice_jobs: NoticeJobs
+    unsubscribing: Unsubscribing
     purchases: Purchases
     points: Points
     administration: Administration
     announcements: Announcements
     rate_administration: RateAdministration
-    webhook_endpoints: WebhookEndpoints
+    webhooks: Webhooks
     statistics: Statistics
     analytics: Analytics
     request_stats: RequestStats
@@ -171,7 +179,10 @@ class _Opening:
     async def services(self, mongodb_uri: str) -> Services:
         database = await self._database(mongodb_uri)
         ledger, node, sweeper = await self._ledger(database)
-        mail = MailJobs(self._settings, database, mailer_of(self._settings), self._tasks)
+        mailer, unsubscribing = mailer_of(self._settings), Unsubscribing(self._settings, database)
+        http = await self._safe_http()
+        browser_push = await BrowserPush.open(self._settings, database, http)
+        mail = MailJobs(self._settings, database, mailer, self._tasks)
         passwords, identities, accounts = await self._identities(database, ledger, mail)
         google = await self._google(database, identities, accounts)
         token_rates = TokenRates(self._settings.rate_limits, self._counters("tokens"))
@@ -202,12 +213,15 @@ class _Opening:
             embedder=Embedder(ledger, self._catalogue, providers, token_rates, node.id),
             readers=self._readers(),
             notifications=Notifications(database, ledger),
+            browser_push=browser_push,
+            notice_jobs=self._notice_jobs(database, mailer, unsubscribing, browser_push),
+            unsubscribing=unsubscribing,
             purchases=self._purchases(database, ledger),
             points=Points(database, ledger, self._settings.daily_reward_points),
             administration=Administration(ledger, identities.revocations),
             announcements=Announcements(database, ledger, self._broker),
             rate_administration=RateAdministration(ledger),
-            webhook_endpoints=WebhookEndpoints(self._settings, database, ledger),
+            webhooks=await self._webhooks(database, ledger, node, http),
             statistics=Statistics(database),
             analytics=Analytics(database),
             request_stats=self._request_stats(database, node),
@@ -245,6 +259,12 @@ class _Opening:
         ledger.start(self._tasks)
         await sweeper.sweep()
         return ledger, node, sweeper
+
+    async def _safe_http(self) -> SafeHttp:
+        safe_http = SafeHttp(self._settings)
+        self._closes("calls to others' addresses", safe_http.close)
+        await safe_http.open()
+        return safe_http
 
     async def _identities(
         self, database: Database, ledger: Ledger, mail: MailJobs
@@ -291,6 +311,13 @@ class _Opening:
         self._closes("chat", lambda: chat.close(self._broker))
         return providers, streams, chat
 
+    async def _webhooks(self, database: Database, ledger: Ledger, node: Node, http: SafeHttp) -> Webhooks:
+        parts = (self._settings, database, ledger, self._broker, self._metrics, http, self._tasks, node.id)
+        webhooks = Webhooks(*parts, self._throttle())
+        self._closes("webhooks", webhooks.close)
+        await webhooks.open()
+        return webhooks
+
     def _stream_logs(self) -> StreamLogs | None:
         """A hub alone needs none: whoever follows its streams is connected to it."""
         if self._redis is None:
@@ -318,6 +345,15 @@ class _Opening:
         request_stats = RequestStats(database, node.id)
         self._closes("request figures", request_stats.flush)
         return request_stats
+
+    def _notice_jobs(
+        self, database: Database, mailer: Mailer, unsubscribing: Unsubscribing, browser_push: BrowserPush
+    ) -> NoticeJobs:
+        """With every way by which notifications leave this hub."""
+        mail = MailNotices(self._settings, mailer, unsubscribing)
+        jobs = NoticeJobs(database, {"email": mail, "push": browser_push}, self._tasks, self._metrics)
+        self._closes("notice jobs", jobs.close)
+        return jobs
 
     def _purchases(self, database: Database, ledger: Ledger) -> Purchases:
         purchases = Purchases(database, ledger, open_provider(self._settings))
@@ -357,6 +393,8 @@ def _start_loops(services: Services) -> None:
     services.tasks.start(services.identities.follow(), "revocations")
     services.tasks.repeat(services.identities.key_uses.write_due, limits.KEY_USE_LOOK_SECONDS, "uses of API keys")
     services.tasks.start(services.mail.run(), "mail jobs")
+    services.notice_jobs.start()
+    services.webhooks.start()
     if isinstance(services.broker, RedisBroker):
         services.tasks.start(WalletFollower(services.database, services.broker).run(), "wallet follower")
     services.tasks.repeat(partial(_watch_ledger, services), limits.DRIFT_SECONDS, "ledger watch")

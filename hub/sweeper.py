@@ -26,7 +26,7 @@ from hub.prices import charge_micro
 from hub.providers.base import Usage
 from hub.streams import Outcome, replayed
 from hub.tokens import is_exact
-from models import conversations, nodes, wallets
+from models import conversations, nodes, wallets, webhook_queues
 from models.clock import now
 from models.conversations import MESSAGES
 from models.database import Database, Document
@@ -61,6 +61,8 @@ class Sweeper:
         """One round; how many holds were settled."""
         dead = await self.unlock()
         gone = [document["_id"] for document in dead] + await self._unregistered()
+        if gone:
+            await webhook_queues.release_of(self._database, gone)
         unsettled = list(self._ledger.unsettled)
         settled, stuck = 0, False
         while not stuck and (holds := await self._abandoned(gone, unsettled)):

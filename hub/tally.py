@@ -64,12 +64,16 @@ def _middle(step: int) -> float:
 
 @dataclass(slots=True)
 class Counts:
-    """One tally's figures. `spent_micro` is what users were charged for usage, in micro-credits."""
+    """One tally's figures. `spent_micro` is what users were charged for usage, in micro-credits, `webhooks` the attempts at
+    deliveries.
+    """
 
     requests: int = 0
     errors: int = 0
     spent_micro: int = 0
     events: int = 0
+    webhooks: int = 0
+    webhook_failures: int = 0
     latency: Durations = field(default_factory=Durations)
     first_token: Durations = field(default_factory=Durations)
 
@@ -80,6 +84,8 @@ class Counts:
             "errors": self.errors,
             "spent_micro": self.spent_micro,
             "events": self.events,
+            "webhooks": self.webhooks,
+            "webhook_failures": self.webhook_failures,
             "latency": self.latency.pairs(),
             "first_token": self.first_token.pairs(),
         }
@@ -90,6 +96,8 @@ class Counts:
         self.errors += view.get("errors", 0)
         self.spent_micro += view.get("spent_micro", 0)
         self.events += view.get("events", 0)
+        self.webhooks += view.get("webhooks", 0)
+        self.webhook_failures += view.get("webhook_failures", 0)
         self.latency.merge(view.get("latency", ()))
         self.first_token.merge(view.get("first_token", ()))
 
@@ -107,6 +115,11 @@ class Tally:
         counts.errors += status >= 500
         if not streamed:
             counts.latency.add(seconds)
+
+    def webhook(self, delivered: bool) -> None:
+        """An attempt at a delivery."""
+        self.counts.webhooks += 1
+        self.counts.webhook_failures += not delivered
 
     def take(self) -> Counts:
         """The figures so far; counting begins anew."""

@@ -21,6 +21,7 @@ _PASSWORD_CHANGES = Limit(limits.PASSWORD_CHANGES_PER_USER, limits.TRIES_SECONDS
 _RESETS_PER_ACCOUNT = Limit(limits.RESETS_ASKED_PER_ACCOUNT, limits.TRIES_SECONDS)
 _RESETS_PER_ADDRESS = Limit(limits.RESETS_ASKED_PER_ADDRESS, limits.TRIES_SECONDS)
 _LINKS = Limit(limits.LINKS_OPENED_PER_ADDRESS, limits.TRIES_SECONDS)
+_WEBHOOKS_TRIED = Limit(limits.WEBHOOKS_TRIED_PER_OWNER, limits.TRIES_SECONDS)
 _VERIFICATIONS = Limit(limits.VERIFICATIONS_PER_USER, limits.TRIES_SECONDS)
 
 
@@ -72,6 +73,10 @@ class Throttle:
     async def verification_asked(self, user: str) -> None:
         """Count a further verification mail. Raises `HubError` RATE_LIMITED."""
         await self._count(_VERIFICATIONS, "verification", user)
+
+    async def webhook_tried(self, owner: str) -> None:
+        """Count a delivery that its owner has sent at once. Raises `HubError` RATE_LIMITED."""
+        await self._count(_WEBHOOKS_TRIED, "webhook", owner)
 
     async def _count(self, limit: Limit, kind: str, name: str) -> None:
         if not self._enabled:

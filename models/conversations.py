@@ -1,17 +1,18 @@
 """Conversations and their messages.
 
-A conversation is `{_id: conv_..., user, title, model, message_count, last_message, created_at, updated_at}`. A message is
-`{_id: msg_..., user, conversation, role, content, status, created_at}`; an assistant's message also has `{model, stream,
-epoch, lengths, extras, finish_reason, detail, usage, receipt, error}` and serves to replay its stream: `lengths` holds
-the number of characters of each delta, `extras` by its number what else it has, as JSON text, and `on_disconnect: cancel`
-says that it is to end without a reader. Messages without a conversation answer calls that keep their own history; they
-have `expires_at` and go after a week.
+A conversation is `{_id: conv_..., user, title, model, message_count, last_message, created_at, updated_at}`. A message
+is `{_id: msg_..., user, conversation, role, content, status, created_at}`; an assistant's message also has `{model,
+stream, epoch, lengths, extras, finish_reason, detail, usage, receipt, error}` and serves to replay its stream:
+`lengths` holds the number of characters of each delta, `extras` by its number what else it has, as JSON text, and
+`on_disconnect: cancel` says that it is to end without a reader. Messages without a conversation answer calls that keep
+their own history; they have `expires_at` and go after a week.
 """
 
 from collections.abc import Sequence
 
+from config import limits
 from models.collection_shape import CollectionShape, Index
-from models.database import Database, Document
+from models.database import Database, Document, Transaction
 
 CONVERSATIONS = "conversations"
 MESSAGES = "messages"
@@ -78,3 +79,13 @@ async def delete(database: Database, user: str, conversation_id: str) -> bool:
         return False
     await database[MESSAGES].delete_many({"conversation": {"$eq": conversation_id}, "user": {"$eq": user}})
     return True
+
+
+async def answers_within(transaction: Transaction, message_ids: list[str]) -> dict[str, Document]:
+    """Finished answers by their message, of each so many characters as a webhook carries of all its choices, and one
+    more.
+    """
+    most = limits.WEBHOOK_ANSWER_CHARS_MAX * limits.CHOICES_MAX + 1
+    shown = {"content": {"$substrCP": ["$content", 0, most]}, "lengths": 1, "extras": 1}
+    found = await transaction.find(MESSAGES, {"_id": {"$in": message_ids}}, shown)
+    return {message["_id"]: message for message in found}

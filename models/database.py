@@ -144,6 +144,15 @@ class Collection:
         with _translated():
             return (await self._collection.update_many(query, update)).modified_count
 
+    async def update_each(self, updates: Sequence[tuple[Query, Change]]) -> None:
+        """Update one document each, where it is there, in one round trip. Not all or none; and not awaited longer than until
+        this server has it: for what may be done again.
+        """
+        statements = [{"q": query, "u": change} for query, change in updates]
+        command = {"update": self._collection.name, "updates": statements, "ordered": False}
+        with _translated():
+            _raise_write_errors(await self._collection.database.command(command))
+
     async def find_one_and_update(
         self, query: Query, update: Mapping[str, Any], *, upsert: bool = False, before: bool = False
     ) -> Document | None:
@@ -179,9 +188,19 @@ class Transaction:
         self._database = database
         self._session = session
 
-    async def find(self, collection: str, query: Query, projection: Query | None = None) -> list[Document]:
-        """All matches; the caller's query is bounded by the batch."""
-        cursor = self._database[collection].find(query, projection, session=self._session, batch_size=10_000)
+    async def find(
+        self,
+        collection: str,
+        query: Query,
+        projection: Query | None = None,
+        *,
+        sort: Sequence[tuple[str, int]] | None = None,
+        limit: int = 0,
+    ) -> list[Document]:
+        """All matches, or the first `limit` of them; a query without one is bounded by its caller's batch."""
+        cursor = self._database[collection].find(
+            query, projection, session=self._session, batch_size=10_000, sort=sort, limit=limit
+        )
         found: list[Document] = await cursor.to_list()
         return found
 

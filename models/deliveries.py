@@ -1,16 +1,111 @@
-"""Webhook deliveries: an event on its way to an endpoint, one document each.
+"""Webhook deliveries: an event on its way to an endpoint, one document each; they stay as the endpoint's log.
 
-`{_id, endpoint, event, status, due_at, created_at}`: `status` is `waiting` until the endpoint took it or it is given up.
+`{_id: dlv_..., endpoint, owner, seq, webhook_id, event, body, status, tries, attempts, event_at, created_at,
+ended_at?}`: `webhook_id` is the header of that name, the same for each attempt and replay of an event; `event` its
+public name; `body` the exact text that is signed. `seq` numbers an endpoint's deliveries in the order in which they are
+sent; a test has none. `attempts` are the last `limits.DELIVERY_ATTEMPTS_KEPT`, each `{at, status, duration_ms, answer,
+error}`, `tries` counts all.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from config import limits
 from models.collection_shape import CollectionShape, Index
-from models.database import Database
+from models.database import Database, Document, by_age
 
 DELIVERIES = "deliveries"
-WAITING = "waiting"
-SHAPES = (CollectionShape(DELIVERIES, indexes=(Index([("status", 1), ("due_at", 1)]),)),)
+WAITING: Final = "waiting"
+DELIVERED: Final = "delivered"
+DEAD: Final = "dead"
+STATUSES: Final = (WAITING, DELIVERED, DEAD)
+SHAPES = (
+    CollectionShape(
+        DELIVERIES,
+        indexes=(
+            Index([("endpoint", 1), ("seq", 1)], only_where={"status": WAITING}),
+            Index([("event_at", 1)], only_where={"status": WAITING}),
+            Index([("endpoint", 1), ("created_at", -1), ("_id", -1)]),
+            Index([("created_at", 1)], expire_after_seconds=limits.DELIVERY_DAYS * 86_400),
+        ),
+    ),
+)
 
 
-async def waiting(database: Database) -> int:
-    """How many wait."""
-    return await database[DELIVERIES].count({"status": WAITING})
+def new_delivery(
+    delivery_id: str,
+    endpoint: Document,
+    seq: int | None,
+    webhook_id: str,
+    event: str,
+    body: str,
+    event_at: datetime,
+    moment: datetime,
+) -> Document:
+    return {
+        "_id": delivery_id,
+        "endpoint": endpoint["_id"],
+        "owner": endpoint["owner"],
+        "seq": seq,
+        "webhook_id": webhook_id,
+        "event": event,
+        "body": body,
+        "status": WAITING,
+        "tries": 0,
+        "attempts": [],
+        "event_at": event_at,
+        "created_at": moment,
+    }
+
+
+def attempted(delivery_id: str, status: str, attempt: Document) -> tuple[Document, Document]:
+    """The query and the update that note an attempt, and what has become of the delivery by it.
+
+    What was delivered stays so: a turn that lost its claim may come late.
+    """
+    ended = {} if status == WAITING else {"ended_at": attempt["at"]}
+    kept = {"$each": [attempt], "$slice": -limits.DELIVERY_ATTEMPTS_KEPT}
+    change = {"$set": {"status": status, **ended}, "$inc": {"tries": 1}, "$push": {"attempts": kept}}
+    query: Document = {"_id": delivery_id}
+    return (query if status == DELIVERED else query | {"status": {"$ne": DELIVERED}}), change
+
+
+async def record(database: Database, attempts: Sequence[tuple[Document, Document]]) -> None:
+    """Write what `attempted` made."""
+    await database[DELIVERIES].update_each(attempts)
+
+
+async def add(database: Database, delivery: Document) -> None:
+    await database[DELIVERIES].insert_one(delivery)
+
+
+async def first_waiting(database: Database, endpoint: str, after: int, limit: int) -> list[Document]:
+    """The next ones of an endpoint beyond number `after`, in the order in which they are to be sent."""
+    query = {"endpoint": {"$eq": endpoint}, "status": WAITING, "seq": {"$gt": after}}
+    return await database[DELIVERIES].find(query, sort=[("seq", 1)], limit=limit)
+
+
+async def page(
+    database: Database, endpoint: str, filters: dict[str, str], *, newest_first: bool, skip: int, limit: int
+) -> tuple[list[Document], int]:
+    """An endpoint's log without the bodies, and how many there are in all. `filters`: `status`, `event`."""
+    query: dict[str, Any] = {"endpoint": {"$eq": endpoint}, **{name: {"$eq": value} for name, value in filters.items()}}
+    order = by_age(newest_first)
+    return await database[DELIVERIES].page(query, skip=skip, limit=limit, sort=order, projection={"body": 0})
+
+
+async def by_id(database: Database, endpoint: str, delivery_id: str) -> Document | None:
+    """None for another endpoint's."""
+    return await database[DELIVERIES].find_one({"_id": {"$eq": delivery_id}, "endpoint": {"$eq": endpoint}})
+
+
+async def forget(database: Database, endpoint: str) -> None:
+    """Remove what an endpoint had, which is there no more."""
+    await database[DELIVERIES].delete_many({"endpoint": {"$eq": endpoint}})
+
+
+async def oldest(database: Database) -> datetime | None:
+    """When the oldest event happened that still waits; of endpoints that are switched off too."""
+    found = await database[DELIVERIES].find_one({"status": WAITING}, projection={"event_at": 1}, sort=[("event_at", 1)])
+    return None if found is None else found["event_at"]

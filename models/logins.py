@@ -5,6 +5,7 @@ the secrets is kept. `used_refresh` holds the hashes of the last refresh tokens 
 is recognised when it comes again. A login that ended is deleted, in the transaction that writes its revocation.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +39,12 @@ async def add(database: Database, login: Document) -> None:
 
 async def by_id(database: Database, login_id: str) -> Document | None:
     return await database.by_id(LOGINS, login_id)
+
+
+async def standing(database: Database, ids: Sequence[str], moment: datetime) -> set[str]:
+    """Those of these logins that have not ended."""
+    which: Any = {"_id": {"$in": list(ids)}, "expires_at": {"$gt": moment}}
+    return {login["_id"] for login in await database[LOGINS].find(which, limit=len(ids), projection={"_id": 1})}
 
 
 async def count(database: Database, user: str) -> int:

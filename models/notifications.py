@@ -1,7 +1,8 @@
-"""Notifications: `{_id: notif_..., user, type, category, title, message, read, media, created_at}`.
+"""Notifications: `{_id: notif_..., user, type, category, title, message, read, media, untold?, created_at}`.
 
-`media` are those by which its user wants to be told; mail and push are delivered from here. Where `inApp` is not among
-them the row is `hidden: true`, stands in no list, and goes at `expires_at`.
+`media` are those by which its user wants to be told. `untold` are those of them that leave the hub and have not told it
+yet (`hub/notice_jobs.py`); the field goes with the last one. Where `inApp` is not among the media the row is
+`hidden: true`, stands in no list, and goes at `expires_at`.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ SHAPES = (
         indexes=(
             Index([("user", 1), ("_id", -1)]),
             Index([("user", 1), ("read", 1), ("_id", -1)]),
+            Index([("user", 1), ("untold", 1), ("_id", 1)], only_where={"untold": {"$exists": True}}),
             Index([("expires_at", 1)], expire_after_seconds=0),
         ),
     ),
@@ -86,3 +88,17 @@ async def unread_ids(database: Database, user: str, *, ids: Sequence[str] | None
         query["_id"] = {"$in": list(ids)}
     found = await database[NOTIFICATIONS].find(query, projection={"_id": 1}, limit=limit)
     return [document["_id"] for document in found]
+
+
+async def untold(database: Database, user: str, medium: str, *, limit: int) -> list[Document]:
+    """Those of which a user is still to be told by a medium, oldest first."""
+    query = {"user": {"$eq": user}, "untold": {"$eq": medium}}
+    return await database[NOTIFICATIONS].find(query, sort=[("_id", 1)], limit=limit)
+
+
+async def told(database: Database, ids: Sequence[str], medium: str) -> None:
+    """Of these nothing is to be told by the medium any more."""
+    left = {"$setDifference": ["$untold", [medium]]}
+    change = [{"$set": {"untold": {"$cond": [{"$eq": [left, []]}, "$$REMOVE", left]}}}]
+    query = {"_id": {"$in": list(ids)}, "untold": {"$eq": medium}}
+    await database[NOTIFICATIONS].update_many(query, change)

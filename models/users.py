@@ -102,6 +102,19 @@ async def within(transaction: Transaction, user_id: str) -> Document | None:
     return found[0] if found else None
 
 
+async def administrators_within(transaction: Transaction, limit: int) -> list[str]:
+    """The ids of at most `limit` administrators, the first ones."""
+    query = {"role": "admin", "status": "active"}
+    return [user["_id"] for user in await transaction.find(USERS, query, {"_id": 1}, sort=[("_id", 1)], limit=limit)]
+
+
+async def many_within(transaction: Transaction, user_ids: list[str]) -> dict[str, Document]:
+    """What the names and addresses of these users are, by id."""
+    shown = {"email": 1, "first_name": 1, "last_name": 1}
+    found = await transaction.find(USERS, {"_id": {"$in": user_ids}}, shown)
+    return {user["_id"]: user for user in found}
+
+
 async def has_within(transaction: Transaction, field: str, value: str, but: str) -> bool:
     """Whether another user than `but` has this address or name; `field` is one of the `_key`s."""
     return bool(await transaction.find(USERS, {field: {"$eq": value}, "_id": {"$ne": but}}, {"_id": 1}))

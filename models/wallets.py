@@ -1,16 +1,19 @@
 """Wallets, their entries and holds: shapes, indexes and reads. Only `hub/committer.py` writes them.
 
-A wallet is `{_id: user, credits, credits_held, points, seq, head, version, epoch, offset, updated_at, budgets?, quota?}`:
-credits in micro-credits, points whole; `seq` and `head` number and chain its entries, `version` guards each write, `epoch`
-and `offset` are the position of the user's channel. `budgets` counts what API keys with a limit of their own hold and spend:
-`{key: {held, spent: {period, of, amount}}}`, as `hub/budgets.py` explains; `quota` counts the user's requests,
-`{daily: {of, ends_at, used, told}, weekly, monthly}`, as `hub/quotas.py` does.
+A wallet is `{_id: user, credits, credits_held, points, seq, head, version, epoch, offset, updated_at, budgets?, quota?,
+webhooks?}`:
+credits in micro-credits, points whole; `seq` and `head` number and chain its entries, `version` guards each write,
+`epoch` and `offset` are the position of the user's channel. `budgets` counts what API keys with a limit of their own
+hold and spend: `{key: {held, spent: {period, of, amount}}}`, as `hub/budgets.py` explains; `quota` counts the user's
+requests, `{daily: {of, ends_at, used, told}, weekly, monthly}`, as `hub/quotas.py` does. `webhooks` is how many of the
+user's endpoints are switched on: it decides, in the transaction that writes an event, whether the event waits to be
+delivered.
 
 An entry is append-only: `{_id: txn_..., wallet, seq, unit, kind, amount, balance_after, operation, leg, description,
 metadata, created_at, previous_hash, hash}`. A hold is `{_id: hold_..., wallet, amount, node, stream, message,
-model, prompt_tokens, created_at, expires_at, budget?, quota?, idempotency?}` and exists exactly while it holds something;
-`budget` is the `{key, limit, period}` that it counts against, `quota` the first day of each period that its request was
-counted in, `idempotency` the key's record that ends with it where no message does.
+model, prompt_tokens, created_at, expires_at, budget?, quota?, idempotency?}` and exists exactly while it holds
+something; `budget` is the `{key, limit, period}` that it counts against, `quota` the first day of each period that its
+request was counted in, `idempotency` the key's record that ends with it where no message does.
 """
 
 import hashlib
@@ -60,6 +63,7 @@ SHAPES = (
                 **dict.fromkeys(("credits", "credits_held", "points", "seq", "version", "offset"), _NOT_NEGATIVE),
                 "budgets": {"bsonType": "object", "additionalProperties": _COUNTERS},
                 "quota": {"bsonType": "object", "additionalProperties": _REQUESTS},
+                "webhooks": _NOT_NEGATIVE,
             },
         },
     ),
@@ -145,7 +149,8 @@ async def credits_of(database: Database, users: list[str]) -> dict[str, int]:
 async def entry_totals(database: Database, after: str, before: str | None, limit: int) -> list[Document]:
     """The first `limit` entries of all wallets with `after < id < before`, summed by unit and kind.
 
-    `topups` counts those that a wallet's own rule made, `cents` is what was paid for them in US cents, `last` the last id.
+    `topups` counts those that a wallet's own rule made, `cents` is what was paid for them in US cents, `last` the last
+    id.
     """
     ids: Document = {"$gt": after} if before is None else {"$gt": after, "$lt": before}
     positive = {"$gt": ["$amount", 0]}
@@ -259,8 +264,8 @@ _CHANGED = "updateDescription.updatedFields"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Of a user's wallet, with the `version` and `offset` that it has now where they are other ones; or, without a user, of
-    a document of another collection.
+    """Of a user's wallet, with the `version` and `offset` that it has now where they are other ones; or, without a
+    user, of a document of another collection.
     """
 
     user: str | None = None
@@ -273,8 +278,8 @@ async def watch(database: Database, *others: str) -> AsyncIterator[AsyncIterator
     """Changes of wallets, and of other collections, from the moment the block is entered, by whichever node; None when
     there was none for a second. Raises `DatabaseError`, also within the block.
 
-    Whatever happens to a user is written together with the user's wallet, so that wallets tell of everything; the events
-    alone would not tell of a balance that changes without one.
+    Whatever happens to a user is written together with the user's wallet, so that wallets tell of everything; the
+    events alone would not tell of a balance that changes without one.
     """
     match = {"ns.coll": {"$in": [WALLETS, *others]}, "operationType": {"$in": ["insert", "update"]}}
     fields = {"ns": 1, "documentKey": 1, f"{_CHANGED}.version": 1, f"{_CHANGED}.offset": 1}

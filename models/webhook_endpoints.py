@@ -1,10 +1,13 @@
 """Webhook endpoints: where events are to be delivered.
 
-`{_id: wh_..., owner, api, url, events, secret, active, created_at, updated_at}`: `owner` is a user's id, or None for an
-administrator's endpoint, which hears of all users; `api` is the documented API whose form its deliveries have. The secret is
-kept as it was given, because deliveries are signed with it, and is shown once.
+`{_id: wh_..., owner, api, url, events, secret, active, created_at, updated_at, previous?, disabled?}`: `owner` is a
+user's id, or None for an administrator's endpoint, which hears of all users; `api` is the documented API whose form its
+deliveries have. The secret is kept as it was given, because deliveries are signed with it, and is shown once;
+`previous` is `{secret, until}`, the one before it, that is good for a while too. `disabled` is `{at, reason}` where the
+hub switched it off.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from models.collection_shape import CollectionShape, Index
@@ -68,3 +71,28 @@ async def within(transaction: Transaction, owner: str | None, api: str, endpoint
 
 async def count_within(transaction: Transaction, owner: str | None) -> int:
     return len(await transaction.find(WEBHOOK_ENDPOINTS, {"owner": {"$eq": owner}}, {"_id": 1}))
+
+
+async def any_owners(database: Database, endpoint_id: str) -> Document | None:
+    return await database[WEBHOOK_ENDPOINTS].find_one({"_id": {"$eq": endpoint_id}})
+
+
+async def any_owners_within(transaction: Transaction, endpoint_id: str) -> Document | None:
+    found = await transaction.find(WEBHOOK_ENDPOINTS, {"_id": {"$eq": endpoint_id}})
+    return found[0] if found else None
+
+
+async def active_within(transaction: Transaction, owner: str | None) -> list[str]:
+    """Which of an owner's are switched on."""
+    found = await transaction.find(WEBHOOK_ENDPOINTS, {"owner": {"$eq": owner}, "active": True}, {"_id": 1})
+    return [endpoint["_id"] for endpoint in found]
+
+
+async def listening_within(transaction: Transaction, users: Sequence[str]) -> list[Document]:
+    """All that are switched on of these users, and of the hub."""
+    return await transaction.find(WEBHOOK_ENDPOINTS, {"owner": {"$in": [None, *users]}, "active": True})
+
+
+async def of_hub(database: Database, limit: int) -> list[Document]:
+    """The hub's own that are switched on."""
+    return await database[WEBHOOK_ENDPOINTS].find({"owner": None, "active": True}, limit=limit)

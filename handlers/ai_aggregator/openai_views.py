@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from handlers.ai_aggregator.openai_choices import choice_views
 from handlers.dialects import AI_AGGREGATOR
 from handlers.sse import DONE
 from hub.chat_records import receipt_view
+from hub.choices import choice_views
 from hub.errors import Code, HubError
 from hub.providers.base import Delta, Usage
 from hub.streams import Outcome, Stream

@@ -4,13 +4,13 @@ from typing import Any
 
 from config import limits
 from handlers.access import scope
-from handlers.ai_aggregator.openai_choices import choice_views
 from handlers.ai_playground.answers import AnswerInput, ending, head, request_of
 from handlers.asking import begun, question
 from handlers.chat_headers import IDEMPOTENCY_KEY, ON_DISCONNECT
 from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of
 from handlers.terms import asks, takes
+from hub.choices import choice_views
 from hub.fields import Integer, Stops, Text
 from hub.streams import Outcome, Stream
 

@@ -5,13 +5,10 @@ nothing of its answer was relayed, which `http_provider.py` sees to.
 """
 
 import asyncio
-import math
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final, Self
 
 import aiohttp
@@ -20,6 +17,7 @@ from multidict import CIMultiDictProxy
 
 from config import limits
 from hub.providers.base import Converter, HttpRequest, ProviderError, temporary_status
+from hub.retry_after import at_least_zero, retry_after_seconds
 
 log = structlog.get_logger(__name__)
 
@@ -173,18 +171,9 @@ def _should_retry(headers: CIMultiDictProxy[str], status: int) -> bool:
 
 def _retry_after_seconds(headers: CIMultiDictProxy[str]) -> float | None:
     """`retry-after-ms`, else `retry-after` in seconds or as a date; None where absent or unreadable."""
+    if (milliseconds := headers.get("retry-after-ms")) is None:
+        return retry_after_seconds(headers.get("retry-after"))
     try:
-        if (milliseconds := headers.get("retry-after-ms")) is not None:
-            return _at_least_zero(float(milliseconds) / 1_000)
-        text = headers.get("retry-after", "")
-        if text[:1].isdigit():
-            return _at_least_zero(float(text))
-        return _at_least_zero((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):  # not a number, not a date, or a date without a zone
+        return at_least_zero(float(milliseconds) / 1_000)
+    except ValueError:
         return None
-
-
-def _at_least_zero(seconds: float) -> float:
-    if not math.isfinite(seconds):  # `nan` and `1e999` parse as numbers, and no sleep ends on them
-        raise ValueError("not a finite number")
-    return max(0.0, seconds)

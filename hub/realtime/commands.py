@@ -147,7 +147,7 @@ async def subscribe(connection: "Connection", command_id: CommandId | None, data
     channels.authorise(_identity(connection), channel)
     filters = None if given is None else EventFilters(**given)
     connection.subscriptions.check(channel, filters)
-    if channel == channels.ADMIN_EVENTS:
+    if channel == channels.ADMIN_EVENTS or channels.is_of_webhooks(channel):
         connection.subscriptions.add(channel, filters)
         await connection.services.broker.subscribed(channel)
     connection.outbox.push(frames.reply(command_id, {"channel": channel}))

@@ -87,6 +87,8 @@ class Subscriptions:
             return
         elif channel == channels.ADMIN_EVENTS:
             self._listen(channel, EventListener(self._outbox, filters or EventFilters()))
+        elif channels.is_of_webhooks(channel):
+            self._listen(channel, self._attempt)
         else:
             for frame in self._monitor.history():
                 self._outbox.push(frame)
@@ -99,6 +101,11 @@ class Subscriptions:
     def _source(self, channel: str) -> Broker:
         """Samples are made on each node; events come from all."""
         return self._monitor.samples if channel == channels.ADMIN_METRICS else self._broker
+
+    def _attempt(self, channel: str, publication: Publication) -> None:
+        """One at a webhook; who reads too slowly misses some, and has them in the log."""
+        if publication.kind == "notice" and self._outbox.queued_bytes <= limits.ADMIN_QUEUE_BYTES:
+            self._outbox.push(publication.frame)
 
     def _sample(self, channel: str, publication: Publication) -> None:
         self._outbox.state(f"{channel} {publication.type}", publication.frame)
@@ -113,7 +120,7 @@ class Subscriptions:
         for channel in tuple(self._listeners):
             if not channels.may_listen(identity, channel):
                 self.remove(channel)
-                error = HubError(Code.FORBIDDEN, "Only administrators may listen to this channel")
+                error = HubError(Code.FORBIDDEN, "You may listen to this channel no longer")
                 lost = {"type": "subscription.lost", "channel": channel, "error": frames.error_view(error)}
                 self._outbox.push(frames.frame(lost))
 

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { leave, onConnected, onPush, reconnect, signedIn, signedOut } from "./hub.js";
+import { leaveBrowser } from "./push.js";
 import { loginState, modelId, models, wallet } from "./state.js";
 import { recall, remember } from "./storage.js";
 
@@ -30,6 +31,7 @@ export async function logout() {
     reconnect();
     throw error;
   }
+  leaveBrowser().catch(() => {}); // the hub pushes nothing more to it in any case
   signedOut();
 }
 

@@ -35,4 +35,8 @@ export const logout = () => call("POST", "/api/auth/logout", {});
 /** The login lasts a week from the last time this was asked. */
 export const renewLogin = () => call("GET", "/api/users/me");
 export const listAnnouncements = () => call("GET", "/api/announcements");
+export const pushKey = () => call("GET", "/api/notifications/push");
+export const addPushSubscription = (subscription) =>
+  call("POST", "/api/notifications/push/subscriptions", subscription);
+export const removePushSubscription = (id) => call("DELETE", `/api/notifications/push/subscriptions/${id}`);
 export const listModels = () => call("GET", "/api/mcp/models");

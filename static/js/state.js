@@ -38,6 +38,7 @@ export const announcements = signal([]); // {id, title, message, level, createdA
 export const notifications = signal([]);
 export const unread = signal(0);
 export const moreNotifications = signal(false);
+export const push = signal({ name: "off", busy: false, problem: "" }); // unsupported | blocked | off | on
 
 let nextKey = 1;
 
@@ -74,6 +75,7 @@ export function forgetUser() {
   notifications.value = [];
   unread.value = 0;
   moreNotifications.value = false;
+  push.value = { name: "off", busy: false, problem: "" };
   thread.value = makeThread();
   announcement.value = "";
 }

@@ -8,6 +8,7 @@ import { moreNotifications, notifications, unread } from "../js/state.js";
 import { IconButton, LinkButton, Older } from "./controls.js";
 import { Bell } from "./icons.js";
 import { usePopover } from "./popover.js";
+import { PushSwitch } from "./push.js";
 
 export function BellMenu() {
   const [open, setOpen, root, trigger] = usePopover();
@@ -38,6 +39,7 @@ function Panel() {
     ${list.length === 0 && html`<p class="panel-empty">Nothing yet.</p>`}
     <ul class="notes">${list.map((note) => html`<${Note} key=${note.id} note=${note} />`)}</ul>
     ${moreNotifications.value && html`<${Older} load=${loadOlder} />`}
+    <${PushSwitch} />
   </div>`;
 }
 

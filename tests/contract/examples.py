@@ -69,7 +69,7 @@ async def own_ids(site: Site, user: str) -> dict[str, str]:
         user, NewKey("sk_live_", "A key", ["ai:read"], now() + timedelta(days=1))
     )
     await api_keys.used(site.services.database, key.document["_id"], 1, now())
-    webhook = await site.services.webhook_endpoints.create(
+    webhook = await site.services.webhooks.endpoints.create(
         None, user, "ai_playground", "https://your-app.com/webhook", ["ai.task.completed"], None, True
     )
     return {"key_123": key.document["_id"], "wh_123": webhook["_id"]}

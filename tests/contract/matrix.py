@@ -2,10 +2,13 @@
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from handlers.api_docs import OPENAPI, POSTMAN
 from handlers.pages import LINKS
+from hub.webhooks.receiver import PATH as RECEIVER
+from models.clock import now, timestamp
 from models.ids import new_id
 from tests.site import PASSWORD
 
@@ -22,8 +25,8 @@ _PLAYGROUND_WEBHOOK: Final = f"/api/v1/webhooks/{_ID}"
 
 @dataclass(frozen=True)
 class Case:
-    """`status`: what who is admitted gets. `thing`: what the path's id is of; `owned`, of its owner alone. `shut_out`: whom
-    a socket turns away at its upgrade, where the mark is public because a credential may come later.
+    """`status`: what who is admitted gets. `thing`: what the path's ids are of; `owned`, of its owner alone. `shut_out`:
+    whom a socket turns away at its upgrade, where the mark is public because a credential may come later.
     """
 
     status: int = 200
@@ -35,14 +38,16 @@ class Case:
     def sent(self) -> Any:
         """Its body. Each payment and each address is another one."""
         text = json.dumps(self.body).replace("{intent}", new_id("pi"))
+        text = text.replace("{yesterday}", timestamp(now() - timedelta(days=1)))
         return json.loads(text.replace("{address}", f"{new_id('a')}@example.com"))
 
 
 # An empty body that is found wanting shows that the method was reached, and changes nothing.
 _REACHED: Final = Case(422, {})
 _NEW_RATE: Final = {"fromType": "credits", "toType": "points", "rate": 1200, "isActive": False}
+_NOBODY_LISTENS: Final = "http://127.0.0.1:9/hook"  # what is sent there at once is refused at once
 _NEW_WEBHOOK: Final = {
-    "url": "https://example.com/hook",
+    "url": _NOBODY_LISTENS,
     "events": ["user.created"],
     "secret": "a-secret-of-many-characters",
     "active": True,
@@ -56,11 +61,35 @@ _CHAT: Final = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hell
 _PROMPT: Final = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}]}
 _EMBEDDING: Final = {"model": "text-embedding-3-small", "input": "Hello"}
 _MCP_CHAT: Final = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}], "maxTokens": 5}
+NEW_PUSH_SUBSCRIPTION: Final = {
+    "endpoint": "https://push.example.com/send/{address}",
+    "expirationTime": None,
+    "keys": {
+        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+        "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+    },
+}
 NEW_KEY: Final = {"name": "A key"}
-NEW_USER_WEBHOOK: Final = {"url": "https://example.com/hook", "events": ["chat.completion", "billing.charge"]}
+NEW_USER_WEBHOOK: Final = {"url": _NOBODY_LISTENS, "events": ["chat.completion", "billing.charge"]}
 _TOP_UP: Final = {"amount": 50.0, "currency": "USD", "paymentMethod": "card"}
 _EVENT: Final = {"eventType": "ai_interaction", "eventName": "chat_completion", "properties": {"tokens": 30}}
 _PASSWORDS: Final = {"currentPassword": PASSWORD, "newPassword": "newSecurePassword123"}
+
+
+def _of_webhook(path: str, name: str, owned: bool) -> dict[tuple[str, str], Case]:
+    """What each API has of one webhook."""
+    return {
+        ("GET", path): Case(thing=name, owned=owned),
+        ("PUT", path): Case(200, {"active": False}, name, owned),
+        ("DELETE", path): Case(thing=name, owned=owned),
+        ("POST", f"{path}/rotate-secret"): Case(thing=name, owned=owned),
+        ("POST", f"{path}/test"): Case(200, {}, name, owned),
+        ("POST", f"{path}/replay"): Case(200, {"from": "{yesterday}"}, name, owned),
+        ("GET", f"{path}/deliveries"): Case(thing=name, owned=owned),
+        ("GET", f"{path}/deliveries/{_ID}"): Case(thing=f"{name}'s delivery", owned=owned),
+        ("POST", f"{path}/deliveries/{_ID}/resend"): Case(thing=f"{name}'s delivery", owned=owned),
+    }
+
 
 _SOCKET: Final = Case(101)  # the service has no token of a user, and is a stranger here
 
@@ -76,6 +105,7 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("GET", "/api/auth/google/callback"): Case(302),
     ("GET", "/api/auth/methods"): Case(),
     ("POST", "/api/webhooks/stripe"): Case(503, {}),
+    ("POST", RECEIVER): Case(401, {}),  # what nobody signed
     ("GET", "/api/health"): Case(),
     ("GET", "/readyz"): Case(),
     ("GET", "/metrics"): Case(),
@@ -93,6 +123,9 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("PUT", "/api/notifications/read-all"): Case(),
     ("GET", "/api/notifications/settings"): Case(),
     ("PUT", "/api/notifications/settings"): Case(200, {"emailNotifications": False}),
+    ("GET", "/api/notifications/push"): Case(),
+    ("POST", "/api/notifications/push/subscriptions"): Case(201, NEW_PUSH_SUBSCRIPTION),
+    ("DELETE", f"/api/notifications/push/subscriptions/{_ID}"): Case(thing="push subscription", owned=True),
     ("GET", "/api/v1/points/balance"): Case(),
     ("GET", "/api/v1/points/history"): Case(),
     ("POST", "/api/v1/points/exchange-from-credits"): Case(200, {"creditAmount": 1}),
@@ -124,9 +157,7 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("POST", "/v1/analytics/events"): Case(200, _EVENT),
     ("GET", "/v1/webhooks"): Case(),
     ("POST", "/v1/webhooks"): Case(201, NEW_USER_WEBHOOK),
-    ("GET", _USER_WEBHOOK): Case(thing="user webhook", owned=True),
-    ("PUT", _USER_WEBHOOK): Case(200, {"active": False}, "user webhook", owned=True),
-    ("DELETE", _USER_WEBHOOK): Case(thing="user webhook", owned=True),
+    **_of_webhook(_USER_WEBHOOK, "user webhook", owned=True),
     ("POST", "/api/v1/ai/chat"): Case(200, _CHAT),
     ("POST", "/api/v1/ai/generate"): Case(200, {"prompt": "Hello", "max_tokens": 5}),
     ("GET", "/api/v1/ai/models"): Case(),
@@ -141,16 +172,17 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("DELETE", _PLAYGROUND_KEY): Case(thing="API key", owned=True),
     ("GET", "/api/v1/webhooks"): Case(),
     ("POST", "/api/v1/webhooks"): Case(201, NEW_USER_WEBHOOK),
-    ("PUT", _PLAYGROUND_WEBHOOK): Case(200, {"active": False}, "Playground webhook", owned=True),
-    ("DELETE", _PLAYGROUND_WEBHOOK): Case(thing="Playground webhook", owned=True),
+    **_of_webhook(_PLAYGROUND_WEBHOOK, "Playground webhook", owned=True),
     ("GET", _STREAM): Case(thing="stream", owned=True),
     ("DELETE", _STREAM): Case(thing="stream", owned=True),
     ("GET", f"{_STREAM}/events"): Case(thing="stream", owned=True),
     ("GET", "/ws"): _SOCKET,
     ("GET", "/v1/ai/stream"): _SOCKET,
     ("GET", "/ws/admin"): Case(101, shut_out=("another user", "owner")),
-    **{(method, path): Case() for method in ("GET", "HEAD") for path in ("/", "/admin", *LINKS)},
+    **{(method, path): Case() for method in ("GET", "HEAD") for path in ("/", "/admin", "/sw.js", *LINKS)},
     **{(method, path): Case() for method in ("GET", "HEAD") for path in ("/api", "/api/", OPENAPI, POSTMAN)},
+    **{(method, "/unsubscribe"): Case(400) for method in ("GET", "HEAD")},  # without a letter's token
+    ("POST", "/unsubscribe"): Case(400, {}),
     **{(method, "/static/(.*)"): Case(thing="file") for method in ("GET", "HEAD")},
     ("GET", "/api/announcements"): Case(),
     ("GET", "/api/admin/users"): Case(),
@@ -169,9 +201,7 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("DELETE", _RATE): Case(thing="rate"),
     ("GET", "/api/admin/webhooks"): Case(),
     ("POST", "/api/admin/webhooks"): Case(201, _NEW_WEBHOOK),
-    ("GET", _WEBHOOK): Case(thing="webhook"),
-    ("PUT", _WEBHOOK): Case(200, {"active": False}, "webhook"),
-    ("DELETE", _WEBHOOK): Case(thing="webhook"),
+    **_of_webhook(_WEBHOOK, "webhook", owned=False),
 }
 
 # How an administrator makes what the ids of a path are of.

@@ -4,9 +4,11 @@
 of which the second is refused.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from hub.webhooks.receiver import PATH as RECEIVER
 from tests.site import PASSWORD
 
 NOT_FOUND: Final = (404, "RESOURCE_NOT_FOUND")
@@ -54,6 +56,14 @@ _CHAT: Final = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hell
 _DEDUCT: Final = {"amount": 1_000_000, "description": "Used for AI service"}
 _INTENT: Final = {"pointsAmount": 10_000, "paymentDetails": {"stripePaymentIntentId": "pi_once", "amount": 10}}
 _KEY: Final = (("Idempotency-Key", "{key}"),)
+
+_TO_OURSELVES: Final = {
+    "endpoint": "https://10.0.0.1/send",
+    "keys": {
+        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+        "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+    },
+}
 
 AUTH: Final = [
     Refusal("a wrong password", "POST /api/auth/login", {"email": "{email}", "password": "wrong"}, UNKNOWN, "none"),
@@ -106,6 +116,8 @@ CHAT: Final = [
     Refusal("no credits for a stream", "POST /api/mcp/chat/completions", {**_CHAT, "stream": True}, TOO_LITTLE, "poor"),
     Refusal("an unknown notification", "PUT /api/notifications/notif_none/read", None, NOT_FOUND),
     Refusal("another's notification", "PUT /api/notifications/{others_notification}/read", None, NOT_FOUND),
+    Refusal("an unknown browser", "DELETE /api/notifications/push/subscriptions/push_none", None, NOT_FOUND),
+    Refusal("a private address", "POST /api/notifications/push/subscriptions", _TO_OURSELVES, WRONG),
 ]
 ADMINISTRATION: Final = [
     Refusal("an unknown user", f"GET {_USER}/user_nobody", None, NOT_FOUND, "admin"),
@@ -170,7 +182,6 @@ AI_AGGREGATOR: Final = [
         *("a private address", "POST /v1/webhooks"),
         *({"url": "http://10.0.0.1", "events": ["chat.completion"]}, _V1_WRONG),
     ),
-    Refusal("an unknown webhook", "GET /v1/webhooks/wh_none", None, _V1_NOT_FOUND),
 ]
 _P_WRONG: Final = (400, "VALIDATION_ERROR")
 _P_UNKNOWN: Final = (401, "AUTHENTICATION_ERROR")
@@ -219,8 +230,6 @@ AI_PLAYGROUND: Final = [
     Refusal("an unknown event", "POST /api/v1/webhooks", {**_HOOK, "events": ["ai.task.begun"]}, _P_WRONG),
     Refusal("a private address", "POST /api/v1/webhooks", {**_HOOK, "url": "http://10.0.0.1"}, _P_WRONG),
     Refusal("a key without the permission", "POST /api/v1/webhooks", _HOOK, _P_FORBIDDEN, "key"),
-    Refusal("an unknown webhook", "PUT /api/v1/webhooks/wh_none", {"active": False}, _P_NOT_FOUND),
-    Refusal("an unknown webhook", "DELETE /api/v1/webhooks/wh_none", None, _P_NOT_FOUND),
 ]
 _P_TOO_LITTLE: Final = (402, "INSUFFICIENT_CREDITS")
 _TELL: Final = {"prompt": "Tell me"}
@@ -257,4 +266,98 @@ PLAYGROUND_AI: Final = [
     Refusal("an unknown order", "GET /api/v1/usage?sort=up", None, _P_WRONG),
     Refusal("page zero", "GET /api/v1/usage?page=0", None, _P_WRONG),
 ]
-REFUSALS: Final = [*AUTH, *MONEY, *CHAT, *ADMINISTRATION, *AI_AGGREGATOR, *AI_PLAYGROUND, *PLAYGROUND_AI]
+_FORBIDDEN: Final = (403, "AUTHORIZATION_FAILED")
+_YESTERDAY: Final = {"from": "{yesterday}"}
+# The calls of one webhook, with bodies that are right.
+_OF_ONE: Final = (
+    *(("GET", "", None), ("PUT", "", {"active": False}), ("DELETE", "", None)),
+    *(("POST", "/rotate-secret", None), ("POST", "/test", {}), ("POST", "/replay", _YESTERDAY)),
+    *(("GET", "/deliveries", None), ("GET", "/deliveries/{delivery}", None)),
+    ("POST", "/deliveries/{delivery}/resend", None),
+)
+_NO_SPANS: Final = (
+    ("more than a week ago", {"from": "{long_ago}"}),
+    ("an end before the start", {"from": "{yesterday}", "to": "{before_yesterday}"}),
+    ("a span of nothing", {"from": "{yesterday}", "to": "{yesterday}"}),
+    ("no start", {"to": "{yesterday}"}),
+    ("a start that is no moment", {"from": "yesterday"}),
+)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """One API's webhooks: their path, whose they are, one that is switched on, one that is off and one of somebody else's;
+    and how the API says what is wrong.
+    """
+
+    path: str
+    who: Who
+    on: str
+    off: str
+    others: str
+    wrong: tuple[int, str]
+    unknown: tuple[int, str]
+    forbidden: tuple[int, str]
+    not_found: tuple[int, str]
+    conflict: tuple[int, str]
+
+    def not_there(self) -> Iterator[Refusal]:
+        for reason, webhook in (("an unknown webhook", "wh_none"), ("another's webhook", self.others)):
+            for method, rest, body in _OF_ONE:
+                yield Refusal(reason, f"{method} {self.path}/{webhook}{rest}", body, self.not_found, self.who)
+        for reason, delivery in (("an unknown delivery", "dlv_none"), ("another webhook's delivery", "{delivery}")):
+            for method, rest in (("GET", ""), ("POST", "/resend")):
+                call = f"{method} {self.path}/{self.off}/deliveries/{delivery}{rest}"
+                yield Refusal(reason, call, None, self.not_found, self.who)
+
+    def wrong_input(self) -> Iterator[Refusal]:
+        on, off = f"{self.path}/{self.on}", f"{self.path}/{self.off}"
+        yield Refusal("a webhook that is switched off", f"POST {off}/replay", _YESTERDAY, self.conflict, self.who)
+        yield Refusal("an unknown event", f"POST {on}/test", {"event": "user.deleted"}, self.wrong, self.who)
+        yield Refusal("a private address", f"PUT {on}", {"url": "https://10.0.0.1/"}, self.wrong, self.who)
+        for query in ("status=sent", "sort=up", "limit=0"):
+            yield Refusal("a wrong filter", f"GET {on}/deliveries?{query}", None, self.wrong, self.who)
+        for reason, body in _NO_SPANS:
+            yield Refusal(reason, f"POST {on}/replay", body, self.wrong, self.who)
+
+    def not_theirs(self) -> Iterator[Refusal]:
+        for method, rest, body in _OF_ONE:
+            call = f"{method} {self.path}/{self.on}{rest}"
+            yield Refusal("a stranger", call, body, self.unknown, "none")
+            yield Refusal("a key without the permission", call, body, self.forbidden, "key")
+            if self.who == "admin":
+                yield Refusal("no administrator", call, body, self.forbidden, "user")
+
+
+def _received(reason: str, seconds: str, signature: str) -> Refusal:
+    headers = (("webhook-id", "evt_1"), ("webhook-timestamp", seconds), ("webhook-signature", signature))
+    return Refusal(reason, f"POST {RECEIVER}", b"{}", UNKNOWN, "none", headers=headers)
+
+
+WEBHOOKS: Final = [
+    refusal
+    for hooks in (
+        Hooks(
+            *("/api/admin/webhooks", "admin", "{hub_hook}", "{hub_hook_off}", "{user_hook}"),
+            *(WRONG, UNKNOWN, _FORBIDDEN, NOT_FOUND, CONFLICT),
+        ),
+        Hooks(
+            *("/v1/webhooks", "user", "{user_hook}", "{user_hook_off}", "{others_hook}"),
+            *(_V1_WRONG, _V1_UNKNOWN, _V1_FORBIDDEN, _V1_NOT_FOUND, _V1_CONFLICT),
+        ),
+        Hooks(
+            *("/api/v1/webhooks", "user", "{user_p_hook}", "{user_p_hook_off}", "{user_hook}"),
+            *(_P_WRONG, _P_UNKNOWN, _P_FORBIDDEN, _P_NOT_FOUND, _P_CONFLICT),
+        ),
+    )
+    for refusal in (*hooks.not_there(), *hooks.wrong_input(), *hooks.not_theirs())
+]
+RECEIVED: Final = [
+    Refusal("an unsigned webhook", f"POST {RECEIVER}", b"{}", UNKNOWN, "none"),
+    _received("a webhook that was tampered with", "{seconds}", "{signed_otherwise}"),
+    _received("a webhook of ten minutes ago", "{old_seconds}", "{signed_long_ago}"),
+    _received("a webhook that another secret signed", "{seconds}", "{signed_by_another}"),
+]
+REFUSALS: Final = [
+    *(*AUTH, *MONEY, *CHAT, *ADMINISTRATION, *AI_AGGREGATOR, *AI_PLAYGROUND, *PLAYGROUND_AI, *WEBHOOKS, *RECEIVED),
+]

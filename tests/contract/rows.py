@@ -827,6 +827,22 @@ MONEY = [
 
 ROWS = [*SMART_AI_HUB, *MONEY, *NOTIFICATIONS, *ADMINISTRATION, *AI_AGGREGATOR, *AI_PLAYGROUND, *AI_ASSISTANT]
 
+_ID = "([A-Za-z0-9_]{1,64})"
+
+
+def _of_webhook(api: str, path: str) -> dict[tuple[str, str], str]:
+    """What no document has of a webhook."""
+    one = f"{path}/{_ID}"
+    return {
+        (api, f"{one}/rotate-secret"): "a new secret beside the old one",
+        (api, f"{one}/test"): "a sample of an event, sent at once",
+        (api, f"{one}/replay"): "what happened in a span of time, once more",
+        (api, f"{one}/deliveries"): "the log of what was sent",
+        (api, f"{one}/deliveries/{_ID}"): "one delivery with its payload",
+        (api, f"{one}/deliveries/{_ID}/resend"): "the same sent again",
+    }
+
+
 # What the hub has beside the documents, all of a path or one method of it: no row, and a reason.
 BESIDE_THE_DOCUMENTS = {
     ("smart_ai_hub", "/readyz"): "for load balancers",
@@ -843,11 +859,18 @@ BESIDE_THE_DOCUMENTS = {
     ("smart_ai_hub", "/api/admin/audit-log"): "who changed what",
     ("smart_ai_hub", "GET /api/admin/webhooks"): "the list of what was configured",
     ("smart_ai_hub", "/api/admin/webhooks/([A-Za-z0-9_]{1,64})"): "one of them, to be changed or removed",
+    **_of_webhook("smart_ai_hub", "/api/admin/webhooks"),
+    ("smart_ai_hub", "/webhooks/smartaihub"): "what the documents' example of an address leads to",
+    ("smart_ai_hub", "/api/notifications/push"): "the key and the list of browser push, for the page",
+    ("smart_ai_hub", "/api/notifications/push/subscriptions"): "a browser that is to be told",
+    ("smart_ai_hub", "/api/notifications/push/subscriptions/([A-Za-z0-9_]{1,64})"): "one of them, to be removed",
     ("smart_ai_hub", "/api/announcements"): "what is announced, for a page that is opened later",
     ("smart_ai_hub", "/api/admin/announcements"): "named by the design, 13.2",
     ("smart_ai_hub", "/api/admin/announcements/([A-Za-z0-9_]{1,64})"): "the end of an announcement",
     ("smart_ai_hub", "/ws"): "the WebSocket protocol, described in docs/asyncapi.yaml",
     ("smart_ai_hub", "/ws/admin"): "the same with the administrator's channels",
+    ("ai_playground", "GET /api/v1/webhooks/([A-Za-z0-9_]{1,64})"): "one of them, to be seen",
+    **_of_webhook("ai_playground", "/api/v1/webhooks"),
     ("ai_playground", "/v1/ai/stream"): "the same at the address that the document announces",
     ("ai_aggregator", "GET /v1/auth/api-keys"): "the keys that were made, without their secrets",
     ("ai_aggregator", "/v1/auth/api-keys/([A-Za-z0-9_]{1,64})"): "one of them, to be changed or revoked",
@@ -858,4 +881,5 @@ BESIDE_THE_DOCUMENTS = {
     ("ai_aggregator", "GET /v1/analytics/events"): "the events that were sent, to be looked up",
     ("ai_aggregator", "GET /v1/webhooks"): "the list of what was configured",
     ("ai_aggregator", "/v1/webhooks/([A-Za-z0-9_]{1,64})"): "one of them, to be changed or removed",
+    **_of_webhook("ai_aggregator", "/v1/webhooks"),
 }

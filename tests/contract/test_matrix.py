@@ -10,7 +10,7 @@ from tornado.httpclient import HTTPResponse
 
 from handlers.access import Access, access_of, methods_of
 from handlers.application import every_route
-from tests.contract.matrix import CASES, MAKING, NEW_KEY, NEW_USER_WEBHOOK, Case
+from tests.contract.matrix import CASES, MAKING, NEW_KEY, NEW_PUSH_SUBSCRIPTION, NEW_USER_WEBHOOK, Case
 from tests.factories import grant_points
 from tests.site import Site
 from tests.ws_client import Client, Refused
@@ -19,8 +19,14 @@ PORTIONS = 4  # of the cases, each tested by itself: together they take too long
 CALLERS: Final = ("anonymous", "another user", "administrator", "service", "owner")  # who may end things comes last
 STRANGERS: Final = ("anonymous", "another user")
 _CHAT: Final = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}], "maxTokens": 5}
+# By whom each kind of webhook is had, and where.
+_WEBHOOKS: Final = {
+    "webhook": ("administrator", "/api/admin/webhooks"),
+    "user webhook": ("owner", "/v1/webhooks"),
+    "Playground webhook": ("owner", "/api/v1/webhooks"),
+}
 _UNKNOWN: Final = "unknown1"
-_GROUP: Final = re.compile(r"\(.*\)")
+_GROUP: Final = re.compile(r"\([^()]*\)")
 
 
 def _marks() -> dict[tuple[str, str], Access]:
@@ -90,13 +96,22 @@ class Cast:
         return response
 
     async def thing(self, name: str) -> str:
-        """The id of something that exists, the owner's where it is somebody's."""
+        """The id of something that exists, the owner's where it is somebody's; of a delivery after its webhook's."""
+        webhook, _, delivery = name.partition("'s ")
+        if delivery:
+            caller, path = _WEBHOOKS[webhook]
+            webhook_id = await self.thing(webhook)
+            made = json.loads((await self.made(caller, f"{path}/{webhook_id}/test", {})).body)["data"]
+            return f"{webhook_id}/{made.get('delivery', made)['id']}"
         if name in MAKING:
             return str(json.loads((await self.made("administrator", *MAKING[name])).body)["data"]["id"])
         if name == "API key":
             return str(json.loads((await self.made("owner", "/v1/auth/api-keys", NEW_KEY)).body)["data"]["id"])
         if name == "user webhook":
             return str(json.loads((await self.made("owner", "/v1/webhooks", NEW_USER_WEBHOOK)).body)["data"]["id"])
+        if name == "push subscription":
+            made = await self.made("owner", "/api/notifications/push/subscriptions", NEW_PUSH_SUBSCRIPTION)
+            return str(json.loads(made.body)["data"]["id"])
         if name == "Playground webhook":
             made = json.loads((await self.made("owner", "/api/v1/webhooks", NEW_USER_WEBHOOK)).body)
             return str(made["data"]["webhook"]["id"])
@@ -115,12 +130,17 @@ def _id(registered: dict[str, Any]) -> str:
     return str(registered["data"]["user"]["id"])
 
 
+def _with_ids(pattern: str, thing: str) -> str:
+    ids = iter(thing.split("/"))
+    return _GROUP.sub(lambda _: next(ids), pattern)
+
+
 async def _faults(site: Site, method: str, pattern: str, access: Access, case: Case) -> list[str]:
     """Where a method does not answer as its mark says; no stranger, and nobody who is refused, is told of the owner."""
     cast = await Cast.of(site)
     if access.kind == "service":
         await grant_points(site.services.ledger, _id(cast.owner), 10)
-    path = _GROUP.sub(await cast.thing(case.thing), pattern) if case.thing else pattern
+    path = _with_ids(pattern, await cast.thing(case.thing)) if case.thing else pattern
     faults = []
     for caller in CALLERS:
         status, answer = await cast.call(caller, method, path, case)

@@ -23,7 +23,7 @@ from tests.patience import until
 from tests.site import Site
 from tests.ws_client import Client
 
-_GROUP: Final = re.compile(r"\(.*\)")
+_GROUP: Final = re.compile(r"\([^()]*\)")
 _ID: Final = "([A-Za-z0-9_]{1,64})"
 _HEARS: Final = {"account:read", "credits:read", "ai:read"}
 _QUESTION: Final[Mapping[str, Any]] = {
@@ -38,6 +38,7 @@ PERMISSIONS: Final[Mapping[str, str]] = {
         GET /api/users/me
         GET /api/notifications
         GET /api/notifications/settings
+        GET /api/notifications/push
     """,
     "account:write": f"""
         POST /api/auth/resend-verification
@@ -45,6 +46,8 @@ PERMISSIONS: Final[Mapping[str, str]] = {
         PUT /api/notifications/{_ID}/read
         PUT /api/notifications/read-all
         PUT /api/notifications/settings
+        POST /api/notifications/push/subscriptions
+        DELETE /api/notifications/push/subscriptions/{_ID}
     """,
     "ai:read": f"""
         GET /api/mcp/models
@@ -90,15 +93,28 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "webhooks:read": f"""
         GET /v1/webhooks
         GET /v1/webhooks/{_ID}
+        GET /v1/webhooks/{_ID}/deliveries
+        GET /v1/webhooks/{_ID}/deliveries/{_ID}
         GET /api/v1/webhooks
+        GET /api/v1/webhooks/{_ID}
+        GET /api/v1/webhooks/{_ID}/deliveries
+        GET /api/v1/webhooks/{_ID}/deliveries/{_ID}
     """,
     "webhooks:write": f"""
         POST /v1/webhooks
         PUT /v1/webhooks/{_ID}
         DELETE /v1/webhooks/{_ID}
+        POST /v1/webhooks/{_ID}/rotate-secret
+        POST /v1/webhooks/{_ID}/test
+        POST /v1/webhooks/{_ID}/replay
+        POST /v1/webhooks/{_ID}/deliveries/{_ID}/resend
         POST /api/v1/webhooks
         PUT /api/v1/webhooks/{_ID}
         DELETE /api/v1/webhooks/{_ID}
+        POST /api/v1/webhooks/{_ID}/rotate-secret
+        POST /api/v1/webhooks/{_ID}/test
+        POST /api/v1/webhooks/{_ID}/replay
+        POST /api/v1/webhooks/{_ID}/deliveries/{_ID}/resend
     """,
 }
 # Any key: they show what everybody is told, and note what the sender says.

@@ -1,10 +1,15 @@
 """Each refusal of `refusals.py` is answered with its status and code, and what is refused once moves nothing."""
 
-from typing import Any
+import time
+from datetime import timedelta
+from typing import Any, Final
 
 import pytest
 
 from hub.audit import audit
+from hub.webhooks import signatures
+from hub.webhooks.receiver import PATH as RECEIVER
+from models.clock import now, timestamp
 from tests.api_client import Answer
 from tests.contract.described import of_answer, operation
 from tests.contract.examples import filled, mailed, notification_id
@@ -14,6 +19,7 @@ from tests.factories import grant
 from tests.site import PASSWORD, Site
 
 EXCHANGE = "/api/v1/points/exchange-from-credits"
+_SECRET: Final = "a-secret-of-webhooks"
 
 
 class Stage:
@@ -51,6 +57,40 @@ def _id(registered: dict[str, Any]) -> str:
     return str(registered["data"]["user"]["id"])
 
 
+async def webhooks(site: Site, user: str, other: str) -> dict[str, str]:
+    """Webhooks of the hub and of both users, a delivery of the user's first, and what one may send to the hub's receiver."""
+    facts = {"others_hook": await _webhook(site, other, "ai_aggregator")}
+    for name, owner, api in (
+        *(("hub_hook", None, "smart_ai_hub"), ("user_hook", user, "ai_aggregator")),
+        ("user_p_hook", user, "ai_playground"),
+    ):
+        facts |= {name: await _webhook(site, owner, api), f"{name}_off": await _webhook(site, owner, api, active=False)}
+    delivery = await site.services.webhooks.deliveries.test(user, "ai_aggregator", facts["user_hook"], None)
+    moments = {"long_ago": timedelta(days=7, minutes=1), "before_yesterday": timedelta(2), "yesterday": timedelta(1)}
+    dated = {name: timestamp(now() - age) for name, age in moments.items()}
+    return {**facts, **dated, "delivery": delivery["_id"], **_received()}
+
+
+async def _webhook(site: Site, owner: str | None, api: str, active: bool = True) -> str:
+    url = f"http://127.0.0.1:{site.port}{RECEIVER}"
+    endpoints = site.services.webhooks.endpoints
+    made = await endpoints.create(None, owner, api, url, ["user.updated"], _SECRET, active)
+    return str(made["_id"])
+
+
+def _received() -> dict[str, str]:
+    """Signatures of the body `{}` and of another, with the seconds that they are of."""
+    seconds = str(int(time.time()))
+    old = str(int(time.time()) - 600)
+    return {
+        "seconds": seconds,
+        "old_seconds": old,
+        "signed_otherwise": signatures.standard("evt_1", seconds, b'{"a":1}', _SECRET),
+        "signed_long_ago": signatures.standard("evt_1", old, b"{}", _SECRET),
+        "signed_by_another": signatures.standard("evt_1", seconds, b"{}", f"{_SECRET}s"),
+    }
+
+
 async def stage(site: Site) -> Stage:
     user, poor, other = await site.register(username="taken1"), await site.register(), await site.register()
     admin = await site.register()
@@ -75,6 +115,7 @@ async def stage(site: Site) -> Stage:
         "active_rate": next(rate["id"] for rate in rates if rate["isActive"]),
         "key": "a-key-that-was-used",
     }
+    facts |= await webhooks(site, facts["user"], _id(other))
     used = {"Idempotency-Key": facts["key"]}
     await site.client(token=tokens["user"]).post(EXCHANGE, {"creditAmount": 1}, headers=used)
     return Stage(site, facts, tokens)

@@ -10,6 +10,7 @@ _RATE: Final = {"fromType": "points", "toType": "points", "rate": 1_000_001}
 _LONG: Final = "x" * 300
 _BAD_KEY: Final = {"Idempotency-Key": "", "X-Hub-On-Disconnect": "stay"}
 _PAID: Final = {"stripeSessionId": "", "stripePaymentIntentId": "pi_1", "amount": 11}
+_WEBHOOKS: Final = (("/api/admin/webhooks", "admin"), ("/v1/webhooks", "user"), ("/api/v1/webhooks", "user"))
 # By how a path begins; all others are Smart AI Hub's.
 _APIS: Final = {
     "/v1/": "ai_aggregator",
@@ -82,6 +83,22 @@ CASES: Final[list[tuple[str, str, Any, set[str]]]] = [
     ),
     ("PUT /api/admin/webhooks/x1", "admin", {"url": "ftp://example.com", "active": 1}, {"url", "active"}),
     ("PUT /api/admin/webhooks/x1", "admin", {}, {"body"}),
+    *(
+        (f"POST {path}/x1/replay", who, body, fields)
+        for path, who in _WEBHOOKS
+        for body, fields in (
+            ({"from": "2026-01-01T00:00:00Z", "to": "soon", "events": []}, {"from", "to", "events"}),
+            ({"to": 5}, {"from", "to"}),
+        )
+    ),
+    *((f"POST {path}/x1/test", who, {"event": "user.deleted", "x": 1}, {"event", "x"}) for path, who in _WEBHOOKS),
+    *(
+        (
+            f"GET {path}/x1/deliveries?limit=0&sort=up&status=sent&event={_LONG}",
+            *(who, None, {"limit", "sort", "status", "event"}),
+        )
+        for path, who in _WEBHOOKS
+    ),
     (
         "GET /api/credits/history?limit=x&page=0&type=x&from=x&to=x",
         "user",

@@ -127,6 +127,10 @@ BODIES: Final[dict[str, Body]] = {
         ("url", "events"),
         400,
     ),
+    "replay": Body(
+        *("/v1/webhooks/wh_none/replay", {"from": "2099-01-01T00:00:00Z", "to": "2099-01-02T00:00:00Z"}),
+        *(("from",), 400),
+    ),
     "v1": Body(
         "/v1/chat/completions",
         {

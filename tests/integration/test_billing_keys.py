@@ -22,6 +22,8 @@ CALLS: Final[list[tuple[str, Any, str | None, int]]] = [
     ("GET /v1/webhooks", None, "webhooks:read", 200),
     ("POST /v1/webhooks", _HOOK, "webhooks:write", 201),
     ("GET /v1/webhooks/{hook}", None, "webhooks:read", 200),
+    ("GET /v1/webhooks/{hook}/deliveries", None, "webhooks:read", 200),
+    ("POST /v1/webhooks/{hook}/rotate-secret", None, "webhooks:write", 200),
     ("PUT /v1/webhooks/{hook}", {"active": False}, "webhooks:write", 200),
     ("DELETE /v1/webhooks/{hook}", None, "webhooks:write", 200),
 ]

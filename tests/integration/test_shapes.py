@@ -17,14 +17,18 @@ DAY_SECONDS: Final = 86_400
 # What goes by itself: the date that counts, and how many seconds after it.
 EXPIRES: Final = {
     "analytics_events": ("created_at", 90 * DAY_SECONDS),
+    "deliveries": ("created_at", 14 * DAY_SECONDS),
     "events": ("created_at", 7 * DAY_SECONDS),
     "followers": ("at", 3_600),
     "idempotency": ("created_at", 7 * DAY_SECONDS),
     "logins": ("expires_at", 0),
     "mails": ("expires_at", 0),
     "messages": ("expires_at", 0),
+    "notice_jobs": ("expires_at", 0),
     "notifications": ("expires_at", 0),
     "one_time": ("expires_at", 0),
+    "push_subscriptions": ("expires_at", 0),
+    "received_webhooks": ("received_at", 3_600),
     "request_stats": ("minute", 35 * DAY_SECONDS),
     "revocations": ("created_at", DAY_SECONDS),
 }

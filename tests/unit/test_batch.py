@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from config import limits
 from hub.batch import Batch, HoldGone, Outcome, Snapshot
 from hub.errors import Code, HubError
 from hub.notifications import notice
@@ -289,8 +290,33 @@ def test_a_notice_stands_as_far_as_it_is_wanted(media: dict[str, bool], stored: 
     _stands(outcome)
     assert [made["type"] for made in outcome.events] == ["notification.created", "paid"][1 - told :]
     assert [made["offset"] for made in outcome.events] == list(range(1, told + 2))
-    rows = batch.writes().inserts["notifications"]
+    writes = batch.writes()
+    rows = writes.inserts["notifications"]
     assert [row["media"] for row in rows] == ([] if stored is None else [stored])
+    leaving = [medium for medium in stored or [] if medium != "inApp"]
+    assert [row["untold"] for row in rows] == [leaving][: len(rows)]
+    jobs = writes.upserts.get("notice_jobs", [])
+    assert [query for query, _ in jobs] == [{"_id": f"{medium}:ada"} for medium in leaving]
+
+
+def test_nothing_leaves_the_hub_that_is_wanted_in_it_alone() -> None:
+    settings = {"ada": {"_id": "ada", "media": {"email": False, "push": False}}}
+    batch = Batch(Snapshot({"ada": _wallet()}, {}, set(), settings), WRITTEN_AT)
+    insert, _ = notice("ada", "info", "billing", "T", "M")
+    _stands(batch.apply(Operation("op", inserts=[insert])))
+    writes = batch.writes()
+    assert "untold" not in writes.inserts["notifications"][0] and "notice_jobs" not in writes.upserts
+
+
+def test_notices_of_one_batch_count_for_one_job() -> None:
+    batch = _batch(_wallet())
+    for name in ("one", "two"):
+        insert, _ = notice("ada", "info", "billing", "T", "M")
+        _stands(batch.apply(Operation(name, inserts=[insert])))
+    changes = [change for query, change in batch.writes().upserts["notice_jobs"] if query["_id"] == "email:ada"]
+    assert [change["$inc"] for change in changes] == [{"count": 1}] * 2
+    gathered = WRITTEN_AT + timedelta(seconds=limits.NOTICE_GATHER_SECONDS["email"])
+    assert [change["$setOnInsert"]["due_at"] for change in changes] == [gathered] * 2
 
 
 def test_a_document_may_hold_what_is_known_only_when_applied() -> None:

@@ -41,6 +41,12 @@ LIMIT_CLASSES = {
     "webhooks": """
         /api/v1/webhooks
         /api/v1/webhooks/([A-Za-z0-9_]{1,64})
+        /api/v1/webhooks/([A-Za-z0-9_]{1,64})/rotate-secret
+        /api/v1/webhooks/([A-Za-z0-9_]{1,64})/test
+        /api/v1/webhooks/([A-Za-z0-9_]{1,64})/replay
+        /api/v1/webhooks/([A-Za-z0-9_]{1,64})/deliveries
+        /api/v1/webhooks/([A-Za-z0-9_]{1,64})/deliveries/([A-Za-z0-9_]{1,64})
+        /api/v1/webhooks/([A-Za-z0-9_]{1,64})/deliveries/([A-Za-z0-9_]{1,64})/resend
     """,
     "mcp": """
         /api/mcp/models
@@ -70,6 +76,12 @@ LIMIT_CLASSES = {
         /api/admin/exchange-rates/([A-Za-z0-9_]{1,64})
         /api/admin/webhooks
         /api/admin/webhooks/([A-Za-z0-9_]{1,64})
+        /api/admin/webhooks/([A-Za-z0-9_]{1,64})/rotate-secret
+        /api/admin/webhooks/([A-Za-z0-9_]{1,64})/test
+        /api/admin/webhooks/([A-Za-z0-9_]{1,64})/replay
+        /api/admin/webhooks/([A-Za-z0-9_]{1,64})/deliveries
+        /api/admin/webhooks/([A-Za-z0-9_]{1,64})/deliveries/([A-Za-z0-9_]{1,64})
+        /api/admin/webhooks/([A-Za-z0-9_]{1,64})/deliveries/([A-Za-z0-9_]{1,64})/resend
     """,
 }
 NOT_COUNTED = """

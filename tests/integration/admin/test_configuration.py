@@ -20,6 +20,8 @@ HOOK: dict[str, Any] = {
     "secret": "CANARY_secret",
 }
 
+NOTHING_SENT = {"lastDelivery": None, "failingSince": None, "waiting": 0, "dropped": 0, "disabled": None}
+
 
 async def _rows(site: Site) -> list[dict[str, Any]]:
     return (await audit_log.page(site.services.database, {}, skip=0, limit=100))[0]
@@ -128,7 +130,8 @@ async def test_webhooks_are_shown_as_they_were_configured(site: Site) -> None:
     for body in (HOOK, other):
         made = (await admin.client.post(HOOKS, body, status=201)).data
         shown = {"url": body["url"], "events": body["events"], "active": body.get("active", True)}
-        expected[made["id"]] = {"id": made["id"], **shown, **{name: made[name] for name in ("createdAt", "updatedAt")}}
+        dated = {name: made[name] for name in ("createdAt", "updatedAt")}
+        expected[made["id"]] = {"id": made["id"], **shown, **dated, **NOTHING_SENT}
     assert {hook["id"]: hook for hook in (await admin.client.get(HOOKS)).data} == expected
     for endpoint_id, hook in expected.items():
         assert (await admin.client.get(f"{HOOKS}/{endpoint_id}")).data == hook

@@ -4,13 +4,11 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from structlog.testing import capture_logs
 
@@ -22,42 +20,7 @@ from hub.mail import MailFailed, MailRefused, OutboxMailer, SmtpMailer, mailer_o
 from models.clock import now
 from tests.patience import until
 from tests.site import Site
-
-
-class Inbox:
-    """What a mail server took, and what it says to the next mails."""
-
-    def __init__(self) -> None:
-        self.mails: list[tuple[str, list[str], str]] = []
-        self.answers: list[str] = []
-
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
-        if address.startswith("gone"):
-            return "550 no such mailbox"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        if self.answers:
-            return self.answers.pop(0)
-        self.mails.append((envelope.mail_from, envelope.rcpt_tos, envelope.content.decode()))
-        return "250 OK"
-
-
-@contextmanager
-def smtp_server(inbox: Inbox, **options: Any) -> Iterator[int]:
-    controller = Controller(inbox, hostname="127.0.0.1", port=_free_port(), **options)
-    controller.start()
-    try:
-        yield controller.port
-    finally:
-        controller.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.stand_ins.smtp_server import Inbox, free_port, smtp_server
 
 
 @pytest.fixture
@@ -199,7 +162,7 @@ async def test_failures_are_told_apart(smtp_port: int) -> None:
     with pytest.raises(MailRefused):
         await SmtpMailer(f"smtp://127.0.0.1:{smtp_port}").send(a_letter("gone@example.com"))
     with pytest.raises(MailFailed):
-        await SmtpMailer(f"smtp://127.0.0.1:{_free_port()}").send(a_letter())
+        await SmtpMailer(f"smtp://127.0.0.1:{free_port()}").send(a_letter())
 
 
 def test_nothing_that_people_typed_becomes_a_header_or_markup() -> None:

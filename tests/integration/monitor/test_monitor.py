@@ -23,9 +23,8 @@ from hub.realtime.connection import Entrance
 from hub.realtime.outbox import Outbox
 from hub.realtime.subscriptions import EventFilters, EventListener
 from models.clock import now
-from models.deliveries import DELIVERIES
-from models.ids import new_id
 from tests.factories import tell
+from tests.hooks import owner
 from tests.integration.monitor.watching import (
     EVENTS,
     METRICS,
@@ -40,6 +39,8 @@ from tests.integration.monitor.watching import (
 from tests.patience import until, within
 from tests.site import Site
 from tests.ws_client import Client, Refused
+
+_OF_WEBHOOKS = ("webhook_backlog", "webhook_oldest_seconds", "webhooks_per_second", "webhook_failures_per_second")
 
 
 def _event(number: int = 1, **fields: Any) -> dict[str, Any]:
@@ -142,12 +143,19 @@ async def test_open_holds_and_streams_show_while_an_answer_runs(site: Site) -> N
 async def test_webhooks_that_wait_show(site: Site) -> None:
     client, _ = await administrator(site)
     await client.request("subscribe", channel=METRICS)
-    assert (await client.push("admin.metrics"))["sample"]["webhook_backlog"] == 0
-    due = {"endpoint": "wh_1", "event": "user.created", "attempts": 0, "due_at": now(), "created_at": now()}
-    for status in ("waiting", "waiting", "delivered", "dead"):
-        await site.services.database[DELIVERIES].insert_one({"_id": new_id("delivery"), "status": status, **due})
-    await sample_with(client, lambda one: one["webhook_backlog"] == 2)
+    idle = (await client.push("admin.metrics"))["sample"]
+    assert [idle[name] for name in _OF_WEBHOOKS] == [0, 0, 0, 0]
+    who = await owner(site)
+    hook = await who.hook("http://127.0.0.1:9/nobody-listens", "chat.completion")
+    await who.asks()
+    failing = await sample_with(client, lambda one: one["webhook_failures_per_second"] > 0)
+    assert failing["webhooks_per_second"] == failing["webhook_failures_per_second"]
+    await who.asks()
+    waiting = await sample_with(client, lambda one: one["webhook_backlog"] == 2)
+    assert waiting["webhook_oldest_seconds"] > 0
     assert b"hub_webhook_backlog 2.0" in site.services.metrics.exposition()
+    await who.client.request("DELETE", f"{who.path}/{hook['id']}", status=200)
+    await sample_with(client, lambda one: one["webhook_backlog"] == one["webhook_oldest_seconds"] == 0)
 
 
 @pytest.mark.gen_test

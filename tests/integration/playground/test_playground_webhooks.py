@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hub.webhook_endpoints import EVENTS
+from hub.webhooks.endpoints import EVENTS
 from models.webhook_endpoints import WEBHOOK_ENDPOINTS
 from tests.api_client import Answer, ApiClient
 from tests.site import Site
@@ -47,6 +47,7 @@ async def test_a_webhook_is_configured_and_its_secret_shown_once(site: Site) -> 
     shown = {name: value for name, value in made.items() if name not in ("secret", "signing_secret")}
     listed = (await client.get(HOOKS)).data
     assert listed["webhooks"] == [shown] and listed["pagination"]["total"] == 1
+    assert (await client.get(f"{HOOKS}/{made['id']}")).data == {"webhook": shown}
     changes = {"url": "https://your-app.com/new-webhook", "events": ["quota.warning"], "active": False}
     changed = (await put(client, made, changes)).data["webhook"]
     assert changed == {**shown, **changes, "updated_at": changed["updated_at"]}
@@ -96,6 +97,7 @@ async def test_anothers_webhooks_and_those_of_other_apis_do_not_exist_here(site:
     elsewhere = (await site.client("ai_aggregator", token=token).post("/v1/webhooks", body, status=201)).data
     mine = await made_by(owner)
     for client, hook in ((other, mine), (owner, elsewhere)):
+        await client.get(f"{HOOKS}/{hook['id']}", status=404)
         await put(client, hook, {"active": False}, 404)
         await client.request("DELETE", f"{HOOKS}/{hook['id']}", status=404)
         assert hook["id"] not in str((await client.get(HOOKS)).data)
@@ -134,6 +136,8 @@ async def test_keys_read_and_write_by_their_scopes(site: Site) -> None:
     }
     read, write = [site.client("ai_playground", token=data["api_key"]["key"]) for data in secrets.values()]
     assert (await read.get(HOOKS)).data["webhooks"][0]["id"] == made["id"]
+    assert (await read.get(f"{HOOKS}/{made['id']}")).data["webhook"]["id"] == made["id"]
+    await write.get(f"{HOOKS}/{made['id']}", status=403)
     await read.post(HOOKS, HOOK, status=403)
     await write.get(HOOKS, status=403)
     await put(write, made, {"active": False})

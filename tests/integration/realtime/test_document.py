@@ -12,6 +12,7 @@ from hub.realtime.broker import ANNOUNCEMENTS, RESYNC, Publication
 from hub.realtime.commands import COMMANDS
 from hub.realtime.frames import ERROR_CODES
 from hub.streams import Outcome, Stream
+from hub.webhooks.receiver import PATH as RECEIVER
 from tests.factories import tell
 from tests.integration.realtime.site import Site
 from tests.ws_client import DOCUMENT, MESSAGES, REPLIES, SEEN, Client
@@ -30,6 +31,7 @@ def test_every_message_is_met(hub: Site) -> None:
         await _chat(site, client, connected["user"]["id"])
         await _lists(site, client, connected["user"]["id"])
         await _announcements(site, client, connected["user"]["id"])
+        await _webhooks(site, client)
         await _monitoring(site, client, connected["user"]["id"])
         await _moving(site, client, connected["user"]["id"])
         nobody = await Client.open(site.port, "/v1/ai/stream")
@@ -91,6 +93,19 @@ async def _announcements(site: Site, client: Client, user: str) -> None:
     await client.push("announcement.ended", announcement_id=made["_id"])
     site.services.broker.publish(ANNOUNCEMENTS, Publication("signal", RESYNC, {}))
     await client.push("announcements.changed")
+
+
+async def _webhooks(site: Site, client: Client) -> None:
+    """The hub's own, to its own receiver."""
+    webhooks, url = site.services.webhooks, f"http://127.0.0.1:{site.port}{RECEIVER}"
+    await client.request("subscribe", channel="admin:webhooks")
+    made = await webhooks.endpoints.create(
+        None, None, "smart_ai_hub", url, ["user.created"], "a-secret-of-webhooks", True
+    )
+    await webhooks.deliveries.test(None, "smart_ai_hub", made["_id"], None)
+    await client.push("webhook.attempt")
+    await client.push("webhook.received")
+    await webhooks.endpoints.remove(None, None, "smart_ai_hub", made["_id"])
 
 
 async def _monitoring(site: Site, client: Client, user: str) -> None:

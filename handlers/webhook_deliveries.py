@@ -1,0 +1,100 @@
+"""What the APIs' webhooks have in common beyond their own fields: the log of an endpoint's deliveries, one of them sent
+again, a span of time, a test, a new secret. Each API says who may, and whose endpoints they are.
+"""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from config import limits
+from handlers.base import ApiHandler
+from handlers.dialects import Page
+from handlers.terms import PAGE, SORT, Parameter
+from hub import fields
+from hub.fields import together
+from hub.webhooks.endpoints import ALL_EVENTS
+from hub.webhooks.payloads import camel
+from hub.webhooks.views import delivery_view
+from models.clock import now
+from models.database import Document
+from models.deliveries import STATUSES
+
+Json = dict[str, Any]
+
+DELIVERY: Final = "([A-Za-z0-9_]{1,64})"
+_STATUS: Final = Parameter("status", "Only deliveries in this state", {"type": "string", "enum": list(STATUSES)})
+_EVENT: Final = Parameter("event", "Only deliveries of this event")
+LOG: Final = (*PAGE, SORT, _STATUS, _EVENT)
+_SNAKE: Final = ("ai_playground",)  # APIs that write names with underscores
+
+
+class PastMoment(fields.Moment):
+    """One whose events may be kept still."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        moment = super()._deserialize(value, attr, data, **kwargs)
+        if moment < now() - timedelta(days=limits.EVENT_DAYS):
+            raise self.fail(f"must be within the last {limits.EVENT_DAYS} days: older events are not kept")
+        return moment
+
+
+class ReplayInput(fields.Input):
+    from_ = PastMoment(data_key="from", required=True)
+    to = fields.Moment()
+
+
+class TestInput(fields.Input):
+    """Which event a test is a sample of; by default the first that the endpoint wants."""
+
+    event = fields.Choice(ALL_EVENTS)
+
+
+class OfEndpoint(ApiHandler):
+    """`owner` is whose endpoint it is: the caller, or None for the hub itself."""
+
+    @property
+    def owner(self) -> str | None:
+        return self.caller.user_id
+
+    def answer_by_name(self, name: str, view: Json) -> None:
+        """Where the API's own document has such a thing: at the top of `data`, in it by name, or as `data` itself."""
+        self.answer({"ai_aggregator": {"data": view}, "ai_playground": {name: view}}.get(self.dialect.name, view))
+
+    async def answer_log(self, endpoint_id: str) -> None:
+        (limit, offset), newest_first, status, event = together(
+            self.page_window,
+            self.newest_first,
+            lambda: self.query_choice(_STATUS.name),
+            lambda: self.query(_EVENT.name),
+        )
+        filters = {name: value for name, value in (("status", status), ("event", event)) if value is not None}
+        found, total = await self.services.webhooks.deliveries.page(
+            *(self.owner, self.dialect.name, endpoint_id, filters),
+            newest_first=newest_first,
+            skip=offset,
+            limit=limit,
+        )
+        self.answer_page("deliveries", [self._view(one) for one in found], Page(limit, offset, total))
+
+    async def answer_one(self, endpoint_id: str, delivery_id: str) -> None:
+        where = (self.owner, self.dialect.name, endpoint_id)
+        self._answer(await self.services.webhooks.deliveries.find(*where, delivery_id))
+
+    async def resend(self, endpoint_id: str, delivery_id: str) -> None:
+        where = (self.owner, self.dialect.name, endpoint_id)
+        self._answer(await self.services.webhooks.deliveries.resend(*where, delivery_id))
+
+    async def test(self, endpoint_id: str, given: Json) -> None:
+        where = (self.owner, self.dialect.name, endpoint_id)
+        self._answer(await self.services.webhooks.deliveries.test(*where, given.get("event")))
+
+    async def replay(self, endpoint_id: str, given: Json) -> None:
+        where = (self.owner, self.dialect.name, endpoint_id)
+        queued = await self.services.webhooks.deliveries.replay(*where, given["from_"], given.get("to") or now())
+        self.answer_by_name("replay", {"queued": queued})
+
+    def _answer(self, delivery: Document) -> None:
+        self.answer_by_name("delivery", self._view(delivery))
+
+    def _view(self, delivery: Document) -> Json:
+        view = delivery_view(delivery)
+        return view if self.dialect.name in _SNAKE else camel(view)

@@ -1,0 +1,95 @@
+"""Webhook queues: how far an endpoint's deliveries have come, and who sends them now.
+
+`{_id: wh_..., owner, seq, done, dropped, due_at, claim, node, claimed_until, failing_since, last_delivery}`: `seq` is the
+number of the newest delivery and `done` that of the last one that has ended, so that `seq - done` wait. `due_at` is when the
+first of them is to be tried, None where nothing is. A claim is the fencing token of one turn: who lost it changes nothing
+here. `dropped` counts events that found the queue full.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from models.collection_shape import CollectionShape, Index
+from models.database import Database, Document, Transaction
+
+WEBHOOK_QUEUES = "webhook_queues"
+SHAPES = (CollectionShape(WEBHOOK_QUEUES, indexes=(Index([("due_at", 1)]), Index([("node", 1)]))),)
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # an unclaimed queue's `claimed_until`
+
+
+def new_queue(endpoint: str, owner: str | None) -> Document:
+    return {
+        "_id": endpoint,
+        "owner": owner,
+        "seq": 0,
+        "done": 0,
+        "dropped": 0,
+        "due_at": None,
+        "claim": None,
+        "node": None,
+        "claimed_until": NEVER,
+        "failing_since": None,
+        "last_delivery": None,
+    }
+
+
+async def within(transaction: Transaction, endpoints: Sequence[str]) -> dict[str, Document]:
+    found = await transaction.find(WEBHOOK_QUEUES, {"_id": {"$in": list(endpoints)}})
+    return {queue["_id"]: queue for queue in found}
+
+
+async def of_endpoints(database: Database, endpoints: Sequence[str]) -> dict[str, Document]:
+    found = await database[WEBHOOK_QUEUES].find({"_id": {"$in": list(endpoints)}}, limit=max(1, len(endpoints)))
+    return {queue["_id"]: queue for queue in found}
+
+
+async def claim(database: Database, claim_id: str, node: str, moment: datetime, until: datetime) -> Document | None:
+    """One queue that is due, for this claim alone until then; None where none is."""
+    query = {"due_at": {"$lte": moment}, "claimed_until": {"$lte": moment}}
+    change = {"$set": {"claim": claim_id, "node": node, "claimed_until": until}}
+    return await database[WEBHOOK_QUEUES].find_one_and_update(query, change)
+
+
+async def release(database: Database, queue: Document, changes: Document, *, if_seq: int | None = None) -> bool:
+    """End a claim with these changes; False where it was lost, or (with `if_seq`) something has been queued since."""
+    query: dict[str, Any] = {"_id": {"$eq": queue["_id"]}, "claim": {"$eq": queue["claim"]}}
+    if if_seq is not None:
+        query["seq"] = if_seq
+    free = {"claim": None, "node": None, "claimed_until": NEVER}
+    return await database[WEBHOOK_QUEUES].update_one(query, {"$set": {**changes, **free}})
+
+
+async def renew(database: Database, queue: Document, changes: Document) -> Document | None:
+    """The queue with these changes, still claimed; None where the claim was lost."""
+    query = {"_id": {"$eq": queue["_id"]}, "claim": {"$eq": queue["claim"]}}
+    return await database[WEBHOOK_QUEUES].find_one_and_update(query, {"$set": changes})
+
+
+async def release_of(database: Database, nodes: Sequence[str]) -> int:
+    """End the claims of dead nodes; how many there were."""
+    free = {"claim": None, "node": None, "claimed_until": NEVER}
+    return await database[WEBHOOK_QUEUES].update_many({"node": {"$in": list(nodes)}}, {"$set": free})
+
+
+async def due(database: Database, endpoint: str, moment: datetime) -> bool:
+    """Have an endpoint's queue looked at; whether it has one."""
+    query = {"_id": {"$eq": endpoint}}
+    return await database[WEBHOOK_QUEUES].update_one(query, {"$set": {"due_at": moment}})
+
+
+async def start_anew(database: Database, endpoint: str, moment: datetime) -> None:
+    """For an endpoint that is switched on again: what waits is due, and what failed before is forgotten."""
+    change = {"$set": {"due_at": moment, "failing_since": None, "dropped": 0}}
+    await database[WEBHOOK_QUEUES].update_one({"_id": {"$eq": endpoint}}, change)
+
+
+async def remove(database: Database, endpoint: str) -> None:
+    await database[WEBHOOK_QUEUES].delete_one({"_id": {"$eq": endpoint}})
+
+
+async def waiting(database: Database) -> int:
+    """How many deliveries of all queues that are being sent wait."""
+    lengths = {"$group": {"_id": None, "waiting": {"$sum": {"$subtract": ["$seq", "$done"]}}}}
+    found = await database[WEBHOOK_QUEUES].aggregate([{"$match": {"due_at": {"$gt": NEVER}}}, lengths])
+    return int(found[0]["waiting"]) if found else 0

@@ -16,7 +16,7 @@ from handlers.access import public
 from handlers.pages import HEADERS, content_security_policy
 from handlers.routing import Route
 from hub.errors import HubError
-from hub.unsubscribe import ALL, Unsubscribing
+from hub.notices.unsubscribe import ALL, Unsubscribing
 from models.database import DatabaseError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from config import limits
+from config import outgoing
 from hub.mail import Letter
 from models.clock import now
 
@@ -87,4 +87,4 @@ def written(
 def one_line(text: str) -> str:
     """A subject that ends no header: line breaks and other control characters become spaces, and it ends in time."""
     line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
-    return line if len(line) <= limits.SUBJECT_CHARS_MAX else f"{line[: limits.SUBJECT_CHARS_MAX - 1]}…"
+    return line if len(line) <= outgoing.SUBJECT_CHARS_MAX else f"{line[: outgoing.SUBJECT_CHARS_MAX - 1]}…"

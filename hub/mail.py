@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 import structlog
 
-from config import limits
+from config import outgoing
 from config.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -75,7 +75,7 @@ class SmtpMailer:
                 password=self._password,
                 use_tls=self._tls,
                 start_tls=self._start_tls,
-                timeout=limits.MAIL_SECONDS_MAX,
+                timeout=outgoing.MAIL_SECONDS_MAX,
             )
         except aiosmtplib.SMTPRecipientsRefused as error:
             if all(refused.code >= _PERMANENT for refused in error.recipients):
@@ -120,7 +120,7 @@ class OutboxMailer:
         fresh.touch(mode=0o600)
         fresh.write_bytes(bytes(letter.message))
         fresh.replace(path)
-        for old in sorted(self._folder.glob("*.eml"))[: -limits.OUTBOX_FILES_MAX]:
+        for old in sorted(self._folder.glob("*.eml"))[: -outgoing.OUTBOX_FILES_MAX]:
             old.unlink(missing_ok=True)
         return path
 

@@ -15,7 +15,7 @@ from datetime import timedelta
 
 import structlog
 
-from config import limits
+from config import limits, outgoing
 from config.settings import Settings
 from hub import letters, one_time
 from hub.job_loop import JobLoop
@@ -36,7 +36,7 @@ _LIFE_SECONDS = {"reset": limits.RESET_SECONDS, "verify": limits.VERIFY_SECONDS}
 def job(kind: str, *, user: str | None = None, email_key: str = "", to: str | None = None) -> Document:
     """A mail to be sent, not yet stored."""
     moment = now()
-    life = timedelta(seconds=limits.MAIL_LIFE_SECONDS)
+    life = timedelta(seconds=outgoing.MAIL_LIFE_SECONDS)
     return mails.new_mail(new_id("mail"), kind, moment, moment + life, user=user, email_key=email_key, to=to)
 
 
@@ -57,8 +57,8 @@ class MailJobs:
         self._mailer = mailer
         self._loop = JobLoop(
             *("mail", self._claim, self._try, tasks),
-            at_once=limits.MAILS_AT_ONCE,
-            poll_seconds=limits.MAIL_POLL_SECONDS,
+            at_once=outgoing.MAILS_AT_ONCE,
+            poll_seconds=outgoing.MAIL_POLL_SECONDS,
         )
         self.sent = 0
         self.given_up = 0
@@ -78,7 +78,7 @@ class MailJobs:
     async def _claim(self) -> Document | None:
         moment = now()
         return await mails.claim(
-            self._database, new_id("claim"), moment, moment + timedelta(seconds=limits.MAIL_LEASE_SECONDS)
+            self._database, new_id("claim"), moment, moment + timedelta(seconds=outgoing.MAIL_LEASE_SECONDS)
         )
 
     async def _try(self, mail: Document) -> None:
@@ -86,7 +86,7 @@ class MailJobs:
         try:
             letter = await self._letter(mail)
             if letter is not None:
-                async with asyncio.timeout(limits.MAIL_SECONDS_MAX):
+                async with asyncio.timeout(outgoing.MAIL_SECONDS_MAX):
                     await self._mailer.send(letter)
                 self.sent += 1
         except (MailRefused, ValueError) as error:
@@ -97,7 +97,7 @@ class MailJobs:
             await mails.done(self._database, mail["_id"], mail["claim"])
 
     async def _try_later(self, mail: Document, error: Exception) -> None:
-        pauses = limits.MAIL_RETRY_SECONDS
+        pauses = outgoing.MAIL_RETRY_SECONDS
         if mail["attempts"] > len(pauses):
             await self._give_up(mail, error)
             return

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from config import limits
+from config import outgoing
 from config.settings import Settings
 from hub import outbound
 from hub.errors import HubError
@@ -72,21 +72,21 @@ class SafeHttp:
                 retry_after = response.headers.get("Retry-After")
                 return Answer(response.status, text, retry_after, _milliseconds(began))
         except TimeoutError as error:
-            raise Unanswered(f"no answer within {limits.OUTBOUND_SECONDS_MAX:g} s", _milliseconds(began)) from error
+            raise Unanswered(f"no answer within {outgoing.OUTBOUND_SECONDS_MAX:g} s", _milliseconds(began)) from error
         except (aiohttp.ClientError, OSError, HubError, ValueError) as error:
             raise Unanswered(_reason(error), _milliseconds(began)) from error
 
 
 def _session(guarded: bool) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
-        limit=limits.OUTBOUND_CONNECTIONS_MAX,
-        limit_per_host=limits.OUTBOUND_PER_HOST_MAX,
+        limit=outgoing.OUTBOUND_CONNECTIONS_MAX,
+        limit_per_host=outgoing.OUTBOUND_PER_HOST_MAX,
         use_dns_cache=False,
         socket_factory=_public_socket if guarded else None,
     )
     return aiohttp.ClientSession(
         connector=connector,
-        timeout=aiohttp.ClientTimeout(total=limits.OUTBOUND_SECONDS_MAX),
+        timeout=aiohttp.ClientTimeout(total=outgoing.OUTBOUND_SECONDS_MAX),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=_HEADERS,
         auto_decompress=False,
@@ -107,16 +107,16 @@ async def _beginning(response: aiohttp.ClientResponse) -> str:
     """So much of the body as is kept. The status has come: a body that never ends, or drips, takes nothing back."""
     kept = bytearray()
     try:
-        async with asyncio.timeout(limits.OUTBOUND_BODY_SECONDS_MAX):
-            while len(kept) <= limits.OUTBOUND_BODY_BYTES_MAX:
-                if not (piece := await response.content.read(limits.OUTBOUND_BODY_BYTES_MAX)):
+        async with asyncio.timeout(outgoing.OUTBOUND_BODY_SECONDS_MAX):
+            while len(kept) <= outgoing.OUTBOUND_BODY_BYTES_MAX:
+                if not (piece := await response.content.read(outgoing.OUTBOUND_BODY_BYTES_MAX)):
                     break
                 kept += piece
             else:
                 response.close()
     except (TimeoutError, aiohttp.ClientError):
         response.close()
-    return bytes(kept[: limits.OUTBOUND_TEXT_CHARS_MAX]).decode(errors="replace").replace("\0", "")
+    return bytes(kept[: outgoing.OUTBOUND_TEXT_CHARS_MAX]).decode(errors="replace").replace("\0", "")
 
 
 def _reason(error: Exception) -> str:
@@ -128,7 +128,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         return "its certificate is not valid"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect: {error.strerror or 'the address is not public'}"[: limits.OUTBOUND_TEXT_CHARS_MAX]
+        return f"cannot connect: {error.strerror or 'the address is not public'}"[: outgoing.OUTBOUND_TEXT_CHARS_MAX]
     return f"the connection ended without an answer ({type(error).__name__})"
 
 

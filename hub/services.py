@@ -6,7 +6,6 @@ database -> ledger -> node -> identities -> providers -> chat -> connections -> 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 
@@ -15,7 +14,7 @@ from config.catalogue import AiModel, load_catalogue
 from config.packages import Packages, load_packages
 from config.plans import Plans, load_plans
 from config.settings import Settings
-from hub import admin_seed, exchange_rates
+from hub import admin_seed, background, exchange_rates
 from hub.access_tokens import AccessTokens
 from hub.accounts import Accounts
 from hub.administration import Administration
@@ -23,7 +22,6 @@ from hub.analytics import Analytics
 from hub.announcements import Announcements
 from hub.api_keys import ApiKeys
 from hub.audit import DriftMonitor
-from hub.browser_push import BrowserPush
 from hub.chat import Chat
 from hub.counters import Counters, MemoryCounters
 from hub.embeddings import Embedder
@@ -33,11 +31,13 @@ from hub.identity import Identities
 from hub.ledger import Ledger
 from hub.mail import Mailer, mailer_of
 from hub.mail_jobs import MailJobs
-from hub.mail_notices import MailNotices
 from hub.metrics import Metrics
 from hub.monitor import Monitor
 from hub.node import Node
-from hub.notice_jobs import NoticeJobs
+from hub.notices.by_mail import MailNotices
+from hub.notices.by_push import BrowserPush
+from hub.notices.jobs import NoticeJobs
+from hub.notices.unsubscribe import Unsubscribing
 from hub.notifications import Notifications
 from hub.passwords import BCRYPT_COST, Passwords
 from hub.payments.purchases import Purchases, open_provider
@@ -52,7 +52,6 @@ from hub.redis.broker import RedisBroker
 from hub.redis.client import RedisClient
 from hub.redis.counters import SharedCounters
 from hub.redis.stream_logs import StreamLogs
-from hub.redis.wallet_follower import WalletFollower
 from hub.remote_streams import RemoteStreams
 from hub.request_stats import RequestStats
 from hub.revocations import Revocations
@@ -63,7 +62,6 @@ from hub.sweeper import Sweeper
 from hub.tasks import Tasks
 from hub.throttle import Throttle
 from hub.token_rates import TokenRates
-from hub.unsubscribe import Unsubscribing
 from hub.webhooks.webhooks import Webhooks
 from models import shapes
 from models.database import Database
@@ -153,8 +151,8 @@ async def open_services(settings: Settings, mongodb_uri: str, bcrypt_cost: int =
     except BaseException:
         await _close_all(opening.closings)
         raise
-    _watch(services)
-    _start_loops(services)
+    background.watch(services)
+    background.start(services)
     return Opened(services, opening.closings)
 
 
@@ -371,37 +369,3 @@ def _broker(settings: Settings, tasks: Tasks) -> Broker:
     if settings.redis_url is None:
         return MemoryBroker()
     return RedisBroker(settings.redis_url, settings.mongodb_database, tasks)
-
-
-def _watch(services: Services) -> None:
-    """Gauges that are read when somebody asks."""
-    watch = services.metrics.watch
-    watch("connections", "Open connections", lambda: len(services.connections))
-    watch("queue_bytes", "Bytes waiting in connections' queues", lambda: services.connections.queued_bytes)
-    watch("streams_running", "Generations under way", lambda: len(services.streams))
-    watch("mails_given_up", "Mails that could not be sent", lambda: services.mail.given_up)
-    watch("tasks_failed", "Background tasks that ended with an exception", lambda: services.tasks.failures)
-    watch("database_up", "Whether the database takes writes", lambda: float(services.database.up))
-
-
-def _start_loops(services: Services) -> None:
-    services.tasks.repeat(services.node.beat, limits.NODE_HEARTBEAT_SECONDS, "node heartbeat")
-    services.tasks.repeat(services.sweeper.sweep, limits.SWEEP_SECONDS, "sweeper")
-    services.tasks.start(services.purchases.run(), "pending payments")
-    services.tasks.start(services.request_stats.run(), "request figures")
-    services.tasks.start(services.statistics.run(), "entry totals")
-    services.tasks.start(services.identities.follow(), "revocations")
-    services.tasks.repeat(services.identities.key_uses.write_due, limits.KEY_USE_LOOK_SECONDS, "uses of API keys")
-    services.tasks.start(services.mail.run(), "mail jobs")
-    services.notice_jobs.start()
-    services.webhooks.start()
-    if isinstance(services.broker, RedisBroker):
-        services.tasks.start(WalletFollower(services.database, services.broker).run(), "wallet follower")
-    services.tasks.repeat(partial(_watch_ledger, services), limits.DRIFT_SECONDS, "ledger watch")
-    services.tasks.start(services.monitor.run(services.connections, services.streams), "monitor")
-    services.tasks.start(services.monitor.watch_waiting(services.database), "open holds and webhooks")
-
-
-async def _watch_ledger(services: Services) -> None:
-    """One round of the drift monitor."""
-    services.metrics.drift(await services.drift.check())

@@ -9,7 +9,7 @@ import ipaddress
 import math
 import time
 
-from config import limits
+from config import limits, outgoing
 from config.plans import Limit
 from hub.counters import Counters
 from hub.errors import Code, HubError
@@ -21,7 +21,7 @@ _PASSWORD_CHANGES = Limit(limits.PASSWORD_CHANGES_PER_USER, limits.TRIES_SECONDS
 _RESETS_PER_ACCOUNT = Limit(limits.RESETS_ASKED_PER_ACCOUNT, limits.TRIES_SECONDS)
 _RESETS_PER_ADDRESS = Limit(limits.RESETS_ASKED_PER_ADDRESS, limits.TRIES_SECONDS)
 _LINKS = Limit(limits.LINKS_OPENED_PER_ADDRESS, limits.TRIES_SECONDS)
-_WEBHOOKS_TRIED = Limit(limits.WEBHOOKS_TRIED_PER_OWNER, limits.TRIES_SECONDS)
+_WEBHOOKS_TRIED = Limit(outgoing.WEBHOOKS_TRIED_PER_OWNER, limits.TRIES_SECONDS)
 _VERIFICATIONS = Limit(limits.VERIFICATIONS_PER_USER, limits.TRIES_SECONDS)
 
 

@@ -10,7 +10,7 @@ their own history; they have `expires_at` and go after a week.
 
 from collections.abc import Sequence
 
-from config import limits
+from config import limits, outgoing
 from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Transaction
 
@@ -85,7 +85,7 @@ async def answers_within(transaction: Transaction, message_ids: list[str]) -> di
     """Finished answers by their message, of each so many characters as a webhook carries of all its choices, and one
     more.
     """
-    most = limits.WEBHOOK_ANSWER_CHARS_MAX * limits.CHOICES_MAX + 1
+    most = outgoing.WEBHOOK_ANSWER_CHARS_MAX * limits.CHOICES_MAX + 1
     shown = {"content": {"$substrCP": ["$content", 0, most]}, "lengths": 1, "extras": 1}
     found = await transaction.find(MESSAGES, {"_id": {"$in": message_ids}}, shown)
     return {message["_id"]: message for message in found}

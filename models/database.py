@@ -145,9 +145,7 @@ class Collection:
             return (await self._collection.update_many(query, update)).modified_count
 
     async def update_each(self, updates: Sequence[tuple[Query, Change]]) -> None:
-        """Update one document each, where it is there, in one round trip. Not all or none; and not awaited longer than until
-        this server has it: for what may be done again.
-        """
+        """Update one document each, where it is there, in one round trip; one that fails does not keep the others back."""
         statements = [{"q": query, "u": change} for query, change in updates]
         command = {"update": self._collection.name, "updates": statements, "ordered": False}
         with _translated():
@@ -188,19 +186,9 @@ class Transaction:
         self._database = database
         self._session = session
 
-    async def find(
-        self,
-        collection: str,
-        query: Query,
-        projection: Query | None = None,
-        *,
-        sort: Sequence[tuple[str, int]] | None = None,
-        limit: int = 0,
-    ) -> list[Document]:
-        """All matches, or the first `limit` of them; a query without one is bounded by its caller's batch."""
-        cursor = self._database[collection].find(
-            query, projection, session=self._session, batch_size=10_000, sort=sort, limit=limit
-        )
+    async def find(self, collection: str, query: Query, *shown: Query, **options: Any) -> list[Document]:
+        """All matches, or with `sort` and `limit` the first; without one the query is bounded by its caller's batch."""
+        cursor = self._database[collection].find(query, *shown, session=self._session, batch_size=10_000, **options)
         found: list[Document] = await cursor.to_list()
         return found
 

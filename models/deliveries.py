@@ -3,7 +3,7 @@
 `{_id: dlv_..., endpoint, owner, seq, webhook_id, event, body, status, tries, attempts, event_at, created_at,
 ended_at?}`: `webhook_id` is the header of that name, the same for each attempt and replay of an event; `event` its
 public name; `body` the exact text that is signed. `seq` numbers an endpoint's deliveries in the order in which they are
-sent; a test has none. `attempts` are the last `limits.DELIVERY_ATTEMPTS_KEPT`, each `{at, status, duration_ms, answer,
+sent; a test has none. `attempts` are the last `outgoing.DELIVERY_ATTEMPTS_KEPT`, each `{at, status, duration_ms, answer,
 error}`, `tries` counts all.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from config import limits
+from config import outgoing
 from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, by_age
 
@@ -27,7 +27,7 @@ SHAPES = (
             Index([("endpoint", 1), ("seq", 1)], only_where={"status": WAITING}),
             Index([("event_at", 1)], only_where={"status": WAITING}),
             Index([("endpoint", 1), ("created_at", -1), ("_id", -1)]),
-            Index([("created_at", 1)], expire_after_seconds=limits.DELIVERY_DAYS * 86_400),
+            Index([("created_at", 1)], expire_after_seconds=outgoing.DELIVERY_DAYS * 86_400),
         ),
     ),
 )
@@ -65,7 +65,7 @@ def attempted(delivery_id: str, status: str, attempt: Document) -> tuple[Documen
     What was delivered stays so: a turn that lost its claim may come late.
     """
     ended = {} if status == WAITING else {"ended_at": attempt["at"]}
-    kept = {"$each": [attempt], "$slice": -limits.DELIVERY_ATTEMPTS_KEPT}
+    kept = {"$each": [attempt], "$slice": -outgoing.DELIVERY_ATTEMPTS_KEPT}
     change = {"$set": {"status": status, **ended}, "$inc": {"tries": 1}, "$push": {"attempts": kept}}
     query: Document = {"_id": delivery_id}
     return (query if status == DELIVERED else query | {"status": {"$ne": DELIVERED}}), change

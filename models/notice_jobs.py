@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from config import limits
+from config import limits, outgoing
 from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document
 
@@ -40,7 +40,7 @@ def one_more(medium: str, user: str, moment: datetime) -> tuple[Mapping[str, Any
         "user": user,
         "attempts": 0,
         "claim": None,
-        "due_at": moment + timedelta(seconds=limits.NOTICE_GATHER_SECONDS[medium]),
+        "due_at": moment + timedelta(seconds=outgoing.NOTICE_GATHER_SECONDS[medium]),
         "created_at": moment,
     }
     expires_at = moment + timedelta(days=limits.EVENT_DAYS)

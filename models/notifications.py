@@ -1,7 +1,7 @@
 """Notifications: `{_id: notif_..., user, type, category, title, message, read, media, untold?, created_at}`.
 
 `media` are those by which its user wants to be told. `untold` are those of them that leave the hub and have not told it
-yet (`hub/notice_jobs.py`); the field goes with the last one. Where `inApp` is not among the media the row is
+yet (`hub/notices/jobs.py`); the field goes with the last one. Where `inApp` is not among the media the row is
 `hidden: true`, stands in no list, and goes at `expires_at`.
 """
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from config import limits
+from config import outgoing
 from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document
 
@@ -48,7 +48,7 @@ async def put(database: Database, subscription_id: str, endpoint: str, fields: D
 async def of_user(database: Database, user: str) -> list[Document]:
     """Those that were renewed last come first; more than a user may have are left out."""
     return await database[PUSH_SUBSCRIPTIONS].find(
-        {"user": {"$eq": user}}, limit=limits.PUSH_SUBSCRIPTIONS_MAX, sort=[("updated_at", -1), ("_id", -1)]
+        {"user": {"$eq": user}}, limit=outgoing.PUSH_SUBSCRIPTIONS_MAX, sort=[("updated_at", -1), ("_id", -1)]
     )
 
 
@@ -65,5 +65,5 @@ async def remove(database: Database, user: str, ids: Sequence[str]) -> int:
 
 async def note_told(database: Database, subscription_id: str, notes: Sequence[str]) -> None:
     """Remember that these notifications have reached it."""
-    push = {"told": {"$each": list(notes), "$slice": -limits.PUSH_TOLD_REMEMBERED}}
+    push = {"told": {"$each": list(notes), "$slice": -outgoing.PUSH_TOLD_REMEMBERED}}
     await database[PUSH_SUBSCRIPTIONS].update_one({"_id": {"$eq": subscription_id}}, {"$push": push})

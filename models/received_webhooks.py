@@ -4,7 +4,7 @@ still verify.
 
 from datetime import datetime
 
-from config import limits
+from config import outgoing
 from models.collection_shape import CollectionShape, Index
 from models.database import Database, DuplicateKey
 
@@ -12,7 +12,7 @@ RECEIVED_WEBHOOKS = "received_webhooks"
 SHAPES = (
     CollectionShape(
         RECEIVED_WEBHOOKS,
-        indexes=(Index([("received_at", 1)], expire_after_seconds=limits.RECEIVED_WEBHOOK_SECONDS),),
+        indexes=(Index([("received_at", 1)], expire_after_seconds=outgoing.RECEIVED_WEBHOOK_SECONDS),),
     ),
 )
 

@@ -11,8 +11,8 @@ from handlers.base import ApiHandler
 from handlers.routing import Route
 from handlers.terms import answers, takes
 from hub.fields import Input, Number, Text
-from hub.push_subscriptions import AuthSecret, PublicKey
-from hub.vapid import origin_of
+from hub.notices.push_subscriptions import AuthSecret, PublicKey
+from hub.notices.vapid import origin_of
 from models.clock import timestamp
 
 Json = dict[str, Any]

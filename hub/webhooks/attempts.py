@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from config import limits
+from config import outgoing
 from hub.retry_after import retry_after_seconds
 from hub.safe_http import Answer, SafeHttp, Unanswered
 from hub.webhooks import payloads, signatures
@@ -62,5 +62,5 @@ async def attempt(http: SafeHttp, endpoint: Document, delivery: Document) -> Att
 
 
 def _answered(moment: datetime, answer: Answer) -> Attempt:
-    pause = min(retry_after_seconds(answer.retry_after) or 0.0, limits.WEBHOOK_RETRY_AFTER_SECONDS_MAX)
+    pause = min(retry_after_seconds(answer.retry_after) or 0.0, outgoing.WEBHOOK_RETRY_AFTER_SECONDS_MAX)
     return Attempt(moment, answer.status, answer.duration_ms, answer.text, retry_after=pause)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from config import limits
+from config import outgoing
 from hub.errors import Code, HubError, invalid
 from hub.throttle import Throttle
 from hub.webhooks import payloads, samples
@@ -122,10 +122,10 @@ class Deliveries:
             raise invalid("to", "must be after `from`")
         channel = None if owner is None else f"user:{owner}"
         types = payloads.types_of(set(endpoint["events"]))
-        found = await events.between(self._database, channel, types, first, last, limits.WEBHOOK_REPLAY_MAX + 1)
-        if len(found) > limits.WEBHOOK_REPLAY_MAX:
+        found = await events.between(self._database, channel, types, first, last, outgoing.WEBHOOK_REPLAY_MAX + 1)
+        if len(found) > outgoing.WEBHOOK_REPLAY_MAX:
             raise invalid(
-                "to", f"more than {limits.WEBHOOK_REPLAY_MAX} events happened until then: ask for less at once"
+                "to", f"more than {outgoing.WEBHOOK_REPLAY_MAX} events happened until then: ask for less at once"
             )
         return await self._fan_out.queue_again(endpoint, in_order(found))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from config import limits
+from config import limits, outgoing
 from hub import audit_trail
 from hub.audit_trail import Actor
 from hub.errors import Code, HubError
@@ -122,7 +122,7 @@ class WebhookEndpoints:
 
     async def rotate(self, actor: Actor | None, owner: str | None, api: str, endpoint_id: str) -> Document:
         """A new secret, made here; the old one is good for a day beside it. Raises `HubError` NOT_FOUND."""
-        until = now() + timedelta(seconds=limits.WEBHOOK_OLD_SECRET_SECONDS)
+        until = now() + timedelta(seconds=outgoing.WEBHOOK_OLD_SECRET_SECONDS)
         before = await self.find(owner, api, endpoint_id)
         previous = {"secret": before["secret"], "until": until}
         return await self.change(actor, owner, api, endpoint_id, {"secret": _new_secret(), "previous": previous})
@@ -191,7 +191,7 @@ class WebhookEndpoints:
     async def tell_full(self, endpoint: Document) -> None:
         """Word that an endpoint loses events."""
         text = (
-            f"{limits.WEBHOOK_WAITING_MAX} events wait for {endpoint['url']}. Those that come now are not sent there."
+            f"{outgoing.WEBHOOK_WAITING_MAX} events wait for {endpoint['url']}. Those that come now are not sent there."
         )
         await self.tell(endpoint, "Webhook overflows", f"{text} You can replay them for {limits.EVENT_DAYS} days.")
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from config import limits
+from config import outgoing
 from hub.committer import Committed
 from hub.tasks import Tasks
 from hub.webhooks import payloads
@@ -59,7 +59,7 @@ class Written:
         """Put one event at the end of its endpoint's queue, if that has room."""
         endpoint, event = wanted.endpoint, wanted.event
         queue = self.queues[endpoint["_id"]]
-        if queue["seq"] - queue["done"] >= limits.WEBHOOK_WAITING_MAX:
+        if queue["seq"] - queue["done"] >= outgoing.WEBHOOK_WAITING_MAX:
             if not queue["dropped"]:
                 self.full.append(endpoint)
             queue["dropped"] += 1
@@ -117,10 +117,10 @@ class FanOut:
 
     async def _wait(self) -> None:
         try:
-            await asyncio.wait_for(self._asked.wait(), limits.FAN_OUT_POLL_SECONDS)
+            await asyncio.wait_for(self._asked.wait(), outgoing.FAN_OUT_POLL_SECONDS)
         except TimeoutError:
             return  # another process may have left something
-        await asyncio.sleep(limits.FAN_OUT_GATHER_SECONDS)
+        await asyncio.sleep(outgoing.FAN_OUT_GATHER_SECONDS)
 
     async def turn(self) -> int:
         """Queue a portion of what waits, once more from the first channel on after the last; how many events there
@@ -145,7 +145,7 @@ class FanOut:
         session, queued, done = self._database.new_session(), 0, 0
         try:
             while done < len(found):
-                portion = found[done : done + limits.FAN_OUT_EVENTS]
+                portion = found[done : done + outgoing.FAN_OUT_EVENTS]
                 body = partial(self._write_again, endpoint, portion)
                 written: Written = await self._database.transaction(body, session=session)
                 done += len(written.events)
@@ -163,7 +163,7 @@ class FanOut:
         return written
 
     async def _write(self, after: str, transaction: Transaction) -> Written:
-        found = await events.pending_within(transaction, after, limits.FAN_OUT_EVENTS)
+        found = await events.pending_within(transaction, after, outgoing.FAN_OUT_EVENTS)
         if not found:
             return Written()
         owners = list({_owner(event) for event in found})
@@ -215,7 +215,7 @@ def _queue_all(
     for one in wanted:
         by_event[one.event["_id"]].append(one)
     for event in found:
-        if written.size_bytes > limits.FAN_OUT_BYTES_MAX:
+        if written.size_bytes > outgoing.FAN_OUT_BYTES_MAX:
             break
         written.events.append(event)
         for one in by_event[event["_id"]]:

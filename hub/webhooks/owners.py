@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from config import limits
+from config import outgoing
 from hub.notifications import notice
 from hub.operations import Insert, NewEvent
 from models import users
@@ -19,9 +19,9 @@ class Told:
 
 
 async def told(transaction: Transaction, endpoint: Document, title: str, text: str) -> Told:
-    """One for each of them; of administrators at most `limits.ADMINISTRATORS_TOLD_MAX`."""
+    """One for each of them; of administrators at most `outgoing.ADMINISTRATORS_TOLD_MAX`."""
     whom = [endpoint["owner"]]
     if endpoint["owner"] is None:
-        whom = await users.administrators_within(transaction, limits.ADMINISTRATORS_TOLD_MAX)
+        whom = await users.administrators_within(transaction, outgoing.ADMINISTRATORS_TOLD_MAX)
     notices = [notice(user, "warning", "webhooks", title, text) for user in whom]
     return Told([insert for insert, _ in notices], [event for _, event in notices])

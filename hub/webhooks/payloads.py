@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from config import limits
+from config import outgoing
 from hub.choices import choice_views
 from hub.streams import deltas_of
 from hub.usd import usd_number
@@ -181,9 +181,9 @@ def _choices(data: Json, facts: Facts) -> list[Json]:
 def _cut(message: Json) -> Json:
     """An answer too long for a payload is cut, and says so: it is there in full by `task_id`."""
     content = message.get("content") or ""
-    if len(content) <= limits.WEBHOOK_ANSWER_CHARS_MAX:
+    if len(content) <= outgoing.WEBHOOK_ANSWER_CHARS_MAX:
         return message
-    return {**message, "content": content[: limits.WEBHOOK_ANSWER_CHARS_MAX], "truncated": True}
+    return {**message, "content": content[: outgoing.WEBHOOK_ANSWER_CHARS_MAX], "truncated": True}
 
 
 _DATA: Final[Mapping[str, Callable[[Document, Facts], Json]]] = {

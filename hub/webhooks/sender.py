@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 
-from config import limits
+from config import outgoing
 from hub.job_loop import JobLoop
 from hub.metrics import Metrics
 from hub.realtime.broker import Broker, Publication
@@ -41,7 +41,7 @@ class Sender:
         metrics: Metrics,
         tasks: Tasks,
         node: str,
-        retry_seconds: Sequence[float] = limits.WEBHOOK_RETRY_SECONDS,
+        retry_seconds: Sequence[float] = outgoing.WEBHOOK_RETRY_SECONDS,
     ) -> None:
         self.database = database
         self.endpoints = endpoints
@@ -53,8 +53,8 @@ class Sender:
         self._turns: dict[str, Turn] = {}  # by endpoint
         self._loop = JobLoop(
             *("webhooks", self._claim, self._turn, tasks),
-            at_once=limits.WEBHOOKS_AT_ONCE,
-            poll_seconds=limits.WEBHOOK_POLL_SECONDS,
+            at_once=outgoing.WEBHOOKS_AT_ONCE,
+            poll_seconds=outgoing.WEBHOOK_POLL_SECONDS,
         )
 
     def queued(self, made: Sequence[Document]) -> None:
@@ -94,12 +94,12 @@ class Sender:
         """Begin no more attempts, and leave the queues to other processes: those too whose attempt does not end."""
         for turn in self._turns.values():
             turn.hand(())
-        await self._loop.close(limits.WEBHOOK_CLOSE_SECONDS)
+        await self._loop.close(outgoing.WEBHOOK_CLOSE_SECONDS)
         await webhook_queues.release_of(self.database, [self._node])
 
     async def _claim(self) -> Document | None:
         moment = now()
-        until = moment + timedelta(seconds=limits.WEBHOOK_LEASE_SECONDS)
+        until = moment + timedelta(seconds=outgoing.WEBHOOK_LEASE_SECONDS)
         return await webhook_queues.claim(self.database, new_id("claim"), self._node, moment, until)
 
     async def _turn(self, queue: Document) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from config import limits
+from config import outgoing
 from hub.webhooks.attempts import GONE, Attempt
 from models import deliveries, webhook_endpoints, webhook_queues
 from models.clock import now
@@ -41,13 +41,13 @@ class Turn:
         self._more = asyncio.Event()  # something was queued in this process meanwhile
         self._handed: list[Document] = []  # that, as far as it need not be read
         self._endpoint: Document = {}
-        self._until = time.monotonic() + limits.WEBHOOK_TURN_SECONDS
+        self._until = time.monotonic() + outgoing.WEBHOOK_TURN_SECONDS
         self._check_at = 0.0
         self._changes: Document = {}  # of the queue, since it was last written
 
     def hand(self, queued: Sequence[Document]) -> None:
         """These were queued in this process, with nothing the end is near."""
-        if len(self._handed) + len(queued) <= limits.WEBHOOK_TURN_DELIVERIES:
+        if len(self._handed) + len(queued) <= outgoing.WEBHOOK_TURN_DELIVERIES:
             self._handed.extend(queued)
         self._more.set()
 
@@ -73,7 +73,7 @@ class Turn:
         return [one for one in itertools.takewhile(lambda one: one is not None, following) if one is not None]
 
     async def _read_next(self) -> list[Document]:
-        after, most = self._queue["done"], limits.WEBHOOK_TURN_DELIVERIES
+        after, most = self._queue["done"], outgoing.WEBHOOK_TURN_DELIVERIES
         return await deliveries.first_waiting(self._database, self._queue["_id"], after, most)
 
     async def _may_go_on(self) -> bool:
@@ -82,7 +82,7 @@ class Turn:
             return await self._release(due_at=now())
         if time.monotonic() < self._check_at:
             return True
-        self._check_at = time.monotonic() + limits.WEBHOOK_CHECK_SECONDS
+        self._check_at = time.monotonic() + outgoing.WEBHOOK_CHECK_SECONDS
         endpoint = await webhook_endpoints.any_owners(self._database, self._queue["_id"])
         if endpoint is None:
             await self._sender.endpoints.forget(self._queue["_id"])
@@ -93,7 +93,7 @@ class Turn:
         return await self._renew()
 
     async def _renew(self) -> bool:
-        until = now() + timedelta(seconds=limits.WEBHOOK_LEASE_SECONDS)
+        until = now() + timedelta(seconds=outgoing.WEBHOOK_LEASE_SECONDS)
         renewed = await webhook_queues.renew(self._database, self._queue, {**self._changes, "claimed_until": until})
         if renewed is not None:
             self._queue, self._changes = renewed, {}
@@ -108,7 +108,7 @@ class Turn:
         """Wait a moment for more, where others do not wait for us; where nothing comes the queue is at rest."""
         if not self._sender.crowded:
             try:
-                await asyncio.wait_for(self._more.wait(), limits.WEBHOOK_LINGER_SECONDS)
+                await asyncio.wait_for(self._more.wait(), outgoing.WEBHOOK_LINGER_SECONDS)
                 return True
             except TimeoutError:
                 pass  # nothing came
@@ -123,7 +123,7 @@ class Turn:
     async def _send(self, found: list[Document]) -> bool:
         """Whether all that were tried were taken; otherwise the turn has ended."""
         tried: list[_Tried] = []
-        until = time.monotonic() + limits.WEBHOOK_TURN_SECONDS
+        until = time.monotonic() + outgoing.WEBHOOK_TURN_SECONDS
         for delivery in found:
             tried.append(await self._try(delivery))
             if tried[-1][2] != DELIVERED or self._is_to_stop(until):
@@ -175,12 +175,12 @@ class Turn:
             await self._react(delivery, made, status)
 
     def _pause(self, delivery: Document, made: Attempt) -> float:
-        spread = 1 + random.uniform(-limits.WEBHOOK_RETRY_JITTER, limits.WEBHOOK_RETRY_JITTER)
+        spread = 1 + random.uniform(-outgoing.WEBHOOK_RETRY_JITTER, outgoing.WEBHOOK_RETRY_JITTER)
         return max(self._sender.retry_seconds[delivery["tries"]] * spread, made.retry_after)
 
     async def _react(self, delivery: Document, made: Attempt, status: str) -> None:
         """Switch an endpoint off that is gone, or has failed for days; tell its owner of an event that is given up."""
-        endpoint, days = self._endpoint, limits.WEBHOOK_FAILING_DAYS_MAX
+        endpoint, days = self._endpoint, outgoing.WEBHOOK_FAILING_DAYS_MAX
         log.info("webhook failed", endpoint=endpoint["_id"], delivery=delivery["_id"], status=made.status)
         if made.status == GONE:
             await self._sender.endpoints.switch_off(endpoint, "it answered 410 Gone")

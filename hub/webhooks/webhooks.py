@@ -1,6 +1,6 @@
 """All of the webhooks of one process, wired up."""
 
-from config import limits
+from config import outgoing
 from config.settings import Settings
 from hub.ledger import Ledger
 from hub.metrics import Metrics
@@ -49,7 +49,7 @@ class Webhooks:
     def start(self) -> None:
         self._tasks.start(self.fan_out.run(), "webhook queues")
         self._tasks.start(self.sender.run(), "webhooks")
-        self._tasks.repeat(self.endpoints.listen, limits.HUB_LISTENS_SECONDS, "the hub's own webhooks")
+        self._tasks.repeat(self.endpoints.listen, outgoing.HUB_LISTENS_SECONDS, "the hub's own webhooks")
 
     async def close(self) -> None:
         """Let the attempts that are under way end; others take up the rest at once."""

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from config import settings
-from hub.unsubscribe import Unsubscribing
+from hub.notices.unsubscribe import Unsubscribing
 from models.database import Database
 from models.ids import new_id
 from tests.browser.visit import Visitor

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from config import limits
+from config import outgoing
 from hub.batch import Batch, HoldGone, Outcome, Snapshot
 from hub.errors import Code, HubError
 from hub.notifications import notice
@@ -315,7 +315,7 @@ def test_notices_of_one_batch_count_for_one_job() -> None:
         _stands(batch.apply(Operation(name, inserts=[insert])))
     changes = [change for query, change in batch.writes().upserts["notice_jobs"] if query["_id"] == "email:ada"]
     assert [change["$inc"] for change in changes] == [{"count": 1}] * 2
-    gathered = WRITTEN_AT + timedelta(seconds=limits.NOTICE_GATHER_SECONDS["email"])
+    gathered = WRITTEN_AT + timedelta(seconds=outgoing.NOTICE_GATHER_SECONDS["email"])
     assert [change["$setOnInsert"]["due_at"] for change in changes] == [gathered] * 2
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from config import limits
+from config import outgoing
 from hub.letters import one_line, written
 from models.clock import now
 
@@ -33,7 +33,7 @@ def _sent(subject: str = "Paid", to: str = "ada@example.com", **options: Any) ->
         ("Paid\n\n<p>body</p>", "Paid <p>body</p>"),
         ("a\x00b\x1b[31m\u2028c\u202ed", "a b [31m c d"),
         ("Zoë – 你好", "Zoë – 你好"),
-        ("x" * 500, "x" * (limits.SUBJECT_CHARS_MAX - 1) + "…"),
+        ("x" * 500, "x" * (outgoing.SUBJECT_CHARS_MAX - 1) + "…"),
     ],
 )
 def test_a_title_becomes_one_header_and_no_more(title: str, subject: str) -> None:

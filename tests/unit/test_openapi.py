@@ -144,6 +144,11 @@ def test_each_field_says_its_type() -> None:
     assert silent == [] and len(schemas) > 25
 
 
+def test_a_body_that_may_be_absent_is_not_required() -> None:
+    for path, needed in (("test", False), ("replay", True)):
+        assert operation("POST", f"/v1/webhooks/x1/{path}")["requestBody"]["required"] is needed
+
+
 def test_each_example_is_taken_by_the_schema_that_its_method_loads_it_by() -> None:
     for name, one, schema in with_bodies():
         example = one["requestBody"]["content"][JSON]["example"]

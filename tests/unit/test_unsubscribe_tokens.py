@@ -7,9 +7,8 @@ import pytest
 
 from config import settings
 from hub.errors import Code, HubError
-from hub.unsubscribe import Unsubscribing
+from hub.notices.unsubscribe import Unsubscribing
 from models.database import Database
-
 
 SECRET = "Yx3-a7Qm0Lr9Vt2Kc8Wd5Nz1Hb6Pf4Sg_eUjTi"
 

@@ -12,7 +12,7 @@ import pytest
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from structlog.testing import capture_logs
 
-from config import limits
+from config import outgoing
 from config.settings import SettingsError, load
 from hub import letters
 from hub.letters import SUBJECTS
@@ -85,7 +85,7 @@ async def test_what_will_never_go_is_given_up(mailing_site: Site, inbox: Inbox) 
     await mailing_site.register()
     await until(lambda: jobs.find_one({"claim": None, "attempts": 1}))
     inbox.answers = ["451 no"]
-    spent = len(limits.MAIL_RETRY_SECONDS)
+    spent = len(outgoing.MAIL_RETRY_SECONDS)
     await jobs.update_one({}, {"$set": {"due_at": now(), "attempts": spent}})
     mail.wake()
     await until(lambda: mail.given_up == 2)
@@ -177,11 +177,11 @@ def test_nothing_that_people_typed_becomes_a_header_or_markup() -> None:
 @pytest.mark.gen_test
 async def test_the_outbox_is_private_and_bounded(tmp_path: Path) -> None:
     mailer = OutboxMailer(tmp_path / "outbox", show_links=False)
-    for number in range(limits.OUTBOX_FILES_MAX + 3):
+    for number in range(outgoing.OUTBOX_FILES_MAX + 3):
         letter = letters.compose("password_changed", f"mail_{number:05}", "a@example.com", "h@x.org", "http://h")
         await mailer.send(letter)
     files = sorted((tmp_path / "outbox").iterdir())
-    assert len(files) == limits.OUTBOX_FILES_MAX and files[0].name == "mail_00003.eml"
+    assert len(files) == outgoing.OUTBOX_FILES_MAX and files[0].name == "mail_00003.eml"
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     assert (tmp_path / "outbox").stat().st_mode & 0o777 == 0o700
 

@@ -10,9 +10,9 @@ import http_ece
 import pytest
 from tornado.ioloop import IOLoop
 
-from config import limits
-from hub.browser_push import payload
-from hub.media import TellFailed
+from config import limits, outgoing
+from hub.notices.by_push import payload
+from hub.notices.media import TellFailed
 from hub.services import Services
 from models import users
 from models.clock import now
@@ -96,7 +96,7 @@ def titles(browser: Subscriber, service: PushService) -> list[str]:
 @pytest.fixture
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What follows another notification waits for no pause."""
-    monkeypatch.setitem(limits.NOTICE_PAUSE_SECONDS, "push", 0.0)
+    monkeypatch.setitem(outgoing.NOTICE_PAUSE_SECONDS, "push", 0.0)
 
 
 @pytest.mark.gen_test
@@ -130,9 +130,9 @@ async def test_a_notification_reaches_every_browser_of_its_user(site: Site, serv
 def _shows_who_sends(push: Push, site: Site) -> None:
     assert push.key == site.services.browser_push.subscriptions.public_key
     assert push.claims["sub"] == "mailto:no-reply@localhost"
-    assert 0 < push.claims["exp"] - time.time() <= limits.PUSH_TOKEN_SECONDS
+    assert 0 < push.claims["exp"] - time.time() <= outgoing.PUSH_TOKEN_SECONDS
     headers = (push.headers["TTL"], push.headers["Urgency"], push.headers["Content-Encoding"])
-    assert headers == (str(limits.PUSH_LIFE_SECONDS), "normal", "aes128gcm")
+    assert headers == (str(outgoing.PUSH_LIFE_SECONDS), "normal", "aes128gcm")
 
 
 @pytest.mark.gen_test
@@ -176,9 +176,9 @@ async def test_the_longest_text_fits(site: Site, service: PushService, char: str
     browser, _ = await ada.subscribes()
     await ada.is_told_of([note(ada.id, char * 5_000, char * 50_000)])
     (push,) = heard(browser, service)
-    assert len(browser.text(push)) <= limits.PUSH_PAYLOAD_BYTES_MAX
+    assert len(browser.text(push)) <= outgoing.PUSH_PAYLOAD_BYTES_MAX
     told = browser.read(push)
-    assert told["title"] == char * (limits.PUSH_TITLE_CHARS_MAX - 1) + "…"
+    assert told["title"] == char * (outgoing.PUSH_TITLE_CHARS_MAX - 1) + "…"
     assert told["body"].endswith("…") and set(told["body"]) == {char, "…"}
 
 
@@ -255,7 +255,7 @@ async def test_a_slow_service_is_not_waited_for(
     ada = await reader(site, service)
     (quick, _), (slow, _) = await ada.subscribes(), await ada.subscribes()
     service.silent.add(slow.endpoint)
-    monkeypatch.setattr(limits, "PUSH_SECONDS_MAX", 0.5)
+    monkeypatch.setattr(outgoing, "PUSH_SECONDS_MAX", 0.5)
     with pytest.raises(TellFailed, match="too slow"):
         await ada.is_told("one")
     assert titles(quick, service) == ["one"]
@@ -273,7 +273,7 @@ async def test_a_subscription_is_listed_renewed_and_removed(site: Site, service:
     browser = Subscriber(service.new_endpoint())
     headers = {"User-Agent": "A browser " + "x" * 500}
     made = (await ada.client.post(SUBSCRIPTIONS, browser.subscription, status=201, headers=headers)).data
-    assert made["origin"] == service.url and made["userAgent"] == headers["User-Agent"][: limits.USER_AGENT_CHARS_MAX]
+    assert made["origin"] == service.url and made["userAgent"] == headers["User-Agent"][: outgoing.USER_AGENT_CHARS_MAX]
     assert set(made) == {"id", "origin", "userAgent", "createdAt"}, "no address, and no key"
     assert (await ada.client.get(PUSH)).data["subscriptions"] == [made]
     fresh = Subscriber(browser.endpoint)  # the same browser with other keys
@@ -321,7 +321,7 @@ async def test_two_users_of_one_browser_at_once_leave_one(site: Site, service: P
 async def test_the_one_that_was_renewed_longest_ago_makes_room(
     site: Site, service: PushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "PUSH_SUBSCRIPTIONS_MAX", 3)
+    monkeypatch.setattr(outgoing, "PUSH_SUBSCRIPTIONS_MAX", 3)
     ada = await reader(site, service)
     made = [await ada.subscribes() for _ in range(3)]
     await ada.posts(made[0][0])
@@ -447,3 +447,13 @@ def test_two_nodes_share_one_key(io_loop: IOLoop, open_hub: Callable[..., Servic
     assert len({node.browser_push.subscriptions.public_key for node in nodes}) == 1
     rows: list[Document] = io_loop.run_sync(lambda: nodes[0].database[HUB_KEYS].find({}, limit=10))
     assert [row["_id"] for row in rows] == ["vapid"]
+
+
+@pytest.mark.gen_test
+async def test_the_service_worker_is_at_the_root_and_never_old(site: Site) -> None:
+    for method in ("GET", "HEAD"):
+        answer = await site.client().raw(method, "/sw.js")
+        assert answer.code == 200 and answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
+        assert answer.headers["Cache-Control"] == "no-cache"
+        assert answer.headers["Content-Security-Policy"] == "default-src 'self'; frame-ancestors 'none'"
+        assert ("showNotification" in answer.body.decode()) is (method == "GET")

@@ -6,7 +6,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from config import limits
+from config import outgoing
 from hub.services import Services
 from models.clock import now
 from models.notice_jobs import NOTICE_JOBS
@@ -51,7 +51,7 @@ async def test_a_top_up_becomes_one_mail(mailing_site: Site, inbox: Inbox) -> No
     await until(lambda: job_of(services, user))
     job = await job_of(services, user)
     assert job is not None and job["count"] == 1
-    assert (job["due_at"] - job["created_at"]).total_seconds() == limits.NOTICE_GATHER_SECONDS["email"]
+    assert (job["due_at"] - job["created_at"]).total_seconds() == outgoing.NOTICE_GATHER_SECONDS["email"]
     await make_due(services, user)
     await until(lambda: notices_in(inbox))
     await settled(services, user)
@@ -110,7 +110,7 @@ async def test_a_burst_becomes_one_digest(mailing_site: Site, inbox: Inbox) -> N
         await tell(services, user, f"<b>n{number}</b>", "a & b", ("billing", "security")[number % 2])
     job = await job_of(services, user)
     assert job is not None and job["count"] == 5 and notices_in(inbox) == []
-    assert (job["due_at"] - job["created_at"]).total_seconds() == limits.NOTICE_GATHER_SECONDS["email"]
+    assert (job["due_at"] - job["created_at"]).total_seconds() == outgoing.NOTICE_GATHER_SECONDS["email"]
     await make_due(services, user)
     await settled(services, user)
     (letter,) = notices_in(inbox)
@@ -154,7 +154,7 @@ async def test_a_digest_shows_the_newest_and_how_many_more(mailing_site: Site, i
     services = mailing_site.services
     user, _ = await verified_user(mailing_site)
     more = 3
-    for number in range(limits.NOTICES_PER_LETTER_MAX + more):
+    for number in range(outgoing.NOTICES_PER_LETTER_MAX + more):
         await tell(services, user, f"n{number:02}", "text")
     await make_due(services, user)
     await settled(services, user)
@@ -207,7 +207,7 @@ async def test_a_server_that_comes_back_gets_each_mail_once(unheard: tuple[Site,
         )
         job = await job_of(services, user)
         assert job is not None and job["count"] == 1 == await untold(services, user)
-        assert 0 < (job["due_at"] - now()).total_seconds() <= 1.2 * limits.NOTICE_RETRY_SECONDS[0]
+        assert 0 < (job["due_at"] - now()).total_seconds() <= 1.2 * outgoing.NOTICE_RETRY_SECONDS[0]
     with smtp_server(inbox, port):
         for user, _ in users:
             await make_due(services, user)
@@ -231,7 +231,7 @@ async def test_what_cannot_go_is_given_up(mailing_site: Site, inbox: Inbox) -> N
     await until(lambda: _letters_of_accounts_are_out(services))  # they would have the answer
     inbox.answers = ["451 come back later"]
     await tell(services, other, "Paid", "text")
-    spent = {"attempts": len(limits.NOTICE_RETRY_SECONDS), "due_at": now()}
+    spent = {"attempts": len(outgoing.NOTICE_RETRY_SECONDS), "due_at": now()}
     await services.database[NOTICE_JOBS].update_one({"user": other, "medium": "email"}, {"$set": spent})
     await settled(services, other)
     assert notices_in(inbox) == []

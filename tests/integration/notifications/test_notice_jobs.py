@@ -12,9 +12,9 @@ from pymongo import MongoClient
 from structlog.testing import capture_logs
 from tornado.ioloop import IOLoop
 
-from config import limits
-from hub.media import TellFailed
-from hub.notice_jobs import NoticeJobs
+from config import outgoing
+from hub.notices.jobs import NoticeJobs
+from hub.notices.media import TellFailed
 from hub.services import Services
 from models import notice_jobs
 from models.clock import now
@@ -225,7 +225,7 @@ async def test_who_stood_still_tells_nothing(quiet: Quiet) -> None:
     wire = Wire()
     await tell(services, user, "First", "text")
     await make_due(services, user)
-    jobs = _jobs(services, wire, lease_seconds=limits.NOTICE_TELL_SECONDS_MAX - 1)
+    jobs = _jobs(services, wire, lease_seconds=outgoing.NOTICE_TELL_SECONDS_MAX - 1)
     await until(lambda: services.database[NOTICE_JOBS].find_one({"attempts": 1, "medium": "email"}))
     await jobs.close()
     assert wire.told == [] and await untold(services, user) == 1
@@ -285,7 +285,7 @@ async def test_what_never_comes_to_an_end_is_given_up(quiet: Quiet) -> None:
     """A defect, or a process that dies of it each time, does not go on for ever."""
     services, user = quiet
     await tell(services, user, "First", "text")
-    spent = {"attempts": len(limits.NOTICE_RETRY_SECONDS) + 1, "due_at": now()}
+    spent = {"attempts": len(outgoing.NOTICE_RETRY_SECONDS) + 1, "due_at": now()}
     await services.database[NOTICE_JOBS].update_one({"medium": "email"}, {"$set": spent})
     wire = Wire()
     jobs = _jobs(services, wire)

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 
-from hub.unsubscribe import ALL
+from hub.notices.unsubscribe import ALL
 from models import notification_settings
 from tests.factories import tell
 from tests.integration.notifications.mailing import job_of, make_due, settled, verified_user

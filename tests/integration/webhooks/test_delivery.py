@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from config import limits
+from config import outgoing
 from hub.services import Services
 from models import deliveries, webhook_queues
 from models.clock import now
@@ -29,7 +29,7 @@ from tests.stand_ins.webhook_receiver import (
 )
 
 # A thousandth of the real pauses, so that all of them pass in some minutes' place.
-QUICK = tuple(seconds / 1_000 for seconds in limits.WEBHOOK_RETRY_SECONDS[:5])
+QUICK = tuple(seconds / 1_000 for seconds in outgoing.WEBHOOK_RETRY_SECONDS[:5])
 
 
 async def numbered(who: Owner, first: int, last: int) -> None:
@@ -178,7 +178,7 @@ async def test_after_five_days_of_failure_it_is_switched_off(site: Site, receive
     receiver.behave("a", answers(500))
     await happens(who, "user.updated", {"changed": []})
     await until(lambda: _is_failing(who, hook))
-    since = {"$set": {"failing_since": now() - timedelta(days=limits.WEBHOOK_FAILING_DAYS_MAX)}}
+    since = {"$set": {"failing_since": now() - timedelta(days=outgoing.WEBHOOK_FAILING_DAYS_MAX)}}
     await site.services.database[WEBHOOK_QUEUES].update_one({"_id": hook["id"]}, since)
     await until(lambda: _is_off(who, hook))
     assert "5 days" in (await who.get(hook["id"]))["disabled"]["reason"]
@@ -242,14 +242,14 @@ async def test_an_endless_answer_of_success_is_a_success(site: Site, receiver: W
     await until(lambda: _idle(site, hook))
     log = await log_of(who, hook)
     assert [(one["status"], one["tries"]) for one in log] == [("delivered", 1)] * 3
-    assert all(len(one["attempts"][0]["answer"]) == limits.OUTBOUND_TEXT_CHARS_MAX for one in log)
+    assert all(len(one["attempts"][0]["answer"]) == outgoing.OUTBOUND_TEXT_CHARS_MAX for one in log)
 
 
 @pytest.mark.gen_test
 async def test_a_full_queue_loses_no_more_than_it_says(
     site: Site, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "WEBHOOK_WAITING_MAX", 5)
+    monkeypatch.setattr(outgoing, "WEBHOOK_WAITING_MAX", 5)
     who = await owner(site)
     hook = await who.hook(receiver.url("a"), "credit.adjusted")
     receiver.behave("a", answers(429, **{"Retry-After": "3600"}))

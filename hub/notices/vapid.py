@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from py_vapid import Vapid02, VapidException
 
-from config import limits
+from config import outgoing
 from models import hub_keys
 from models.clock import now
 from models.database import Database
@@ -47,14 +47,14 @@ class Vapid:
         origin = origin_of(endpoint)
         kept = self._signed.get(origin)
         if kept is None or kept[1] <= time.time():
-            kept = self._sign(origin), time.time() + limits.PUSH_TOKEN_RENEWED_SECONDS
+            kept = self._sign(origin), time.time() + outgoing.PUSH_TOKEN_RENEWED_SECONDS
             self._signed[origin] = kept
-            if len(self._signed) > limits.PUSH_ORIGINS_MAX:
+            if len(self._signed) > outgoing.PUSH_ORIGINS_MAX:
                 self._signed.popitem(last=False)
         return kept[0]
 
     def _sign(self, origin: str) -> str:
-        claims = {"aud": origin, "exp": int(time.time()) + limits.PUSH_TOKEN_SECONDS, "sub": self._subject}
+        claims = {"aud": origin, "exp": int(time.time()) + outgoing.PUSH_TOKEN_SECONDS, "sub": self._subject}
         try:
             return str(self._signer.sign(claims)["Authorization"])
         except VapidException as error:

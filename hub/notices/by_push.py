@@ -16,13 +16,13 @@ import orjson
 import structlog
 from pywebpush import WebPusher
 
-from config import limits
+from config import outgoing
 from config.settings import Settings
-from hub.media import TellFailed
-from hub.push_subscriptions import PushSubscriptions
+from hub.notices.media import TellFailed
+from hub.notices.push_subscriptions import PushSubscriptions
+from hub.notices.vapid import Vapid, origin_of
 from hub.retry_after import retry_after_seconds
 from hub.safe_http import Answer, SafeHttp, Unanswered
-from hub.vapid import Vapid, origin_of
 from models import push_subscriptions as subscriptions
 from models.database import Database, Document
 
@@ -46,7 +46,7 @@ class _Outcome:
 
 
 class BrowserPush:
-    """One per process; a `Medium` (`hub/media.py`)."""
+    """One per process; a `Medium` (`hub/notices/media.py`)."""
 
     def __init__(self, settings: Settings, database: Database, http: SafeHttp, vapid: Vapid) -> None:
         self._database = database
@@ -60,7 +60,7 @@ class BrowserPush:
         return cls(settings, database, http, await Vapid.open(database, settings.mail_from))
 
     async def tell(self, user: Document, notes: Sequence[Document]) -> None:
-        """Tell a user in each of their browsers, up to `limits.PUSH_NOTES_MAX` notifications one by one, more in one push.
+        """Tell a user in each of their browsers, up to `outgoing.PUSH_NOTES_MAX` notifications one by one, more in one push.
 
         A browser whose push service does not know it any more (404, 410) is forgotten. So is one for which our request is
         refused (400, 401, 403): its push service wants another key than ours, and would say the same for every
@@ -86,7 +86,7 @@ class BrowserPush:
         outcome = _Outcome(subscription["_id"])
         fresh = [note for note in notes if note["_id"] not in subscription["told"]]
         try:
-            async with asyncio.timeout(limits.PUSH_SECONDS_MAX):
+            async with asyncio.timeout(outgoing.PUSH_SECONDS_MAX):
                 for together in _pushes(fresh):
                     await self._send(subscription, together, outcome)
                     if outcome.ended or outcome.failure:
@@ -117,7 +117,7 @@ class BrowserPush:
             "Authorization": self._vapid.authorization(endpoint),
             "Content-Encoding": "aes128gcm",
             "Content-Type": "application/octet-stream",
-            "TTL": str(limits.PUSH_LIFE_SECONDS),
+            "TTL": str(outgoing.PUSH_LIFE_SECONDS),
             "Urgency": "high" if urgent else "normal",
             "Topic": notes[-1]["_id"].rpartition("_")[2][:_TOPIC_CHARS_MAX],
         }
@@ -125,7 +125,7 @@ class BrowserPush:
 
 def _pushes(notes: Sequence[Document]) -> list[Sequence[Document]]:
     """What goes in one push each."""
-    if len(notes) > limits.PUSH_NOTES_MAX:
+    if len(notes) > outgoing.PUSH_NOTES_MAX:
         return [notes]
     return [[note] for note in notes]
 
@@ -137,7 +137,7 @@ def _encrypted(subscription: Document, notes: Sequence[Document]) -> bytes:
 
 
 def payload(notes: Sequence[Document]) -> bytes:
-    """What the service worker gets, as JSON of at most `limits.PUSH_PAYLOAD_BYTES_MAX` bytes; `notes` are oldest first.
+    """What the service worker gets, as JSON of at most `outgoing.PUSH_PAYLOAD_BYTES_MAX` bytes; `notes` are oldest first.
 
     `{id, title, body, category, url, tag}`: of many notifications the newest one's id, and the category if they share one.
     """
@@ -147,13 +147,13 @@ def payload(notes: Sequence[Document]) -> bytes:
     body = "\n".join(note["title"] for note in reversed(notes)) if many else newest["message"]
     told = {
         "id": newest["_id"],
-        "title": _cut(title, limits.PUSH_TITLE_CHARS_MAX),
-        "body": _cut(body, limits.PUSH_BODY_CHARS_MAX),
+        "title": _cut(title, outgoing.PUSH_TITLE_CHARS_MAX),
+        "body": _cut(body, outgoing.PUSH_BODY_CHARS_MAX),
         "category": newest["category"] if len(categories) == 1 else None,
         "url": _PAGE,
         "tag": newest["_id"],
     }
-    while len(encoded := orjson.dumps(told)) > limits.PUSH_PAYLOAD_BYTES_MAX:
+    while len(encoded := orjson.dumps(told)) > outgoing.PUSH_PAYLOAD_BYTES_MAX:
         told["body"] = _cut(told["body"], len(told["body"]) // 2)
     return encoded
 

@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from config import limits
+from config import outgoing
 from config.settings import Settings
 from hub import outbound
 from hub.errors import Code, HubError, invalid
 from hub.fields import Text
 from hub.identity_cache import Identity
+from hub.notices.vapid import Vapid
 from hub.safe_http import SafeHttp
-from hub.vapid import Vapid
 from models import logins
 from models import push_subscriptions as subscriptions
 from models.clock import now
@@ -136,6 +136,6 @@ def _fields(caller: Identity, given: Mapping[str, Any], user_agent: str | None) 
         **({} if caller.login_id is None else {"login": caller.login_id}),
         "p256dh": given["keys"]["p256dh"],
         "auth": given["keys"]["auth"],
-        "user_agent": (user_agent or "")[: limits.USER_AGENT_CHARS_MAX] or None,
+        "user_agent": (user_agent or "")[: outgoing.USER_AGENT_CHARS_MAX] or None,
         **expiry,
     }

@@ -24,10 +24,10 @@ from typing import Any
 
 import structlog
 
-from config import limits
+from config import outgoing
 from hub.job_loop import JobLoop
-from hub.media import Medium, TellFailed, TellRefused
 from hub.metrics import Metrics
+from hub.notices.media import Medium, TellFailed, TellRefused
 from hub.tasks import Tasks
 from models import notice_jobs, notification_settings, notifications, users
 from models.clock import now
@@ -51,11 +51,11 @@ class NoticeJobs:
         tasks: Tasks,
         metrics: Metrics,
         *,
-        pause_seconds: Mapping[str, float] = limits.NOTICE_PAUSE_SECONDS,
-        retry_seconds: Sequence[float] = limits.NOTICE_RETRY_SECONDS,
-        poll_seconds: float = limits.NOTICE_POLL_SECONDS,
-        lease_seconds: float = limits.NOTICE_LEASE_SECONDS,
-        notes_max: int = limits.NOTICES_PER_ROUND_MAX,
+        pause_seconds: Mapping[str, float] = outgoing.NOTICE_PAUSE_SECONDS,
+        retry_seconds: Sequence[float] = outgoing.NOTICE_RETRY_SECONDS,
+        poll_seconds: float = outgoing.NOTICE_POLL_SECONDS,
+        lease_seconds: float = outgoing.NOTICE_LEASE_SECONDS,
+        notes_max: int = outgoing.NOTICES_PER_ROUND_MAX,
     ) -> None:
         self._database = database
         self._media = media
@@ -76,7 +76,7 @@ class NoticeJobs:
             name = f"{medium} notices"
             loop = JobLoop(
                 *(name, partial(self._claim, medium), self._attempt, self._tasks),
-                at_once=limits.NOTICE_JOBS_AT_ONCE,
+                at_once=outgoing.NOTICE_JOBS_AT_ONCE,
                 poll_seconds=self._poll_seconds,
             )
             self._running.append(self._tasks.start(loop.run(), name))
@@ -85,7 +85,7 @@ class NoticeJobs:
         """Take up nothing more, and let what is being told come to its record: cut off, it would be told again."""
         self._closed = True
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + limits.NOTICE_CLOSE_SECONDS
+        deadline = loop.time() + outgoing.NOTICE_CLOSE_SECONDS
         while self._under_way and loop.time() < deadline:
             await asyncio.sleep(_LOOK_SECONDS)
         for running in self._running:
@@ -141,12 +141,12 @@ class NoticeJobs:
         ]
 
     async def _tell(self, job: Document, user: Document, notes: Sequence[Document], wanted: Sequence[Document]) -> None:
-        if now() + timedelta(seconds=limits.NOTICE_TELL_SECONDS_MAX) > job["due_at"]:
+        if now() + timedelta(seconds=outgoing.NOTICE_TELL_SECONDS_MAX) > job["due_at"]:
             return  # this process stood still: its claim is about to end, and another takes the job up
         medium = job["medium"]
         try:
             self._check_attempts(job)
-            async with asyncio.timeout(limits.NOTICE_TELL_SECONDS_MAX):
+            async with asyncio.timeout(outgoing.NOTICE_TELL_SECONDS_MAX):
                 await self._media[medium].tell(user, wanted)
         except TellRefused as error:
             await self._give_up(job, notes, wanted, error)
@@ -174,9 +174,11 @@ class NoticeJobs:
 
     def _retry_pause(self, attempts: int, error: Exception) -> float:
         """In seconds: no sooner than was asked for, and not at the same moment for all whom one failure met."""
-        pause = self._retry_seconds[attempts - 1] * random.uniform(1 - limits.NOTICE_JITTER, 1 + limits.NOTICE_JITTER)
+        pause = self._retry_seconds[attempts - 1] * random.uniform(
+            1 - outgoing.NOTICE_JITTER, 1 + outgoing.NOTICE_JITTER
+        )
         asked = getattr(error, "retry_after_seconds", None) or 0.0
-        return max(pause, min(asked, limits.NOTICE_RETRY_AFTER_SECONDS_MAX))
+        return max(pause, min(asked, outgoing.NOTICE_RETRY_AFTER_SECONDS_MAX))
 
     async def _give_up(
         self, job: Document, notes: Sequence[Document], wanted: Sequence[Document], error: Exception

@@ -1,19 +1,19 @@
 """Notifications by mail: one letter for one, and one for many together.
 
-When one is due is the matter of `hub/notice_jobs.py`. Each letter has a link for each category in it, by which that is
-switched off (`hub/unsubscribe.py`), and the same for mail programs as a header: of several categories the header's link
-switches off all mail, for there is but one.
+When one is due is the matter of `hub/notices/jobs.py`. Each letter has a link for each category in it, by which that is
+switched off (`hub/notices/unsubscribe.py`), and the same for mail programs as a header: of several categories the
+header's link switches off all mail, for there is but one.
 """
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from config import limits
+from config import outgoing
 from config.settings import Settings
 from hub import letters
 from hub.mail import Letter, Mailer, MailFailed, MailRefused
-from hub.media import TellFailed, TellRefused
-from hub.unsubscribe import ALL, Unsubscribing
+from hub.notices.media import TellFailed, TellRefused
+from hub.notices.unsubscribe import ALL, Unsubscribing
 from models.database import Document
 
 _ONE_CLICK: Final = "List-Unsubscribe=One-Click"
@@ -37,7 +37,9 @@ class MailNotices:
             raise TellRefused(str(error)) from error
 
     def _letter(self, user: Document, notes: Sequence[Document]) -> Letter:
-        """The same notifications have the same id: where a crash has a letter sent twice, programs see that it is one."""
+        """The same notifications have the same id: where a crash has a letter sent twice, programs see that it is
+        one.
+        """
         newest = notes[-1]
         categories = sorted({note["category"] for note in notes})
         return letters.written(
@@ -66,7 +68,7 @@ class MailNotices:
 
 def _shown(notes: Sequence[Document]) -> dict[str, Any]:
     """The newest ones, newest first, under their categories in the order of each one's newest; and how many more."""
-    shown = list(reversed(notes))[: limits.NOTICES_PER_LETTER_MAX]
+    shown = list(reversed(notes))[: outgoing.NOTICES_PER_LETTER_MAX]
     groups: dict[str, list[Document]] = {}
     for note in shown:
         groups.setdefault(note["category"], []).append(note)

@@ -18,6 +18,7 @@ from hub.safe_http import SafeHttp
 from hub.tasks import Tasks
 from hub.webhooks.attempts import Attempt, attempt
 from hub.webhooks.endpoints import WebhookEndpoints
+from hub.webhooks.log import Log
 from hub.webhooks.turn import Turn
 from hub.webhooks.views import attempt_view
 from models import deliveries, webhook_queues
@@ -45,6 +46,7 @@ class Sender:
     ) -> None:
         self.database = database
         self.endpoints = endpoints
+        self.log = Log(database, tasks)
         self.retry_seconds = retry_seconds
         self._http = http
         self._broker = broker
@@ -125,5 +127,5 @@ class Sender:
         """One attempt beside the queue, for its owner who waits: a failure changes nothing but the log."""
         made = await self.attempt(endpoint, delivery)
         status = DELIVERED if made.delivered or delivery["status"] == DELIVERED else DEAD
-        await deliveries.record(self.database, [deliveries.attempted(delivery["_id"], status, made.document)])
+        await self.log.note([deliveries.attempted(delivery["_id"], status, made.document)])
         self.tell(endpoint, delivery, made, status)

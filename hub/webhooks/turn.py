@@ -60,9 +60,7 @@ class Turn:
         while await self._may_go_on():
             self._more.clear()
             found = self._handed_next() or await self._read_next()
-            if found and not await self._send(found):
-                return
-            if not found and not await self._linger():
+            if not await (self._send(found) if found else self._linger()):
                 return
 
     def _handed_next(self) -> list[Document]:
@@ -73,6 +71,9 @@ class Turn:
         return [one for one in itertools.takewhile(lambda one: one is not None, following) if one is not None]
 
     async def _read_next(self) -> list[Document]:
+        """None where all that is known of has ended; what else another process queued shows when the claim is renewed."""
+        if self._queue["done"] >= self._queue["seq"]:
+            return []
         after, most = self._queue["done"], outgoing.WEBHOOK_TURN_DELIVERIES
         return await deliveries.first_waiting(self._database, self._queue["_id"], after, most)
 
@@ -152,7 +153,7 @@ class Turn:
     async def _note(self, tried: list[_Tried]) -> None:
         """The log first: that something was delivered is true whoever has the queue by now."""
         attempts = [deliveries.attempted(one["_id"], status, made.document) for one, made, status in tried]
-        await deliveries.record(self._database, attempts)
+        await self._sender.log.note(attempts)
         ended = [one["seq"] for one, _, status in tried if status != WAITING]
         delivered = [made.at for _, made, status in tried if status == DELIVERED]
         if ended:

@@ -243,7 +243,7 @@ def _numbers(value: Any) -> Any:
 
 def _number(value: float) -> str:
     """ECMAScript's Number::toString, for what money, tokens and percentages come to: no exponent from 1e-6 to 1e21."""
-    if value.is_integer() and abs(value) < 1e15:
+    if value.is_integer() and abs(value) <= 2**53:
         return str(int(value))
     text = repr(value)
     if "e-05" in text or "e-06" in text:

@@ -24,6 +24,7 @@ export const PLOTS = [
   { title: "Credits/s", format: credits, lines: { credits_per_second: "credits" } },
   { title: "Queues", format: bytes, lines: { queue_bytes: "bytes waiting" } },
   { title: "Webhooks", format: count, lines: { webhook_backlog: "waiting" } },
+  { title: "Webhooks/s", format: rate, lines: { webhooks_per_second: "attempts", webhook_failures_per_second: "failed" } },
   { title: "CPU", format: percent, lines: { cpu_percent: "of one core" } },
   { title: "Memory", format: bytes, lines: { memory_bytes: "in use" } },
   { title: "Drift", format: count, lines: { drift: "wallets" } },

@@ -74,7 +74,11 @@ const TILES = [
     test: "webhooks",
     name: "Webhooks",
     value: (now) => count(now.webhook_backlog),
-    note: () => "deliveries waiting",
+    note: (now) =>
+      now.webhook_failures_per_second
+        ? `${rate(now.webhook_failures_per_second)} fail a second`
+        : `oldest ${Math.round(now.webhook_oldest_seconds)} s`,
+    bad: (now) => now.webhook_failures_per_second > 0,
   },
   {
     test: "process",

@@ -44,7 +44,7 @@ OUTBOUND_SECONDS_MAX: Final = 15.0  # from the name's look-up to the answer's st
 OUTBOUND_BODY_SECONDS_MAX: Final = 2.0  # for its body then, of which nothing but the beginning is kept
 OUTBOUND_BODY_BYTES_MAX: Final = 65_536
 OUTBOUND_TEXT_CHARS_MAX: Final = 500  # of it, shown to the address's owner
-OUTBOUND_CONNECTIONS_MAX: Final = 300
+OUTBOUND_CONNECTIONS_MAX: Final = 500  # more than webhooks and pushes at once
 OUTBOUND_PER_HOST_MAX: Final = 32
 
 # --- webhooks -----------------------------------------------------------------------------------------------
@@ -55,7 +55,8 @@ WEBHOOK_FAILING_DAYS_MAX: Final = 5  # then an endpoint is switched off
 WEBHOOK_OLD_SECRET_SECONDS: Final = 86_400  # that a secret is good for beside the one that replaced it
 WEBHOOK_WAITING_MAX: Final = 50_000  # deliveries of one endpoint; what happens beyond is not queued, and counted
 WEBHOOK_ANSWER_CHARS_MAX: Final = 32_768  # of a model's answer in one payload
-WEBHOOKS_AT_ONCE: Final = 200  # endpoints that one process sends to
+WEBHOOKS_AT_ONCE: Final = 300  # endpoints that one process sends to
+WEBHOOKS_OF_OWNER_AT_ONCE: Final = 30  # of one user: whoever has a hundred that hang keeps no others waiting
 WEBHOOK_TURN_DELIVERIES: Final = 100  # read and noted together
 WEBHOOK_TURN_SECONDS: Final = 2.0  # of one portion before it is noted, and of a turn when others wait for theirs
 WEBHOOK_LINGER_SECONDS: Final = 1.0  # at the end of a turn, for more

@@ -13,6 +13,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 
 import orjson
@@ -29,7 +30,7 @@ from hub.realtime.channels import ADMIN_METRICS
 from hub.realtime.registry import Connections
 from hub.realtime.wire import text_frame
 from hub.streams import Streams
-from models import deliveries, notice_jobs, wallets, webhook_queues
+from models import notice_jobs, wallets, webhook_queues
 from models.clock import now
 from models.database import Database, DatabaseError
 
@@ -107,7 +108,8 @@ class Monitor:
             await asyncio.sleep(limits.METRIC_SAMPLE_SECONDS)
             try:
                 self._metrics.holds(await wallets.holds_open(database))
-                self._metrics.webhooks_waiting(await webhook_queues.waiting(database), await _oldest_seconds(database))
+                waiting, oldest = await webhook_queues.waiting(database)
+                self._metrics.webhooks_waiting(waiting, _seconds_since(oldest))
                 self._metrics.notice_jobs_waiting(await notice_jobs.waiting(database))
                 failing = False
             except DatabaseError as error:
@@ -171,10 +173,8 @@ class Monitor:
         yield _history_frame(chunk, last=True)
 
 
-async def _oldest_seconds(database: Database) -> float:
-    """How long the oldest event has waited for a webhook; 0 where none waits."""
-    oldest = await deliveries.oldest(database)
-    return 0.0 if oldest is None else max(0.0, (now() - oldest).total_seconds())
+def _seconds_since(moment: datetime | None) -> float:
+    return 0.0 if moment is None else max(0.0, (now() - moment).total_seconds())
 
 
 async def _until(phase_seconds: float) -> None:

@@ -25,7 +25,6 @@ SHAPES = (
         DELIVERIES,
         indexes=(
             Index([("endpoint", 1), ("seq", 1)], only_where={"status": WAITING}),
-            Index([("event_at", 1)], only_where={"status": WAITING}),
             Index([("endpoint", 1), ("created_at", -1), ("_id", -1)]),
             Index([("created_at", 1)], expire_after_seconds=outgoing.DELIVERY_DAYS * 86_400),
         ),
@@ -103,9 +102,3 @@ async def by_id(database: Database, endpoint: str, delivery_id: str) -> Document
 async def forget(database: Database, endpoint: str) -> None:
     """Remove what an endpoint had, which is there no more."""
     await database[DELIVERIES].delete_many({"endpoint": {"$eq": endpoint}})
-
-
-async def oldest(database: Database) -> datetime | None:
-    """When the oldest event happened that still waits; of endpoints that are switched off too."""
-    found = await database[DELIVERIES].find_one({"status": WAITING}, projection={"event_at": 1}, sort=[("event_at", 1)])
-    return None if found is None else found["event_at"]

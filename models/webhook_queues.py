@@ -1,9 +1,10 @@
 """Webhook queues: how far an endpoint's deliveries have come, and who sends them now.
 
-`{_id: wh_..., owner, seq, done, dropped, due_at, claim, node, claimed_until, failing_since, last_delivery}`: `seq` is the
-number of the newest delivery and `done` that of the last one that has ended, so that `seq - done` wait. `due_at` is when the
-first of them is to be tried, None where nothing is. A claim is the fencing token of one turn: who lost it changes nothing
-here. `dropped` counts events that found the queue full.
+`{_id: wh_..., owner, seq, done, dropped, due_at, head_at, claim, node, claimed_until, failing_since, last_delivery}`:
+`seq` is the number of the newest delivery and `done` that of the last one that has ended, so that `seq - done` wait.
+`due_at` is when the first of them is to be tried, None where nothing is, and `head_at` when its event happened, or one
+shortly before it. A claim is the fencing token of one turn: who lost it changes nothing here. `dropped` counts events
+that found the queue full.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ def new_queue(endpoint: str, owner: str | None) -> Document:
         "done": 0,
         "dropped": 0,
         "due_at": None,
+        "head_at": None,
         "claim": None,
         "node": None,
         "claimed_until": NEVER,
@@ -44,9 +46,13 @@ async def of_endpoints(database: Database, endpoints: Sequence[str]) -> dict[str
     return {queue["_id"]: queue for queue in found}
 
 
-async def claim(database: Database, claim_id: str, node: str, moment: datetime, until: datetime) -> Document | None:
-    """One queue that is due, for this claim alone until then; None where none is."""
-    query = {"due_at": {"$lte": moment}, "claimed_until": {"$lte": moment}}
+async def claim(
+    database: Database, claim_id: str, node: str, moment: datetime, until: datetime, but: Sequence[str]
+) -> Document | None:
+    """One queue that is due, of other owners than these, for this claim alone until then; None where none is."""
+    query: dict[str, Any] = {"due_at": {"$lte": moment}, "claimed_until": {"$lte": moment}}
+    if but:
+        query["owner"] = {"$nin": list(but)}
     change = {"$set": {"claim": claim_id, "node": node, "claimed_until": until}}
     return await database[WEBHOOK_QUEUES].find_one_and_update(query, change)
 
@@ -88,8 +94,9 @@ async def remove(database: Database, endpoint: str) -> None:
     await database[WEBHOOK_QUEUES].delete_one({"_id": {"$eq": endpoint}})
 
 
-async def waiting(database: Database) -> int:
-    """How many deliveries of all queues that are being sent wait."""
-    lengths = {"$group": {"_id": None, "waiting": {"$sum": {"$subtract": ["$seq", "$done"]}}}}
-    found = await database[WEBHOOK_QUEUES].aggregate([{"$match": {"due_at": {"$gt": NEVER}}}, lengths])
-    return int(found[0]["waiting"]) if found else 0
+async def waiting(database: Database) -> tuple[int, datetime | None]:
+    """How many deliveries wait of all queues that are being sent, and when the oldest event of these happened."""
+    sent = {"$match": {"due_at": {"$gt": NEVER}}}
+    total = {"_id": None, "waiting": {"$sum": {"$subtract": ["$seq", "$done"]}}, "oldest": {"$min": "$head_at"}}
+    found = await database[WEBHOOK_QUEUES].aggregate([sent, {"$group": total}])
+    return (int(found[0]["waiting"]), found[0]["oldest"]) if found else (0, None)

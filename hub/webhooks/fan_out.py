@@ -65,7 +65,8 @@ class Written:
             queue["dropped"] += 1
             return
         queue["seq"] += 1
-        queue["due_at"] = queue["due_at"] or moment
+        if queue["due_at"] is None:
+            queue["due_at"], queue["head_at"] = moment, event["created_at"]
         webhook_id = payloads.id_of(event, wanted.name, endpoint["api"])
         what = (webhook_id, wanted.name, body, event["created_at"], moment)
         self.deliveries.append(deliveries.new_delivery(new_id("dlv"), endpoint, queue["seq"], *what))
@@ -256,5 +257,5 @@ async def _store(transaction: Transaction, written: Written, read: Mapping[str, 
 def _changes(queues: Mapping[str, Document], read: Mapping[str, Document]) -> Iterator[tuple[Document, Document]]:
     for key, queue in queues.items():
         if key in read and queue != read[key]:
-            changed = {name: queue[name] for name in ("seq", "dropped", "due_at")}
+            changed = {name: queue[name] for name in ("seq", "dropped", "due_at", "head_at")}
             yield {"_id": key, "seq": read[key]["seq"]}, {"$set": changed}

@@ -5,7 +5,7 @@
 A process that dies leaves its claims; what it had sent and not noted goes again under the same id.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -102,7 +102,14 @@ class Sender:
     async def _claim(self) -> Document | None:
         moment = now()
         until = moment + timedelta(seconds=outgoing.WEBHOOK_LEASE_SECONDS)
-        return await webhook_queues.claim(self.database, new_id("claim"), self._node, moment, until)
+        return await webhook_queues.claim(
+            self.database, new_id("claim"), self._node, moment, until, self._busy_owners()
+        )
+
+    def _busy_owners(self) -> list[str]:
+        """Users with so many turns that others would have to wait for theirs."""
+        owners = Counter(turn.owner for turn in self._turns.values())
+        return [owner for owner, turns in owners.items() if owner and turns >= outgoing.WEBHOOKS_OF_OWNER_AT_ONCE]
 
     async def _turn(self, queue: Document) -> None:
         self._turns[queue["_id"]] = turn = Turn(self, queue)

@@ -38,6 +38,7 @@ class Turn:
         self._sender = sender
         self._database = sender.database
         self._queue = queue
+        self.owner: str | None = queue["owner"]
         self._more = asyncio.Event()  # something was queued in this process meanwhile
         self._handed: list[Document] = []  # that, as far as it need not be read
         self._endpoint: Document = {}
@@ -89,7 +90,7 @@ class Turn:
             await self._sender.endpoints.forget(self._queue["_id"])
             return False
         if not endpoint["active"]:
-            return await self._release(due_at=None)
+            return await self._put_off()
         self._endpoint = endpoint
         return await self._renew()
 
@@ -99,6 +100,14 @@ class Turn:
         if renewed is not None:
             self._queue, self._changes = renewed, {}
         return renewed is not None
+
+    async def _put_off(self) -> bool:
+        """Nothing goes to an endpoint that is switched off; one that was switched on meanwhile is due all the same."""
+        await self._release(due_at=None)
+        endpoint = await webhook_endpoints.any_owners(self._database, self._queue["_id"])
+        if endpoint is not None and endpoint["active"]:
+            await webhook_queues.due(self._database, self._queue["_id"], now())
+        return False
 
     async def _release(self, due_at: datetime | None) -> bool:
         """Never true: the turn has ended."""
@@ -114,7 +123,7 @@ class Turn:
             except TimeoutError:
                 pass  # nothing came
         seq = self._queue["seq"]  # beyond it another process may have queued something
-        rest = {**self._changes, "done": seq, "due_at": None}
+        rest = {**self._changes, "done": seq, "due_at": None, "head_at": None}
         if await webhook_queues.release(self._database, self._queue, rest, if_seq=seq):
             return False
         return await self._release(due_at=now())
@@ -156,6 +165,7 @@ class Turn:
         await self._sender.log.note(attempts)
         ended = [one["seq"] for one, _, status in tried if status != WAITING]
         delivered = [made.at for _, made, status in tried if status == DELIVERED]
+        self._change(head_at=tried[-1][0]["event_at"])
         if ended:
             self._change(done=ended[-1], seq=max(ended[-1], self._queue["seq"]))
         if delivered:

@@ -35,6 +35,8 @@ export const logout = () => call("POST", "/api/auth/logout", {});
 /** The login lasts a week from the last time this was asked. */
 export const renewLogin = () => call("GET", "/api/users/me");
 export const listAnnouncements = () => call("GET", "/api/announcements");
+export const notificationSettings = () => call("GET", "/api/notifications/settings");
+export const changeNotificationSettings = (change) => call("PUT", "/api/notifications/settings", change);
 export const pushKey = () => call("GET", "/api/notifications/push");
 export const addPushSubscription = (subscription) =>
   call("POST", "/api/notifications/push/subscriptions", subscription);

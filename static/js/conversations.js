@@ -1,6 +1,7 @@
 /** The list of conversations, which one is open, and its stored messages. The address's hash names the open one. */
 
 import { onConnected, onEvent, onForget, request } from "./hub.js";
+import { SETTINGS_ADDRESS } from "./notification-settings.js";
 import { conversations, loginState, makeMessage, makeThread, moreConversations, thread } from "./state.js";
 import { follow, isRunning, whenStale } from "./streams.js";
 
@@ -100,7 +101,7 @@ function changedElsewhere(id) {
 }
 
 function fromAddress() {
-  if (loginState.peek() !== "in") return;
+  if (loginState.peek() !== "in" || location.hash === SETTINGS_ADDRESS) return; // which leaves the open one as it is
   const id = hashId();
   if (id) openConversation(id);
   else if (thread.value.id.peek()) thread.value = makeThread();

@@ -40,6 +40,19 @@ export const unread = signal(0);
 export const moreNotifications = signal(false);
 export const push = signal({ name: "off", busy: false, problem: "" }); // unsupported | blocked | off | on
 
+export const NO_CHANGE = Object.freeze({});
+
+/** Notification settings in the hub's form: `saved` is null until they were read. `busy`: a request runs. */
+const makeSettings = () => ({
+  saved: signal(null),
+  sent: signal(NO_CHANGE),
+  waiting: signal(NO_CHANGE),
+  problem: signal(""),
+  busy: false,
+});
+
+export const settings = signal(makeSettings());
+
 let nextKey = 1;
 
 /**
@@ -76,6 +89,7 @@ export function forgetUser() {
   unread.value = 0;
   moreNotifications.value = false;
   push.value = { name: "off", busy: false, problem: "" };
+  settings.value = makeSettings();
   thread.value = makeThread();
   announcement.value = "";
 }

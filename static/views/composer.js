@@ -22,7 +22,8 @@ export function Composer({ inputRef, running }) {
   const loaded = modelId.value && thread.value.phase.value === "ready";
   const ready = Boolean(text.trim() && loaded && !answer);
 
-  useEffect(() => inputRef.current.focus({ preventScroll: true }), [thread.value]);
+  // Before the paint, so that a panel which the address opens has the focus after it and keeps it.
+  useLayoutEffect(() => inputRef.current.focus({ preventScroll: true }), [thread.value]);
   useLayoutEffect(() => {
     const { style } = inputRef.current;
     style.height = "auto";

@@ -16,6 +16,15 @@ export function LinkButton({ test, onClick, children }) {
   return html`<button type="button" class="link" data-test=${test} onClick=${onClick}>${children}</button>`;
 }
 
+/** A line that is on or off; one that is not usable stays in the order of the focus, so that its hint is read. */
+export function Switch({ test, on, usable = true, hint, onToggle, children }) {
+  const state = { "aria-checked": on, "aria-disabled": !usable, "aria-describedby": hint };
+  const toggle = () => usable && onToggle(!on);
+  return html`<button type="button" class="switch" role="switch" data-test=${test} ...${state} onClick=${toggle}>
+    <span>${children}</span><span class="switch-track" aria-hidden="true"></span>
+  </button>`;
+}
+
 /** Fetches the next page of a list; where that fails the button stays, to be pressed again. */
 export function Older({ load }) {
   return html`<button type="button" class="more" onClick=${() => load().catch(() => {})}>Older</button>`;

@@ -26,6 +26,9 @@ export const Sun = icon(
 );
 export const Moon = icon(html`<path d="M19.5 14.5A8 8 0 0 1 9.5 4.5a8 8 0 1 0 10 10z" />`);
 export const Chat = icon(html`<path d="M4.5 5.5h15v10.5h-9L6 20v-4H4.5z" />`);
+export const Sliders = icon(
+  html`<path d="M4 8h9M17 8h3M4 16h3M11 16h9" /><circle cx="15" cy="8" r="2.2" /><circle cx="9" cy="16" r="2.2" />`,
+);
 export const Gauge = icon(html`<path d="M4 17a8.5 8.5 0 1 1 16 0M12 14.5l4-5" />`);
 export const Leave = icon(html`<path d="M14 5H6v14h8M10 12h10M16.5 8.5L20 12l-3.5 3.5" />`);
 export const Eye = icon(

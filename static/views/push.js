@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 
 import { look, turnOff, turnOn } from "../js/push.js";
 import { push } from "../js/state.js";
+import { Switch } from "./controls.js";
 
 const HINT = {
   unsupported: "This browser cannot notify you while the page is closed.",
@@ -19,12 +20,11 @@ export function PushSwitch() {
   useEffect(() => void look(), []);
   const { name, busy, problem } = push.value;
   const usable = (name === "on" || name === "off") && !busy;
-  const state = { "aria-checked": name === "on", "aria-disabled": !usable, "aria-describedby": "push-hint" };
-  const toggle = () => usable && (name === "on" ? turnOff() : turnOn());
+  const toggle = (on) => (on ? turnOn() : turnOff());
   return html`<div class="push" data-test="push" data-state=${name}>
-    <button type="button" class="switch" role="switch" data-test="push-switch" ...${state} onClick=${toggle}>
-      <span>Notify me in this browser</span><span class="switch-track" aria-hidden="true"></span>
-    </button>
+    <${Switch} test="push-switch" on=${name === "on"} usable=${usable} hint="push-hint" onToggle=${toggle}>
+      Notify me in this browser
+    <//>
     <p class="push-hint" id="push-hint" data-test="push-hint">${HINT[name]}</p>
     ${problem && html`<p class="push-hint field-bad" role="alert" data-test="push-problem">${problem}</p>`}
   </div>`;

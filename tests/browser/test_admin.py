@@ -46,7 +46,7 @@ UNDRAWN_JS = """async (given) => {
   while (undrawn().length && performance.now() < end) await new Promise((next) => setTimeout(next, 100));
   return undrawn().map(title);
 }"""
-PLOTS = 13
+PLOTS = 14
 SHOTS = os.environ.get("HUB_TEST_SHOTS", "")  # a folder, for who wants to look at the page
 
 

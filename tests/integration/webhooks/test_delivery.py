@@ -311,7 +311,7 @@ async def test_a_removed_endpoint_leaves_nothing(site: Site, receiver: WebhookRe
     await who.client.request("DELETE", f"{who.path}/{hook['id']}", status=200)
     database = site.services.database
     await until(lambda: _none_left(site, hook))
-    assert await webhook_queues.waiting(database) == 0
+    assert await webhook_queues.waiting(database) == (0, None)
 
 
 async def _none_left(site: Site, hook: dict[str, Any]) -> bool:

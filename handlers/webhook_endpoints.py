@@ -10,6 +10,7 @@ from config import limits
 from hub import fields
 from hub.webhooks.endpoints import EVENTS, signing_secret
 from hub.webhooks.payloads import camel
+from hub.webhooks.signatures import STANDARD, is_standard
 from models.clock import timestamp
 from models.database import Document
 
@@ -33,16 +34,24 @@ class EventNames(fields.Strict):
         return list(dict.fromkeys(value))
 
 
-def _secret(**kwargs: Any) -> fields.Text:
-    high = limits.WEBHOOK_SECRET_CHARS_MAX
-    return fields.Text(
-        low=8,
-        high=high,
-        pattern=r"[\x21-\x7e]+",
-        says="must be printable ASCII, no spaces",
-        example="your-webhook-secret",
-        **kwargs,
-    )
+class Secret(fields.Text):
+    """Any text that a header could carry; one in the form of Standard Webhooks must be so in full."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            low=8,
+            high=limits.WEBHOOK_SECRET_CHARS_MAX,
+            pattern=r"[\x21-\x7e]+",
+            says="must be printable ASCII, no spaces",
+            example="your-webhook-secret",
+            **kwargs,
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        secret = str(super()._deserialize(value, attr, data, **kwargs))
+        if secret.startswith(STANDARD) and not is_standard(secret):
+            raise self.fail(f"must be the base64 of 24 to 64 bytes after {STANDARD}")
+        return secret
 
 
 def _url(**kwargs: Any) -> fields.Text:
@@ -53,7 +62,7 @@ class NewEndpointInput(fields.Input):
     """All but the events."""
 
     url = _url(required=True)
-    secret = _secret()
+    secret = Secret()
     active = fields.Flag(load_default=True)
 
 
@@ -61,7 +70,7 @@ class EndpointInput(fields.Change):
     """All but the events."""
 
     url = _url()
-    secret = _secret()
+    secret = Secret()
     active = fields.Flag()
 
 

@@ -40,6 +40,8 @@ class JobLoop:
         self._poll_seconds = poll_seconds
         self._asked = asyncio.Event()
         self._running: set[asyncio.Task[Any]] = set()
+        self._at_rest = asyncio.Event()  # no claim is under way, nor will be
+        self._at_rest.set()
         self.closing = False
 
     def wake(self) -> None:
@@ -52,25 +54,39 @@ class JobLoop:
         return self._free.locked()
 
     async def run(self) -> None:
-        """Attempt what is due until cancelled."""
-        while True:
-            self._asked.clear()
-            try:
-                await self._start_all()
-            except DatabaseError as error:
-                log.warning("jobs are not looked for", jobs=self._name, error=str(error)[:200])
-            try:
-                await asyncio.wait_for(self._asked.wait(), self._poll_seconds)
-            except TimeoutError:
-                pass  # nobody asked here; another process may have
+        """Attempt what is due until cancelled, or closed."""
+        self._at_rest.clear()
+        try:
+            while not self.closing:
+                self._asked.clear()
+                await self._look()
+                await self._wait()
+        finally:
+            self._at_rest.set()
+
+    async def _look(self) -> None:
+        try:
+            await self._start_all()
+        except DatabaseError as error:
+            log.warning("jobs are not looked for", jobs=self._name, error=str(error)[:200])
+
+    async def _wait(self) -> None:
+        try:
+            await asyncio.wait_for(self._asked.wait(), self._poll_seconds)
+        except TimeoutError:
+            pass  # nobody asked here; another process may have
 
     async def close(self, seconds: float) -> None:
-        """Claim no more, and let the attempts that are under way end, for so long; what then still runs its tasks
-        cancel.
-        """
+        """Claim no more, and let the attempts that are under way end, for so long; what then still runs its tasks cancel."""
         self.closing = True
-        if self._running:
-            await asyncio.wait(self._running, timeout=seconds)
+        self._asked.set()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._at_rest.wait()
+                if self._running:
+                    await asyncio.wait(self._running)
+        except TimeoutError:
+            log.info("attempts are cut off", jobs=self._name, attempts=len(self._running))
 
     async def _start_all(self) -> None:
         """Start an attempt for each that is due, as many at once as may be."""

@@ -15,6 +15,7 @@ from hub.errors import HubError, invalid
 
 _PORTS: Final = {"http": 80, "https": 443}
 _INNER_NAMES: Final = ("localhost", "local", "internal", "home.arpa")
+_LABEL_CHARS_MAX: Final = 63  # RFC 1035, 2.3.4
 _LOCALHOST: Final = ("localhost", "127.0.0.1", "::1")
 # What Python calls global and is not: ways to a private IPv4 address inside an IPv6 one, and what is no longer used.
 _NOT_GLOBAL: Final = tuple(
@@ -39,6 +40,8 @@ def check_url(url: str, allowed: Collection[str], localhost_too: bool, field: st
         raise _private(field)
     if address is None and "." not in host:
         raise _private(field)
+    if address is None and not all(0 < len(label) <= _LABEL_CHARS_MAX for label in host.split(".")):
+        raise invalid(field, "must have a host name that there can be")
     if address is not None and not is_public(address):
         raise _private(field)
     return url
@@ -70,7 +73,7 @@ def _parts(url: str, field: str) -> tuple[SplitResult, int]:
         raise invalid(field, f"must be an address of at most {limits.WEBHOOK_URL_CHARS_MAX} printable characters")
     try:
         parts = urlsplit(url)
-        port = parts.port or _PORTS.get(parts.scheme, 0)
+        port = _PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
     except ValueError:
         raise invalid(field, "must be an absolute http or https address") from None
     if parts.scheme not in _PORTS or not parts.hostname or parts.fragment:
@@ -90,9 +93,12 @@ def _address(host: str, field: str) -> ipaddress.IPv4Address | ipaddress.IPv6Add
     if not (last.isdigit() or last.startswith("0x")):
         return None
     try:
-        return ipaddress.IPv4Address(socket.inet_aton(host))
+        address = ipaddress.IPv4Address(socket.inet_aton(host))
     except (OSError, ValueError):
         raise invalid(field, "must have a host name or an address") from None
+    if is_public(address):
+        raise invalid(field, f"must have the address as {address}")
+    return address
 
 
 def _private(field: str) -> HubError:

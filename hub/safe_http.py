@@ -8,19 +8,24 @@ unpacked, and of an answer no more is read than somebody may want to see.
 """
 
 import asyncio
+import errno
 import ipaddress
+import os
 import socket
 import time
 from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from config import outgoing
 from config.settings import Settings
 from hub import outbound
 from hub.errors import HubError
 
+_NOT_PUBLIC: Final = "the address is not public"
+_CLOSED: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 _HEADERS: Final = {"User-Agent": "SmartAIHub/1", "Accept-Encoding": "identity"}
 
 
@@ -42,16 +47,45 @@ class Unanswered(Exception):
         self.duration_ms = duration_ms
 
 
-class SafeHttp:
-    """One per process. Hosts that the settings allow are called as they are; all others only where they are public."""
+class PublicResolver(AbstractResolver):
+    """Looks names up by `inner`, and knows only those whose every address is public.
 
-    def __init__(self, settings: Settings) -> None:
+    Not by the system's own `getaddrinfo`: that has few threads, which a name server that does not answer holds for long.
+    """
+
+    def __init__(self, inner: AbstractResolver) -> None:
+        self._inner = inner
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        if not all(_is_public(one["host"]) for one in found):
+            raise OSError(errno.EACCES, _NOT_PUBLIC)
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class SafeHttp:
+    """One per process. Hosts that the settings allow are called as they are; all others only where they are public.
+
+    `resolver` looks names up, by the system's name servers where none is given.
+    """
+
+    def __init__(self, settings: Settings, resolver: AbstractResolver | None = None) -> None:
+        self._resolver = resolver
         self._allowed = settings.outbound_allow
         self._localhost_too = not settings.production
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def open(self) -> None:
-        self._sessions = {True: _session(guarded=False), False: _session(guarded=True)}
+        resolver = self._resolver or aiohttp.AsyncResolver(timeout=outgoing.OUTBOUND_NAME_SECONDS_MAX, tries=1)
+        self._sessions = {
+            True: _session(_connector(aiohttp.ThreadedResolver())),
+            False: _session(_connector(PublicResolver(resolver), socket_factory=_public_socket)),
+        }
 
     async def close(self) -> None:
         for session in self._sessions.values():
@@ -66,38 +100,54 @@ class SafeHttp:
         began = time.monotonic()
         try:
             self.check(url)
-            session = self._sessions[outbound.is_allowed(url, self._allowed, self._localhost_too)]
-            async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-                text = await _beginning(response)
-                retry_after = response.headers.get("Retry-After")
-                return Answer(response.status, text, retry_after, _milliseconds(began))
+            try:
+                return await self._post(url, headers, body, began)
+            except aiohttp.ClientConnectorError:
+                raise
+            except _CLOSED:  # a kept connection may end as it is taken; that says nothing about who is asked
+                return await self._post(url, headers, body, began)
         except TimeoutError as error:
             raise Unanswered(f"no answer within {outgoing.OUTBOUND_SECONDS_MAX:g} s", _milliseconds(began)) from error
         except (aiohttp.ClientError, OSError, HubError, ValueError) as error:
             raise Unanswered(_reason(error), _milliseconds(began)) from error
 
+    async def _post(self, url: str, headers: dict[str, str], body: bytes, began: float) -> Answer:
+        session = self._sessions[outbound.is_allowed(url, self._allowed, self._localhost_too)]
+        async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            text = await _beginning(response)
+            return Answer(response.status, text, response.headers.get("Retry-After"), _milliseconds(began))
 
-def _session(guarded: bool) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(
+
+def _connector(resolver: AbstractResolver, **options: Any) -> aiohttp.TCPConnector:
+    return aiohttp.TCPConnector(
         limit=outgoing.OUTBOUND_CONNECTIONS_MAX,
         limit_per_host=outgoing.OUTBOUND_PER_HOST_MAX,
         use_dns_cache=False,
-        socket_factory=_public_socket if guarded else None,
+        resolver=resolver,
+        **options,
     )
+
+
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    seconds = outgoing.OUTBOUND_SECONDS_MAX
     return aiohttp.ClientSession(
         connector=connector,
-        timeout=aiohttp.ClientTimeout(total=outgoing.OUTBOUND_SECONDS_MAX),
+        timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=outgoing.OUTBOUND_CONNECT_SECONDS_MAX),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=_HEADERS,
         auto_decompress=False,
     )
 
 
+def _is_public(address: str) -> bool:
+    return outbound.is_public(ipaddress.ip_address(address.partition("%")[0]))
+
+
 def _public_socket(info: tuple[Any, ...]) -> socket.socket:
     """A socket for one of a name's addresses. Raises `OSError` for one that is not public."""
     family, kind, protocol, _, address = info
-    if not outbound.is_public(ipaddress.ip_address(str(address[0]).partition("%")[0])):
-        raise OSError("the address is not public")
+    if not _is_public(str(address[0])):
+        raise OSError(errno.EACCES, _NOT_PUBLIC)
     made = socket.socket(family, kind, protocol)
     made.setblocking(False)
     return made
@@ -105,30 +155,30 @@ def _public_socket(info: tuple[Any, ...]) -> socket.socket:
 
 async def _beginning(response: aiohttp.ClientResponse) -> str:
     """So much of the body as is kept. The status has come: a body that never ends, or drips, takes nothing back."""
-    kept = bytearray()
+    kept, most = bytearray(), outgoing.OUTBOUND_BODY_BYTES_MAX
     try:
         async with asyncio.timeout(outgoing.OUTBOUND_BODY_SECONDS_MAX):
-            while len(kept) <= outgoing.OUTBOUND_BODY_BYTES_MAX:
-                if not (piece := await response.content.read(outgoing.OUTBOUND_BODY_BYTES_MAX)):
-                    break
+            while len(kept) < most and (piece := await response.content.read(most - len(kept))):
                 kept += piece
-            else:
-                response.close()
     except (TimeoutError, aiohttp.ClientError):
         response.close()
-    return bytes(kept[: outgoing.OUTBOUND_TEXT_CHARS_MAX]).decode(errors="replace").replace("\0", "")
+    if len(kept) == most:
+        response.close()
+    return kept.decode(errors="replace").replace("\0", "")[: outgoing.OUTBOUND_TEXT_CHARS_MAX]
 
 
 def _reason(error: Exception) -> str:
     """For the address's owner: what failed, without what of our network it failed at."""
     if isinstance(error, HubError):
         return "the address may not be called"
+    if _NOT_PUBLIC in str(error):
+        return _NOT_PUBLIC
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its name is not known"
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         return "its certificate is not valid"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect: {error.strerror or 'the address is not public'}"[: outgoing.OUTBOUND_TEXT_CHARS_MAX]
+        return f"cannot connect: {os.strerror(error.errno) if error.errno else 'no address of it answers'}"
     return f"the connection ended without an answer ({type(error).__name__})"
 
 

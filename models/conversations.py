@@ -10,9 +10,9 @@ their own history; they have `expires_at` and go after a week.
 
 from collections.abc import Sequence
 
-from config import limits, outgoing
+from config import outgoing
 from models.collection_shape import CollectionShape, Index
-from models.database import Database, Document, Transaction
+from models.database import Database, Document
 
 CONVERSATIONS = "conversations"
 MESSAGES = "messages"
@@ -81,11 +81,12 @@ async def delete(database: Database, user: str, conversation_id: str) -> bool:
     return True
 
 
-async def answers_within(transaction: Transaction, message_ids: list[str]) -> dict[str, Document]:
-    """Finished answers by their message, of each so many characters as a webhook carries of all its choices, and one
-    more.
-    """
-    most = outgoing.WEBHOOK_ANSWER_CHARS_MAX * limits.CHOICES_MAX + 1
-    shown = {"content": {"$substrCP": ["$content", 0, most]}, "lengths": 1, "extras": 1}
-    found = await transaction.find(MESSAGES, {"_id": {"$in": message_ids}}, shown)
+async def answers(database: Database, message_ids: list[str]) -> dict[str, Document]:
+    """Finished answers by their message: of each so many characters as a webhook carries, and one more."""
+    shown = {
+        "content": {"$substrCP": ["$content", 0, outgoing.WEBHOOK_ANSWER_CHARS_MAX + 1]},
+        "lengths": 1,
+        "extras": 1,
+    }
+    found = await database[MESSAGES].find({"_id": {"$in": message_ids}}, projection=shown, limit=len(message_ids))
     return {message["_id"]: message for message in found}

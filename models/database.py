@@ -152,7 +152,7 @@ class Collection:
             _raise_write_errors(await self._collection.database.command(command))
 
     async def find_one_and_update(
-        self, query: Query, update: Mapping[str, Any], *, upsert: bool = False, before: bool = False
+        self, query: Query, update: Change, *, upsert: bool = False, before: bool = False
     ) -> Document | None:
         """The document after the update (or `before` it), None where nothing matched."""
         which = ReturnDocument.BEFORE if before else ReturnDocument.AFTER

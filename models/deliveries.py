@@ -1,10 +1,10 @@
 """Webhook deliveries: an event on its way to an endpoint, one document each; they stay as the endpoint's log.
 
-`{_id: dlv_..., endpoint, owner, seq, webhook_id, event, body, status, tries, attempts, event_at, created_at,
+`{_id: dlv_..., endpoint, seq, webhook_id, event, body, status, tries, scheduled, attempts, event_at, created_at,
 ended_at?}`: `webhook_id` is the header of that name, the same for each attempt and replay of an event; `event` its
 public name; `body` the exact text that is signed. `seq` numbers an endpoint's deliveries in the order in which they are
 sent; a test has none. `attempts` are the last `outgoing.DELIVERY_ATTEMPTS_KEPT`, each `{at, status, duration_ms, answer,
-error}`, `tries` counts all.
+error}`, `tries` counts all, `scheduled` those that were no wish of its owner's.
 """
 
 from collections.abc import Sequence
@@ -26,6 +26,7 @@ SHAPES = (
         indexes=(
             Index([("endpoint", 1), ("seq", 1)], only_where={"status": WAITING}),
             Index([("endpoint", 1), ("created_at", -1), ("_id", -1)]),
+            Index([("endpoint", 1), ("status", 1), ("created_at", -1), ("_id", -1)]),
             Index([("created_at", 1)], expire_after_seconds=outgoing.DELIVERY_DAYS * 86_400),
         ),
     ),
@@ -45,29 +46,35 @@ def new_delivery(
     return {
         "_id": delivery_id,
         "endpoint": endpoint["_id"],
-        "owner": endpoint["owner"],
         "seq": seq,
         "webhook_id": webhook_id,
         "event": event,
         "body": body,
-        "status": WAITING,
+        "status": WAITING if seq is not None else DEAD,
         "tries": 0,
+        "scheduled": 0,
         "attempts": [],
         "event_at": event_at,
         "created_at": moment,
     }
 
 
-def attempted(delivery_id: str, status: str, attempt: Document) -> tuple[Document, Document]:
-    """The query and the update that note an attempt, and what has become of the delivery by it.
+def attempted(delivery_id: str, status: str, attempt: Document, *, scheduled: bool = True) -> tuple[Document, Document]:
+    """The query and the update that note an attempt, and what has become of the delivery by it. What is not
+    `scheduled` leaves the retries as they are.
 
-    What was delivered stays so: a turn that lost its claim may come late.
+    What was delivered stays so, and what was given up waits no more: a turn that lost its claim may come late.
     """
     ended = {} if status == WAITING else {"ended_at": attempt["at"]}
     kept = {"$each": [attempt], "$slice": -outgoing.DELIVERY_ATTEMPTS_KEPT}
-    change = {"$set": {"status": status, **ended}, "$inc": {"tries": 1}, "$push": {"attempts": kept}}
+    change = {
+        "$set": {"status": status, **ended},
+        "$inc": {"tries": 1, "scheduled": int(scheduled)},
+        "$push": {"attempts": kept},
+    }
     query: Document = {"_id": delivery_id}
-    return (query if status == DELIVERED else query | {"status": {"$ne": DELIVERED}}), change
+    unless: dict[str, Document] = {WAITING: {"status": WAITING}, DEAD: {"status": {"$ne": DELIVERED}}}
+    return query | unless.get(status, {}), change
 
 
 async def record(database: Database, attempts: Sequence[tuple[Document, Document]]) -> None:
@@ -86,10 +93,10 @@ async def first_waiting(database: Database, endpoint: str, after: int, limit: in
 
 
 async def page(
-    database: Database, endpoint: str, filters: dict[str, str], *, newest_first: bool, skip: int, limit: int
+    database: Database, endpoint: str, status: str | None, *, newest_first: bool, skip: int, limit: int
 ) -> tuple[list[Document], int]:
-    """An endpoint's log without the bodies, and how many there are in all. `filters`: `status`, `event`."""
-    query: dict[str, Any] = {"endpoint": {"$eq": endpoint}, **{name: {"$eq": value} for name, value in filters.items()}}
+    """An endpoint's log without the bodies, of one status or of all, and how many there are in all."""
+    query: dict[str, Any] = {"endpoint": {"$eq": endpoint}} | ({} if status is None else {"status": {"$eq": status}})
     order = by_age(newest_first)
     return await database[DELIVERIES].page(query, skip=skip, limit=limit, sort=order, projection={"body": 0})
 

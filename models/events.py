@@ -10,7 +10,7 @@ from datetime import datetime
 
 from config import limits
 from models.collection_shape import CollectionShape, Index
-from models.database import Database, Document, Transaction
+from models.database import Database, Document
 
 EVENTS = "events"
 
@@ -33,17 +33,12 @@ async def after(database: Database, channel: str, epoch: str, offset: int, limit
     return await database[EVENTS].find(query, sort=[("offset", 1)], limit=limit)
 
 
-async def any_pending(database: Database) -> bool:
-    """Whether an event waits for its deliveries."""
-    return await database[EVENTS].find_one({"pending": True}, projection={"_id": 1}) is not None
-
-
-async def pending_within(transaction: Transaction, after: str, limit: int) -> list[Document]:
+async def pending(database: Database, after: str, limit: int) -> list[Document]:
     """At most `limit` events that wait for their deliveries, from the channel behind `after` on; of each channel the first
     ones, in its order.
     """
     query = {"pending": True, "channel": {"$gt": after}}
-    return await transaction.find(EVENTS, query, sort=[("channel", 1), ("offset", 1)], limit=limit)
+    return await database[EVENTS].find(query, sort=[("channel", 1), ("offset", 1)], limit=limit)
 
 
 def dispatched(events: Sequence[Document]) -> list[tuple[Document, Document]]:

@@ -108,10 +108,10 @@ async def administrators_within(transaction: Transaction, limit: int) -> list[st
     return [user["_id"] for user in await transaction.find(USERS, query, {"_id": 1}, sort=[("_id", 1)], limit=limit)]
 
 
-async def many_within(transaction: Transaction, user_ids: list[str]) -> dict[str, Document]:
+async def many(database: Database, user_ids: list[str]) -> dict[str, Document]:
     """What the names and addresses of these users are, by id."""
     shown = {"email": 1, "first_name": 1, "last_name": 1}
-    found = await transaction.find(USERS, {"_id": {"$in": user_ids}}, shown)
+    found = await database[USERS].find({"_id": {"$in": user_ids}}, projection=shown, limit=len(user_ids))
     return {user["_id"]: user for user in found}
 
 

@@ -1,15 +1,16 @@
 """Webhook endpoints: where events are to be delivered.
 
-`{_id: wh_..., owner, api, url, events, secret, active, created_at, updated_at, previous?, disabled?}`: `owner` is a
-user's id, or None for an administrator's endpoint, which hears of all users; `api` is the documented API whose form its
-deliveries have. The secret is kept as it was given, because deliveries are signed with it, and is shown once;
-`previous` is `{secret, until}`, the one before it, that is good for a while too. `disabled` is `{at, reason}` where the
-hub switched it off.
+`{_id: wh_..., owner, api, url, events, secret, active, created_at, updated_at, previous?, off_at?, disabled?}`: `owner` is
+a user's id, or None for an administrator's endpoint, which hears of all users; `api` is the documented API whose form its
+deliveries have. The secret is kept as it was given, because deliveries are signed with it, and is shown once; `previous` are
+`{secret, until}`, those before it that are good for a while too. What happened before `off_at`, when it was last switched
+off, is queued all the same. `disabled` is `{at, reason}` where the hub switched it off.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 
+from config import limits
 from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Transaction, by_age
 
@@ -88,11 +89,13 @@ async def active_within(transaction: Transaction, owner: str | None) -> list[str
     return [endpoint["_id"] for endpoint in found]
 
 
-async def listening_within(transaction: Transaction, users: Sequence[str]) -> list[Document]:
-    """All that are switched on of these users, and of the hub."""
-    return await transaction.find(WEBHOOK_ENDPOINTS, {"owner": {"$in": [None, *users]}, "active": True})
+async def listening(database: Database, users: Sequence[str], since: datetime) -> list[Document]:
+    """All of these users, and of the hub, that were switched on at some time `since` then."""
+    on = [{"active": True}, {"off_at": {"$gt": since}}]
+    query, most = {"owner": {"$in": [None, *users]}, "$or": on}, limits.WEBHOOK_ENDPOINTS_MAX * (len(users) + 1)
+    return await database[WEBHOOK_ENDPOINTS].find(query, limit=most)
 
 
 async def of_hub(database: Database, limit: int) -> list[Document]:
-    """The hub's own that are switched on."""
-    return await database[WEBHOOK_ENDPOINTS].find({"owner": None, "active": True}, limit=limit)
+    """The hub's own."""
+    return await database[WEBHOOK_ENDPOINTS].find({"owner": None}, limit=limit)

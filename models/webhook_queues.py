@@ -1,10 +1,10 @@
 """Webhook queues: how far an endpoint's deliveries have come, and who sends them now.
 
-`{_id: wh_..., owner, seq, done, dropped, due_at, head_at, claim, node, claimed_until, failing_since, last_delivery}`:
+`{_id: wh_..., owner, seq, done, dropped, full, due_at, head_at, claim, node, claimed_until, failing_since, last_delivery}`:
 `seq` is the number of the newest delivery and `done` that of the last one that has ended, so that `seq - done` wait.
 `due_at` is when the first of them is to be tried, None where nothing is, and `head_at` when its event happened, or one
 shortly before it. A claim is the fencing token of one turn: who lost it changes nothing here. `dropped` counts events
-that found the queue full.
+that found the queue full; `full` says that its owner was told of that, since it was at rest.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from models.database import Database, Document, Transaction
 WEBHOOK_QUEUES = "webhook_queues"
 SHAPES = (CollectionShape(WEBHOOK_QUEUES, indexes=(Index([("due_at", 1)]), Index([("node", 1)]))),)
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # an unclaimed queue's `claimed_until`
+_FREE: Final = {"claim": None, "node": None, "claimed_until": NEVER}
 
 
 def new_queue(endpoint: str, owner: str | None) -> Document:
@@ -26,11 +27,10 @@ def new_queue(endpoint: str, owner: str | None) -> Document:
         "seq": 0,
         "done": 0,
         "dropped": 0,
+        "full": False,
         "due_at": None,
         "head_at": None,
-        "claim": None,
-        "node": None,
-        "claimed_until": NEVER,
+        **_FREE,
         "failing_since": None,
         "last_delivery": None,
     }
@@ -47,47 +47,54 @@ async def of_endpoints(database: Database, endpoints: Sequence[str]) -> dict[str
 
 
 async def claim(
-    database: Database, claim_id: str, node: str, moment: datetime, until: datetime, but: Sequence[str]
+    database: Database, claim_id: str, node: str, moment: datetime, seconds: int, but: Sequence[str]
 ) -> Document | None:
-    """One queue that is due, of other owners than these, for this claim alone until then; None where none is."""
-    query: dict[str, Any] = {"due_at": {"$lte": moment}, "claimed_until": {"$lte": moment}}
+    """One queue that is due, of other owners than these, for this claim alone for so long; None where none is.
+
+    How long is the server's own time: clocks of two nodes may differ by more than a claim lasts.
+    """
+    free = {"$expr": {"$lte": ["$claimed_until", "$$NOW"]}}
+    query: dict[str, Any] = {"due_at": {"$lte": moment}, **free}
     if but:
         query["owner"] = {"$nin": list(but)}
-    change = {"$set": {"claim": claim_id, "node": node, "claimed_until": until}}
-    return await database[WEBHOOK_QUEUES].find_one_and_update(query, change)
+    change = {"claim": claim_id, "node": node, "claimed_until": _from_now(seconds)}
+    return await database[WEBHOOK_QUEUES].find_one_and_update(query, [{"$set": change}])
+
+
+def _from_now(seconds: int) -> Document:
+    return {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": seconds}}
+
+
+def _mine(queue: Document) -> Document:
+    return {"_id": {"$eq": queue["_id"]}, "claim": {"$eq": queue["claim"]}}
 
 
 async def release(database: Database, queue: Document, changes: Document, *, if_seq: int | None = None) -> bool:
     """End a claim with these changes; False where it was lost, or (with `if_seq`) something has been queued since."""
-    query: dict[str, Any] = {"_id": {"$eq": queue["_id"]}, "claim": {"$eq": queue["claim"]}}
-    if if_seq is not None:
-        query["seq"] = if_seq
-    free = {"claim": None, "node": None, "claimed_until": NEVER}
-    return await database[WEBHOOK_QUEUES].update_one(query, {"$set": {**changes, **free}})
+    query = _mine(queue) | ({} if if_seq is None else {"seq": if_seq})
+    return await database[WEBHOOK_QUEUES].update_one(query, {"$set": {**changes, **_FREE}})
 
 
-async def renew(database: Database, queue: Document, changes: Document) -> Document | None:
-    """The queue with these changes, still claimed; None where the claim was lost."""
-    query = {"_id": {"$eq": queue["_id"]}, "claim": {"$eq": queue["claim"]}}
-    return await database[WEBHOOK_QUEUES].find_one_and_update(query, {"$set": changes})
+async def renew(database: Database, queue: Document, changes: Document, seconds: int) -> Document | None:
+    """The queue with these changes, claimed for so long again; None where the claim was lost."""
+    literal = {name: {"$literal": value} for name, value in changes.items()}
+    change = {**literal, "claimed_until": _from_now(seconds)}
+    return await database[WEBHOOK_QUEUES].find_one_and_update(_mine(queue), [{"$set": change}])
 
 
-async def release_of(database: Database, nodes: Sequence[str]) -> int:
-    """End the claims of dead nodes; how many there were."""
-    free = {"claim": None, "node": None, "claimed_until": NEVER}
-    return await database[WEBHOOK_QUEUES].update_many({"node": {"$in": list(nodes)}}, {"$set": free})
+async def release_of(database: Database, nodes: Sequence[str]) -> None:
+    """End the claims of dead nodes."""
+    await database[WEBHOOK_QUEUES].update_many({"node": {"$in": list(nodes)}}, {"$set": _FREE})
 
 
-async def due(database: Database, endpoint: str, moment: datetime) -> bool:
-    """Have an endpoint's queue looked at; whether it has one."""
-    query = {"_id": {"$eq": endpoint}}
-    return await database[WEBHOOK_QUEUES].update_one(query, {"$set": {"due_at": moment}})
+async def due(database: Database, endpoint: str, moment: datetime) -> None:
+    """Have an endpoint's queue looked at."""
+    await database[WEBHOOK_QUEUES].update_one({"_id": {"$eq": endpoint}}, {"$set": {"due_at": moment}})
 
 
-async def start_anew(database: Database, endpoint: str, moment: datetime) -> None:
-    """For an endpoint that is switched on again: what waits is due, and what failed before is forgotten."""
-    change = {"$set": {"due_at": moment, "failing_since": None, "dropped": 0}}
-    await database[WEBHOOK_QUEUES].update_one({"_id": {"$eq": endpoint}}, change)
+def started_anew(moment: datetime) -> Document:
+    """The change of the queue of an endpoint that is switched on again: what waits is due, what failed is forgotten."""
+    return {"$set": {"due_at": moment, "failing_since": None, "dropped": 0, "full": False}}
 
 
 async def remove(database: Database, endpoint: str) -> None:

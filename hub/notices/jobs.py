@@ -36,8 +36,6 @@ from models.ids import new_id
 
 log = structlog.get_logger(__name__)
 
-_LOOK_SECONDS = 0.01
-
 
 class NoticeJobs:
     """One per process; all of them share the jobs. `media` are the ways out that this hub has, by their names in the
@@ -63,53 +61,31 @@ class NoticeJobs:
         self._metrics = metrics
         self._pause_seconds = pause_seconds
         self._retry_seconds = retry_seconds
-        self._poll_seconds = poll_seconds
         self._lease_seconds = lease_seconds
         self._notes_max = notes_max
-        self._running: list[asyncio.Task[None]] = []
-        self._under_way = 0  # looks for a job, and attempts
-        self._closed = False
+        self._loops = [self._loop(medium, poll_seconds) for medium in media]
+
+    def _loop(self, medium: str, poll_seconds: float) -> JobLoop:
+        """Each medium has its own: a mail server that hangs keeps no push waiting."""
+        return JobLoop(
+            *(f"{medium} notices", partial(self._claim, medium), self._round, self._tasks),
+            at_once=outgoing.NOTICE_JOBS_AT_ONCE,
+            poll_seconds=poll_seconds,
+        )
 
     def start(self) -> None:
         """Tell what is due until closed."""
-        for medium in self._media:
-            name = f"{medium} notices"
-            loop = JobLoop(
-                *(name, partial(self._claim, medium), self._attempt, self._tasks),
-                at_once=outgoing.NOTICE_JOBS_AT_ONCE,
-                poll_seconds=self._poll_seconds,
-            )
-            self._running.append(self._tasks.start(loop.run(), name))
+        for loop in self._loops:
+            self._tasks.start(loop.run(), "notices")
 
     async def close(self) -> None:
         """Take up nothing more, and let what is being told come to its record: cut off, it would be told again."""
-        self._closed = True
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + outgoing.NOTICE_CLOSE_SECONDS
-        while self._under_way and loop.time() < deadline:
-            await asyncio.sleep(_LOOK_SECONDS)
-        for running in self._running:
-            running.cancel()
+        await asyncio.gather(*(loop.close(outgoing.NOTICE_CLOSE_SECONDS) for loop in self._loops))
 
     async def _claim(self, medium: str) -> Document | None:
-        if self._closed:
-            return None
         moment = now()
         until = moment + timedelta(seconds=self._lease_seconds)
-        job: Document | None = None
-        self._under_way += 1
-        try:
-            job = await notice_jobs.claim(self._database, medium, new_id("claim"), moment, until)
-        finally:
-            if job is None:
-                self._under_way -= 1  # else at the end of its attempt
-        return job
-
-    async def _attempt(self, job: Document) -> None:
-        try:
-            await self._round(job)
-        finally:
-            self._under_way -= 1
+        return await notice_jobs.claim(self._database, medium, new_id("claim"), moment, until)
 
     async def _round(self, job: Document) -> None:
         """All that one claim is for: what is untold is told, or not wanted any more, or tried again later."""

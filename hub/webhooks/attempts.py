@@ -43,12 +43,12 @@ class Attempt:
         }
 
 
-async def attempt(http: SafeHttp, endpoint: Document, delivery: Document) -> Attempt:
-    """Send a delivery once. It never raises: what goes wrong is in the attempt."""
+async def attempt(http: SafeHttp, endpoint: Document, delivery: Document, tries: int) -> Attempt:
+    """Send a delivery once, which was tried so often before. It never raises: what goes wrong is in the attempt."""
     moment = now()
     secrets = signatures.good_secrets(endpoint, moment)
     inside = payloads.has_signature(delivery["event"], endpoint["api"])
-    text, plain = signatures.signed(delivery["body"], secrets, delivery["tries"], inside)
+    text, plain = signatures.signed(delivery["body"], secrets, tries, inside)
     body = text.encode()
     headers = {
         "Content-Type": "application/json",

@@ -55,7 +55,7 @@ class Deliveries:
         owner: str | None,
         api: str,
         endpoint_id: str,
-        filters: dict[str, str],
+        status: str | None,
         *,
         newest_first: bool,
         skip: int,
@@ -64,7 +64,7 @@ class Deliveries:
         """An endpoint's log without payloads, and how many deliveries there are in all."""
         await self._endpoints.find(owner, api, endpoint_id)
         return await deliveries.page(
-            self._database, endpoint_id, filters, newest_first=newest_first, skip=skip, limit=limit
+            self._database, endpoint_id, status, newest_first=newest_first, skip=skip, limit=limit
         )
 
     async def find(self, owner: str | None, api: str, endpoint_id: str, delivery_id: str) -> Document:
@@ -78,20 +78,27 @@ class Deliveries:
         return found
 
     async def resend(self, owner: str | None, api: str, endpoint_id: str, delivery_id: str) -> Document:
-        """Send one again, under its id; the delivery after it. One that still waits is not put before the others: what
-        is first in its queue is tried at once.
+        """Send one again at once, under its id, whether its endpoint is switched on or not; the delivery after it.
 
-        Raises `HubError` RATE_LIMITED.
+        Of those that wait only the first may be sent, so that the order stays; where it is taken the others follow.
+        Raises `HubError` RATE_LIMITED or CONFLICT.
         """
         endpoint = await self._endpoints.find(owner, api, endpoint_id)
         delivery = await self._find(endpoint_id, delivery_id)
-        await self._throttle.webhook_tried(owner or "hub")
         if delivery["status"] == deliveries.WAITING:
+            await self._check_first(endpoint_id, delivery_id)
+        await self._throttle.webhook_tried(owner or "hub")
+        await self._sender.try_now(endpoint, delivery)
+        after = await self._find(endpoint_id, delivery_id)
+        if delivery["status"] == deliveries.WAITING and after["status"] == deliveries.DELIVERED:
             await webhook_queues.due(self._database, endpoint_id, now())
             self._sender.wake(endpoint_id)
-            return delivery
-        await self._sender.try_now(endpoint, delivery)
-        return await self._find(endpoint_id, delivery_id)
+        return after
+
+    async def _check_first(self, endpoint_id: str, delivery_id: str) -> None:
+        first = await deliveries.first_waiting(self._database, endpoint_id, 0, 1)
+        if first and first[0]["_id"] != delivery_id:
+            raise HubError(Code.CONFLICT, f"Events before it wait: {first[0]['_id']} is the first")
 
     async def test(self, owner: str | None, api: str, endpoint_id: str, name: str | None) -> Document:
         """Send a sample of an event (by default the first that the endpoint wants); the delivery after it.
@@ -119,7 +126,7 @@ class Deliveries:
         if not endpoint["active"]:
             raise HubError(Code.CONFLICT, "This webhook is switched off")
         if not first < last:
-            raise invalid("to", "must be after `from`")
+            raise invalid("from", "must be in the past, and before `to`")
         channel = None if owner is None else f"user:{owner}"
         types = payloads.types_of(set(endpoint["events"]))
         found = await events.between(self._database, channel, types, first, last, outgoing.WEBHOOK_REPLAY_MAX + 1)

@@ -9,8 +9,10 @@ delivered.
 import base64
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
+
+import structlog
 
 from config import limits, outgoing
 from hub import audit_trail
@@ -24,9 +26,12 @@ from hub.webhooks.signatures import STANDARD
 from models import deliveries, webhook_queues
 from models import webhook_endpoints as endpoints
 from models.clock import now
-from models.database import Database, Document, Transaction
+from models.database import Database, DatabaseError, Document, Transaction
 from models.ids import new_id
 from models.webhook_endpoints import WEBHOOK_ENDPOINTS
+from models.webhook_queues import WEBHOOK_QUEUES
+
+log = structlog.get_logger(__name__)
 
 _HUB_EVENTS: Final = (
     *("user.created", "user.updated", "credit.purchased", "credit.used", "payment.completed", "payment.failed"),
@@ -39,6 +44,8 @@ _USER_EVENTS: Final = (
     *("notification.created", "notification.read"),
 )
 ALL_EVENTS: Final = _USER_EVENTS
+# What the hub's own endpoints may hear of, but for what comes with each answer.
+_SELDOM: Final = frozenset(_HUB_EVENTS) - set(payloads.CHARGES)
 # What each API lets an endpoint subscribe to.
 EVENTS: Final[Mapping[str, Sequence[str]]] = {
     "smart_ai_hub": _HUB_EVENTS,
@@ -59,6 +66,7 @@ class WebhookEndpoints:
         self._database = database
         self._ledger = ledger
         self._http = http
+        self._listening = 0  # looks at the hub's own endpoints that were begun
         self.on_change: list[Callable[[str], None]] = []  # each is told of every endpoint that is not what it was
 
     def check(self, given: Mapping[str, Any]) -> None:
@@ -95,37 +103,55 @@ class WebhookEndpoints:
     ) -> Document:
         """Set `url`, `events`, `secret` or `active`. Raises `HubError` NOT_FOUND or INVALID.
 
-        One that is switched on again begins with what waited for it.
+        One that is switched on again begins with what waited for it. No secret before a given one is good any more.
         """
         self.check(changes)
+        if "secret" not in changes:
+            return await self._change(actor, owner, api, endpoint_id, lambda _: changes, None)
+        alone = {**changes, "previous": []}
+        return await self._change(actor, owner, api, endpoint_id, lambda _: alone, "a new secret")
+
+    async def rotate(self, actor: Actor | None, owner: str | None, api: str, endpoint_id: str) -> Document:
+        """A new secret, made here; the old one is good for a day beside it. Raises `HubError` NOT_FOUND."""
+        secret, until = _new_secret(), now() + timedelta(seconds=outgoing.WEBHOOK_OLD_SECRET_SECONDS)
+
+        def changes(before: Document) -> Document:
+            older = [old for old in before.get("previous", []) if old["until"] > now()]
+            kept = [{"secret": before["secret"], "until": until}, *older][: outgoing.WEBHOOK_OLD_SECRETS_MAX]
+            return {"secret": secret, "previous": kept}
+
+        return await self._change(actor, owner, api, endpoint_id, changes, "a new secret")
+
+    async def _change(
+        self,
+        actor: Actor | None,
+        owner: str | None,
+        api: str,
+        endpoint_id: str,
+        changes_of: Callable[[Document], Mapping[str, Any]],
+        reason: str | None,
+    ) -> Document:
+        """The endpoint after it. What is changed may depend on what it was."""
         operation_id, moment, after = new_id("webhook"), now(), Document()
 
         async def compose(transaction: Transaction) -> Operation:
             nonlocal after
             before = await self._within(transaction, owner, api, endpoint_id)
+            off = {"off_at": moment} if before["active"] else {}
+            changes = changes_of(before)
+            changes = {**changes, **(off if changes.get("active") is False else {})}
             after = {**before, **changes, "updated_at": moment}
-            reason = "a new secret" if "secret" in changes else None
             trail = _trail(
                 actor, "webhook.change", endpoint_id, before=_shown(before), after=_shown(after), reason=reason
             )
-            change: Document = {"$set": {**changes, "updated_at": moment}}
+            updates = [Update(WEBHOOK_ENDPOINTS, {"_id": endpoint_id}, {"$set": {**changes, "updated_at": moment}})]
             if changes.get("active"):
                 after.pop("disabled", None)
-                change["$unset"] = {"disabled": True}
-            update = Update(WEBHOOK_ENDPOINTS, {"_id": endpoint_id}, change)
-            return await _counted(transaction, Operation(operation_id, inserts=trail, updates=[update]), after)
+                updates += _on_again(endpoint_id, moment)
+            return await _counted(transaction, Operation(operation_id, inserts=trail, updates=updates), after)
 
         await self._commit(owner, endpoint_id, Composed(operation_id, compose))
-        if changes.get("active"):
-            await webhook_queues.start_anew(self._database, endpoint_id, now())
         return after
-
-    async def rotate(self, actor: Actor | None, owner: str | None, api: str, endpoint_id: str) -> Document:
-        """A new secret, made here; the old one is good for a day beside it. Raises `HubError` NOT_FOUND."""
-        until = now() + timedelta(seconds=outgoing.WEBHOOK_OLD_SECRET_SECONDS)
-        before = await self.find(owner, api, endpoint_id)
-        previous = {"secret": before["secret"], "until": until}
-        return await self.change(actor, owner, api, endpoint_id, {"secret": _new_secret(), "previous": previous})
 
     async def remove(self, actor: Actor | None, owner: str | None, api: str, endpoint_id: str) -> None:
         """With its queue and its log. Raises `HubError` NOT_FOUND."""
@@ -134,9 +160,8 @@ class WebhookEndpoints:
         async def compose(transaction: Transaction) -> Operation:
             before = await self._within(transaction, owner, api, endpoint_id)
             trail = _trail(actor, "webhook.delete", endpoint_id, before=_shown(before))
-            operation = Operation(
-                operation_id, inserts=trail, deletes=[Delete(WEBHOOK_ENDPOINTS, {"_id": endpoint_id})]
-            )
+            gone = [Delete(name, {"_id": endpoint_id}) for name in (WEBHOOK_ENDPOINTS, WEBHOOK_QUEUES)]
+            operation = Operation(operation_id, inserts=trail, deletes=gone)
             return await _counted(transaction, operation, {**before, "active": False})
 
         await self._commit(owner, endpoint_id, Composed(operation_id, compose))
@@ -159,15 +184,27 @@ class WebhookEndpoints:
         for tell in self.on_change:
             tell(endpoint_id)
         if owner is None:
+            await self._listen_if_possible()
+
+    async def _listen_if_possible(self) -> None:
+        """What was committed stands; where it cannot be learnt of now, the next look does."""
+        try:
             await self.listen()
+        except DatabaseError as error:
+            log.warning("the hub's own webhooks are not known", error=str(error)[:200])
 
     async def listen(self) -> None:
         """Learn which events the hub's own endpoints want; other processes' changes show with the next look.
 
+        What happens seldom waits to be queued whoever wants it, so that only what answers cost is a matter of this.
         Raises `DatabaseError`.
         """
+        self._listening += 1
+        number = self._listening
         found = await endpoints.of_hub(self._database, limits.WEBHOOK_ENDPOINTS_MAX)
-        self._ledger.hub_hears(payloads.types_of({name for endpoint in found for name in endpoint["events"]}))
+        if number == self._listening:  # else a later look knows better
+            names = {name for endpoint in found if endpoint["active"] for name in endpoint["events"]}
+            self._ledger.hub_hears(payloads.types_of(names) | _SELDOM)
 
     # --- what the hub does by itself --------------------------------------------------------------------------------
 
@@ -177,9 +214,11 @@ class WebhookEndpoints:
 
         async def compose(transaction: Transaction) -> Operation:
             found = await endpoints.any_owners_within(transaction, endpoint["_id"])
-            if found is None or not found["active"]:
-                return Operation(operation_id)
-            change = {"$set": {"active": False, "disabled": {"at": now(), "reason": reason}}}
+            if found is None or not found["active"] or found["updated_at"] != endpoint["updated_at"]:
+                return Operation(operation_id)  # its owner was faster
+            moment = now()
+            off = {"active": False, "off_at": moment, "disabled": {"at": moment, "reason": reason}}
+            change = {"$set": off}
             update = Update(WEBHOOK_ENDPOINTS, {"_id": endpoint["_id"]}, change)
             text = f"{endpoint['url']} gets no more webhooks: {reason}. Switch it on again when it works."
             told = await owners.told(transaction, endpoint, "Webhook switched off", text)
@@ -211,6 +250,14 @@ def signing_secret(secret: str) -> str | None:
     if secret.startswith(STANDARD):
         return None
     return STANDARD + base64.b64encode(secret.encode()).decode()
+
+
+def _on_again(endpoint_id: str, moment: datetime) -> list[Update]:
+    """The end of having been switched off, and its queue's new beginning."""
+    return [
+        Update(WEBHOOK_ENDPOINTS, {"_id": endpoint_id}, {"$unset": {"disabled": True}}),
+        Update(WEBHOOK_QUEUES, {"_id": endpoint_id}, webhook_queues.started_anew(moment)),
+    ]
 
 
 def _new_secret() -> str:

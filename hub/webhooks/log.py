@@ -6,9 +6,10 @@ With several endpoints at once a write of its own for each attempt would cost mo
 import asyncio
 from collections.abc import Sequence
 
+from config import outgoing
 from hub.tasks import Tasks
 from models import deliveries
-from models.database import Database, DatabaseError, DatabaseUnavailable, Document
+from models.database import Database, DatabaseError, Document
 
 Noted = tuple[Document, Document]  # as `deliveries.attempted` makes it
 
@@ -42,16 +43,18 @@ class Log:
                 await self._write(attempts, written)
         finally:
             self._busy = False
+            if self._written is not None:  # cut off, with somebody waiting
+                self._written.cancel()
 
     async def _write(self, attempts: Sequence[Noted], written: asyncio.Future[None]) -> None:
+        """Tell who waits for these whether they stand; whoever waits for the next ones has a write of their own."""
         try:
-            await deliveries.record(self._database, attempts)
+            for start in range(0, len(attempts), outgoing.ATTEMPTS_NOTED_AT_ONCE):
+                some = attempts[start : start + outgoing.ATTEMPTS_NOTED_AT_ONCE]
+                await deliveries.record(self._database, some)
+            written.set_result(None)
         except DatabaseError as error:
             written.set_exception(error)
-        except BaseException:
-            written.set_exception(DatabaseUnavailable("the hub ends"))
-            raise
-        else:
-            written.set_result(None)
-        finally:
             written.exception()  # seen: who waited may have been cancelled
+        finally:
+            written.cancel()  # nothing where it is done

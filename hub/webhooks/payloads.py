@@ -25,7 +25,6 @@ from models.database import Document
 Json = dict[str, Any]
 
 CHARGES: Final = ("billing.charge", "credit.used")
-TASKS: Final = ("ai.task.completed", "ai.task.failed")
 USERS: Final = ("user.created", "user.updated")
 # By the type of a row: what it is called to others, beside its own name.
 _ALSO: Final[Mapping[str, tuple[str, ...]]] = {
@@ -46,6 +45,11 @@ class Facts:
     credit_rate: int
     users: Mapping[str, Document] = field(default_factory=dict)
     messages: Mapping[str, Document] = field(default_factory=dict)
+
+
+def user_of(event: Document) -> str:
+    """To whom it happened."""
+    return str(event["channel"]).removeprefix("user:")
 
 
 def names_of(event: Document) -> tuple[str, ...]:
@@ -95,7 +99,8 @@ def _ai_playground(event_id: str, name: str, moment: str, data: Json) -> Json:
 
 def _assistant(event_id: str, name: str, moment: str, data: Json) -> Json:
     head = {key: data.get(key) for key in ("workflow_id", "execution_id", "status")}
-    return {"event": name, "timestamp": moment, **head, "data": {"result": data.get("result")}}
+    test = {"test": True} if data.get("test") else {}
+    return {"event": name, "timestamp": moment, **head, "data": {"result": data.get("result"), **test}}
 
 
 _FORMS: Final[Mapping[str, Callable[[str, str, str, Json], Json]]] = {
@@ -109,9 +114,11 @@ _FORMS: Final[Mapping[str, Callable[[str, str, str, Json], Json]]] = {
 
 def data_of(event: Document, name: str, facts: Facts) -> Json:
     """An event's data in snake_case, its user among them."""
-    user = event["channel"].removeprefix("user:")
+    user = user_of(event)
     made = _DATA.get(name, _as_it_is)(event, facts)
-    return {"user_id": user, **{key: value for key, value in made.items() if key not in ("user_id", "timestamp")}}
+    test = {"test": True} if event["data"].get("test") else {}
+    data = {key: value for key, value in made.items() if key not in ("user_id", "timestamp")}
+    return {"user_id": user, **data, **test}
 
 
 def _as_it_is(event: Document, facts: Facts) -> Json:
@@ -120,7 +127,7 @@ def _as_it_is(event: Document, facts: Facts) -> Json:
 
 
 def _user(event: Document, facts: Facts) -> Json:
-    user = facts.users.get(event["channel"].removeprefix("user:"), {})
+    user = facts.users.get(user_of(event), {})
     names = {name: user.get(name) for name in ("email", "first_name", "last_name")}
     return {**names, **event["data"]}
 
@@ -164,26 +171,26 @@ def _task_failed(event: Document, facts: Facts) -> Json:
 
 
 def _choices(data: Json, facts: Facts) -> list[Json]:
-    """None where the answer has been deleted since."""
+    """None where the answer has been deleted since; cut where it is too long for a payload: it is there by `task_id`."""
     message = facts.messages.get(data["message_id"])
     if message is None:
         return []
-    return [
-        {
-            "index": choice["index"],
-            "message": _cut({name: value for name, value in choice["message"].items() if value is not None}),
-            "finish_reason": choice["finish_reason"],
-        }
-        for choice in choice_views(deltas_of(message), data["finish_reason"])
-    ]
+    left, choices = outgoing.WEBHOOK_ANSWER_CHARS_MAX, []
+    for choice in choice_views(deltas_of(message), data["finish_reason"]):
+        said = _cut(choice["message"], left)
+        left -= len(said["content"] or "")
+        choices.append({"index": choice["index"], "message": said, "finish_reason": choice["finish_reason"]})
+    return choices
 
 
-def _cut(message: Json) -> Json:
-    """An answer too long for a payload is cut, and says so: it is there in full by `task_id`."""
-    content = message.get("content") or ""
-    if len(content) <= outgoing.WEBHOOK_ANSWER_CHARS_MAX:
-        return message
-    return {**message, "content": content[: outgoing.WEBHOOK_ANSWER_CHARS_MAX], "truncated": True}
+def _cut(message: Json, chars_max: int) -> Json:
+    """What a message says in so many characters, and that it says more; what it has beside its text whole or not at all."""
+    content = message.get("content")
+    beside = {name: value for name, value in message.items() if name not in ("role", "content") and value is not None}
+    fits = len(orjson.dumps(beside)) <= outgoing.WEBHOOK_CALLS_BYTES_MAX
+    text = content[:chars_max] if content else content
+    truncated = {} if fits and text == content else {"truncated": True}
+    return {"role": message["role"], "content": text, **(beside if fits else {}), **truncated}
 
 
 _DATA: Final[Mapping[str, Callable[[Document, Facts], Json]]] = {
@@ -213,12 +220,15 @@ _WORD: Final = re.compile(r"_([a-z0-9])")
 
 
 def camel(value: Any) -> Any:
-    """Names in camelCase, as two of the documents write them; what came from outside under `metadata` stays."""
+    """Names in camelCase, as two of the documents write them, those of fields that were `changed` too."""
     if isinstance(value, dict):
-        return {_camel_name(name): inner if name == "metadata" else camel(inner) for name, inner in value.items()}
+        return {_camel_name(name): _NAMES.get(name, camel)(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [camel(inner) for inner in value]
     return value
+
+
+_NAMES: Final[Mapping[str, Callable[[Any], Any]]] = {"changed": lambda names: [_camel_name(name) for name in names]}
 
 
 def _camel_name(name: str) -> str:

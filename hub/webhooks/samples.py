@@ -28,7 +28,7 @@ _DATA: Final[dict[str, dict[str, Any]]] = {
         **_CHAT,
         "api": "ai_playground",
         "finish_reason": None,
-        "error": {"code": "PROVIDER_FAILED", "message": "The provider failed"},
+        "error": {"code": "provider_failed", "message": "The provider failed"},
     },
     "embedding.completed": {
         "request_id": "emb_test",
@@ -51,7 +51,8 @@ def event_of(name: str, user: str) -> Document:
     """An event's row of which this is a public name, as if it had just happened to `user`."""
     kind = next(kind for kind, data in _DATA.items() if name in payloads.names_of({"type": kind, "data": data}))
     moment = now()
-    dated = {"created_at": timestamp(moment)} if kind.startswith("notification") else {}
+    at = {"user.created": "created_at", "user.updated": "updated_at", "notification.created": "created_at"}.get(kind)
+    dated = {} if at is None else {at: timestamp(moment)}
     return {
         "channel": f"user:{user}",
         "epoch": new_id("test"),  # so that each test has an id of its own

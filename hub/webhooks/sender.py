@@ -5,9 +5,9 @@
 A process that dies leaves its claims; what it had sent and not noted goes again under the same id.
 """
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
 
 from config import outgoing
 from hub.job_loop import JobLoop
@@ -24,7 +24,7 @@ from hub.webhooks.views import attempt_view
 from models import deliveries, webhook_queues
 from models.clock import now
 from models.database import Database, Document
-from models.deliveries import DEAD, DELIVERED
+from models.deliveries import DELIVERED
 from models.ids import new_id
 
 
@@ -52,6 +52,7 @@ class Sender:
         self._broker = broker
         self._metrics = metrics
         self._node = node
+        self._trying = asyncio.Semaphore(outgoing.WEBHOOKS_TRIED_AT_ONCE)
         self._turns: dict[str, Turn] = {}  # by endpoint
         self._loop = JobLoop(
             *("webhooks", self._claim, self._turn, tasks),
@@ -101,10 +102,8 @@ class Sender:
 
     async def _claim(self) -> Document | None:
         moment = now()
-        until = moment + timedelta(seconds=outgoing.WEBHOOK_LEASE_SECONDS)
-        return await webhook_queues.claim(
-            self.database, new_id("claim"), self._node, moment, until, self._busy_owners()
-        )
+        seconds, busy = outgoing.WEBHOOK_LEASE_SECONDS, self._busy_owners()
+        return await webhook_queues.claim(self.database, new_id("claim"), self._node, moment, seconds, busy)
 
     def _busy_owners(self) -> list[str]:
         """Users with so many turns that others would have to wait for theirs."""
@@ -122,17 +121,18 @@ class Sender:
     # --- attempts -------------------------------------------------------------------------------------------------
 
     async def attempt(self, endpoint: Document, delivery: Document) -> Attempt:
-        return await attempt(self._http, endpoint, delivery)
+        return await attempt(self._http, endpoint, delivery, delivery["scheduled"])
 
-    def tell(self, endpoint: Document, delivery: Document, made: Attempt, status: str) -> None:
+    def tell(self, endpoint: Document, delivery: Document, made: Attempt, status: str, given_up: bool) -> None:
         """Whoever watches, and the metrics. `status` is the delivery's after the attempt."""
-        self._metrics.webhook_attempt(made.delivered, status == DEAD)
+        self._metrics.webhook_attempt(made.delivered, given_up)
         told = attempt_view(endpoint, delivery, made.document, status)
         self._broker.publish(webhooks_channel(endpoint["owner"]), Publication("notice", "webhook.attempt", told))
 
     async def try_now(self, endpoint: Document, delivery: Document) -> None:
         """One attempt beside the queue, for its owner who waits: a failure changes nothing but the log."""
-        made = await self.attempt(endpoint, delivery)
-        status = DELIVERED if made.delivered or delivery["status"] == DELIVERED else DEAD
-        await self.log.note([deliveries.attempted(delivery["_id"], status, made.document)])
-        self.tell(endpoint, delivery, made, status)
+        async with self._trying:
+            made = await attempt(self._http, endpoint, delivery, 0)  # by the newest secret
+        status = DELIVERED if made.delivered else delivery["status"]
+        await self.log.note([deliveries.attempted(delivery["_id"], status, made.document, scheduled=False)])
+        self.tell(endpoint, delivery, made, status, given_up=False)

@@ -1,11 +1,10 @@
 """How webhooks are signed and verified: Standard Webhooks 1.0.0, and the signature of our own documents. Pure.
 
-    webhook-id, webhook-timestamp, webhook-signature: v1,base64(HMAC-SHA256(key, "{id}.{timestamp}.{body}")), one a
-    secret X-Webhook-Signature: sha256=hex(HMAC-SHA256(secret as text, body)), and the same at the end of two of the
-    payloads
+    webhook-signature     v1,base64(HMAC-SHA256(key, "{webhook-id}.{webhook-timestamp}.{body}")), one a secret
+    X-Webhook-Signature   sha256=hex(HMAC-SHA256(secret as text, body)), and the same at the end of two of the payloads
 
-All are over the exact bytes that are sent. While two secrets are good, `webhook-signature` has both; of the others,
-which have room for one, the attempts have the new and the old secret's in turn.
+All are over the exact bytes that are sent. While two secrets are good, `webhook-signature` has both; of the others, which
+have room for one, the attempts have the new and the old secret's in turn.
 """
 
 import base64
@@ -20,7 +19,7 @@ from models.database import Document
 
 STANDARD: Final = "whsec_"
 TOLERANCE_SECONDS: Final = 300
-_SECRETS_TRIED_MAX: Final = 10  # signatures of one header that are looked at
+_SIGNATURES_MAX: Final = 10  # of one header that are looked at
 
 
 class NotGenuine(Exception):
@@ -30,10 +29,8 @@ class NotGenuine(Exception):
 
 
 def good_secrets(endpoint: Document, moment: datetime) -> list[str]:
-    """An endpoint's secret, and the one before it while that is good too."""
-    previous = endpoint.get("previous")
-    old = [previous["secret"]] if previous is not None and previous["until"] > moment else []
-    return [endpoint["secret"], *old]
+    """An endpoint's secret, and those before it that are good too."""
+    return [endpoint["secret"], *(old["secret"] for old in endpoint.get("previous", []) if old["until"] > moment)]
 
 
 def signed(body: str, secrets: Sequence[str], tries: int, inside: bool) -> tuple[str, str]:
@@ -66,12 +63,16 @@ def standard(webhook_id: str, seconds: str, body: bytes, secret: str) -> str:
 
 def key_of(secret: str) -> bytes:
     """A `whsec_` secret's key are the decoded bytes; any other secret's, its text."""
-    if secret.startswith(STANDARD):
-        try:
-            return base64.b64decode(secret.removeprefix(STANDARD), validate=True)
-        except binascii.Error:
-            pass  # it only looks like one
-    return secret.encode()
+    return base64.b64decode(secret.removeprefix(STANDARD)) if is_standard(secret) else secret.encode()
+
+
+def is_standard(secret: str) -> bool:
+    """Whether a secret has the form of Standard Webhooks: `whsec_` and the base64 of 24 to 64 bytes."""
+    try:
+        key = base64.b64decode(secret.removeprefix(STANDARD), validate=True)
+    except binascii.Error:
+        return False
+    return secret.startswith(STANDARD) and 24 <= len(key) <= 64
 
 
 def verify(given: Mapping[str, str], body: bytes, secrets: Sequence[str], moment: datetime) -> str:
@@ -84,14 +85,8 @@ def verify(given: Mapping[str, str], body: bytes, secrets: Sequence[str], moment
         raise NotGenuine("the headers webhook-id and webhook-timestamp are needed")
     if abs(moment.timestamp() - int(seconds)) > TOLERANCE_SECONDS:
         raise NotGenuine("its webhook-timestamp is not of the last five minutes")
-    told = given.get("webhook-signature", "").split(" ")[:_SECRETS_TRIED_MAX]
+    told = given.get("webhook-signature", "").split(" ")[:_SIGNATURES_MAX]
     expected = [standard(webhook_id, seconds, body, secret) for secret in secrets]
     if not any(hmac.compare_digest(one.encode(), ours.encode()) for one in told for ours in expected):
         raise NotGenuine("no signature of it is by this webhook's secret")
     return webhook_id
-
-
-def verify_plain(signature: str, body: bytes, secrets: Sequence[str]) -> None:
-    """The documents' own `X-Webhook-Signature`, which knows no time. Raises `NotGenuine`."""
-    if not any(hmac.compare_digest(signature.encode(), plain(body, secret).encode()) for secret in secrets):
-        raise NotGenuine("X-Webhook-Signature is not by this webhook's secret")

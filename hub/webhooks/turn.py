@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from config import outgoing
+from hub.errors import HubError
 from hub.webhooks.attempts import GONE, Attempt
 from models import deliveries, webhook_endpoints, webhook_queues
 from models.clock import now
@@ -50,6 +51,7 @@ class Turn:
         """These were queued in this process, with nothing the end is near."""
         if len(self._handed) + len(queued) <= outgoing.WEBHOOK_TURN_DELIVERIES:
             self._handed.extend(queued)
+        self._queue["seq"] = max([self._queue["seq"], *(one["seq"] for one in queued)])
         self._more.set()
 
     def recheck(self) -> None:
@@ -61,6 +63,8 @@ class Turn:
         while await self._may_go_on():
             self._more.clear()
             found = self._handed_next() or await self._read_next()
+            if self._is_to_look():
+                continue
             if not await (self._send(found) if found else self._linger()):
                 return
 
@@ -82,7 +86,7 @@ class Turn:
         """Whether the queue is still ours and its endpoint wants to hear; it is looked at once a second."""
         if self._sender.closing or (self._sender.crowded and time.monotonic() > self._until):
             return await self._release(due_at=now())
-        if time.monotonic() < self._check_at:
+        if not self._is_to_look():
             return True
         self._check_at = time.monotonic() + outgoing.WEBHOOK_CHECK_SECONDS
         endpoint = await webhook_endpoints.any_owners(self._database, self._queue["_id"])
@@ -94,11 +98,14 @@ class Turn:
         self._endpoint = endpoint
         return await self._renew()
 
+    def _is_to_look(self) -> bool:
+        return time.monotonic() >= self._check_at
+
     async def _renew(self) -> bool:
-        until = now() + timedelta(seconds=outgoing.WEBHOOK_LEASE_SECONDS)
-        renewed = await webhook_queues.renew(self._database, self._queue, {**self._changes, "claimed_until": until})
+        changes, self._changes = self._changes, {}
+        renewed = await webhook_queues.renew(self._database, self._queue, changes, outgoing.WEBHOOK_LEASE_SECONDS)
         if renewed is not None:
-            self._queue, self._changes = renewed, {}
+            self._queue = {**renewed, "seq": max(renewed["seq"], self._queue["seq"])}
         return renewed is not None
 
     async def _put_off(self) -> bool:
@@ -123,7 +130,7 @@ class Turn:
             except TimeoutError:
                 pass  # nothing came
         seq = self._queue["seq"]  # beyond it another process may have queued something
-        rest = {**self._changes, "done": seq, "due_at": None, "head_at": None}
+        rest = {**self._changes, "done": seq, "due_at": None, "head_at": None, "full": False}
         if await webhook_queues.release(self._database, self._queue, rest, if_seq=seq):
             return False
         return await self._release(due_at=now())
@@ -133,11 +140,15 @@ class Turn:
     async def _send(self, found: list[Document]) -> bool:
         """Whether all that were tried were taken; otherwise the turn has ended."""
         tried: list[_Tried] = []
-        until = time.monotonic() + outgoing.WEBHOOK_TURN_SECONDS
         for delivery in found:
-            tried.append(await self._try(delivery))
-            if tried[-1][2] != DELIVERED or self._is_to_stop(until):
+            last = await self._try(delivery)
+            if self._sender.closing and last[1].status is None:
+                break  # cut off by our own end, which says nothing about the receiver
+            tried.append(last)
+            if last[2] != DELIVERED or self._is_to_look() or self._sender.closing:
                 break
+        if not tried:
+            return True
         await self._note(tried)
         delivery, made, status = tried[-1]
         if status == DELIVERED:
@@ -145,19 +156,17 @@ class Turn:
         await self._fail(delivery, made, status)
         return False
 
-    def _is_to_stop(self, until: float) -> bool:
-        return time.monotonic() > until or self._check_at == 0.0 or self._sender.closing
-
     async def _try(self, delivery: Document) -> _Tried:
         made = await self._sender.attempt(self._endpoint, delivery)
         status = self._status(delivery, made)
-        self._sender.tell(self._endpoint, delivery, made, status)
+        self._sender.tell(self._endpoint, delivery, made, status, given_up=status == DEAD)
         return delivery, made, status
 
     def _status(self, delivery: Document, made: Attempt) -> str:
         if made.delivered:
             return DELIVERED
-        return DEAD if made.status == GONE or delivery["tries"] >= len(self._sender.retry_seconds) else WAITING
+        given_up = made.status != GONE and delivery["scheduled"] >= len(self._sender.retry_seconds)
+        return DEAD if given_up else WAITING
 
     async def _note(self, tried: list[_Tried]) -> None:
         """The log first: that something was delivered is true whoever has the queue by now."""
@@ -179,15 +188,21 @@ class Turn:
     # --- failures ---------------------------------------------------------------------------------------------------
 
     async def _fail(self, delivery: Document, made: Attempt, status: str) -> None:
-        self._change(failing_since=self._queue["failing_since"] or made.at)
+        if self._queue["failing_since"] is None:  # else it stands, unless its owner began anew meanwhile
+            self._change(failing_since=made.at)
         pause = 0.0 if status == DEAD else self._pause(delivery, made)
         due_at = now() + timedelta(seconds=pause)
         if await webhook_queues.release(self._database, self._queue, {**self._changes, "due_at": due_at}):
-            await self._react(delivery, made, status)
+            try:
+                await self._react(delivery, made, status)
+            except HubError as error:  # its next failure does the same
+                log.warning("webhook's owner not told", endpoint=self._queue["_id"], error=str(error)[:200])
 
     def _pause(self, delivery: Document, made: Attempt) -> float:
+        if made.status == GONE:
+            return outgoing.WEBHOOK_GONE_SECONDS
         spread = 1 + random.uniform(-outgoing.WEBHOOK_RETRY_JITTER, outgoing.WEBHOOK_RETRY_JITTER)
-        return max(self._sender.retry_seconds[delivery["tries"]] * spread, made.retry_after)
+        return max(self._sender.retry_seconds[delivery["scheduled"]] * spread, made.retry_after)
 
     async def _react(self, delivery: Document, made: Attempt, status: str) -> None:
         """Switch an endpoint off that is gone, or has failed for days; tell its owner of an event that is given up."""
@@ -203,6 +218,6 @@ class Turn:
 
 def _dead(endpoint: Document, delivery: Document) -> str:
     return (
-        f"{endpoint['url']} did not take {delivery['event']} in {delivery['tries'] + 1} attempts. It is not tried again by "
+        f"{endpoint['url']} did not take {delivery['event']} in {delivery['scheduled'] + 1} attempts. It is not tried again by "
         "itself; its log has it, and you can send it again."
     )

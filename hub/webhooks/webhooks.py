@@ -47,7 +47,7 @@ class Webhooks:
         self._ledger.on_commit.append(self.fan_out.committed)
 
     def start(self) -> None:
-        self._tasks.start(self.fan_out.run(), "webhook queues")
+        self.fan_out.start()
         self._tasks.start(self.sender.run(), "webhooks")
         self._tasks.repeat(self.endpoints.listen, outgoing.HUB_LISTENS_SECONDS, "the hub's own webhooks")
 

@@ -1,6 +1,6 @@
 /**
- * What the reader wants to be told, and by which medium. A change is shown and sent at once, and taken back where the hub
- * does not take it.
+ * What the reader wants to be told, and by which medium. A change is shown and sent at once, and taken back where the
+ * hub does not take it.
  *
  *   choose -> waiting -> sent -> saved      shown = saved, with what was sent and what waits laid over it
  *

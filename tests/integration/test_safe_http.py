@@ -1,11 +1,13 @@
 """SafeHttp calls nobody that a stranger's address must not lead to, whatever a name stands for."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
 from tornado.ioloop import IOLoop
 
 from config import outgoing, settings
@@ -28,10 +30,10 @@ def receiver(io_loop: IOLoop) -> Iterator[WebhookReceiver]:
 
 
 @asynccontextmanager
-async def client(tmp_path: Any, **environ: str) -> AsyncIterator[SafeHttp]:
+async def client(tmp_path: Any, names: AbstractResolver | None = None, **environ: str) -> AsyncIterator[SafeHttp]:
     secret = {"HUB_JWT_SECRET": SECRET, "HUB_SERVICE_TOKEN": SECRET[::-1]}
     base = {"HUB_ENV": "production", "HUB_DATA_DIR": str(tmp_path), **secret}
-    made = SafeHttp(settings.load(base | environ))
+    made = SafeHttp(settings.load(base | environ), names)
     await made.open()
     try:
         yield made
@@ -39,24 +41,68 @@ async def client(tmp_path: Any, **environ: str) -> AsyncIterator[SafeHttp]:
         await made.close()
 
 
+class Names(AbstractResolver):
+    """Name servers that know one thing of every name."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
+        self.asked: list[str] = []
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        self.asked.append(host)
+        return [_found(host, address, port) for address in self.addresses]
+
+    async def close(self) -> None:
+        pass
+
+
+def _found(host: str, address: str, port: int) -> ResolveResult:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=flags)
+
+
 @pytest.mark.parametrize("address", INNER)
 @pytest.mark.gen_test
-async def test_a_name_that_stands_for_an_inner_address_is_not_called(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, address: str
-) -> None:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    where = (address, 80, 0, 0) if ":" in address else (address, 80)
-    looked_up = []
+async def test_a_name_that_stands_for_an_inner_address_is_not_called(tmp_path: Any, address: str) -> None:
+    """Nor one that stands for a public one too."""
+    for names in (Names(address), Names("93.184.216.34", address)):
+        async with client(tmp_path, names) as http:
+            with pytest.raises(Unanswered, match="not public"):
+                await http.post("http://hooks.example.com/", {}, b"{}")
+        assert names.asked == ["hooks.example.com"]
 
-    def answer(host: str, *_: Any, **__: Any) -> list[Any]:
-        looked_up.append(host)
-        return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", where)]
 
-    monkeypatch.setattr(socket, "getaddrinfo", answer)
+@pytest.mark.gen_test
+async def test_a_name_that_nobody_knows_is_told_so(tmp_path: Any) -> None:
     async with client(tmp_path) as http:
-        with pytest.raises(Unanswered, match="not public"):
-            await http.post("http://hooks.example.com/", {}, b"{}")
-    assert looked_up, "the name was looked up, and its address refused"
+        with pytest.raises(Unanswered, match="its name is not known"):
+            await http.post("http://hooks.invalid/", {}, b"{}")
+
+
+@pytest.mark.gen_test
+async def test_a_kept_connection_that_ended_meanwhile_is_no_failure(tmp_path: Any) -> None:
+    """A server that keeps a connection by its word, and closes it after each answer."""
+    answered = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal answered
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0]))
+        answered += 1
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with client(tmp_path, HUB_OUTBOUND_ALLOW=f"127.0.0.1:{port}") as http:
+        for _ in range(20):
+            assert (await http.post(f"http://127.0.0.1:{port}/", {}, b"{}")).status == 200
+    server.close()
+    assert answered == 20
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "http://[::1]/", "http://2130706433/", "http://localhost/"])

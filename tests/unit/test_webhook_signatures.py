@@ -1,5 +1,7 @@
 """What verifies a webhook: only the very bytes, by the right secret, within five minutes."""
 
+import hashlib
+import hmac
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -92,10 +94,7 @@ def test_signatures_of_other_kinds_are_passed_over() -> None:
 def test_the_documents_own_signature_is_of_the_text_of_the_secret() -> None:
     text, header = signatures.signed('{"a":1}', ["plain text", "older"], 0, inside=False)
     assert text == '{"a":1}'
-    signatures.verify_plain(header, b'{"a":1}', ["plain text"])
-    for body, secrets in ((b'{"a":2}', ["plain text"]), (b'{"a":1}', ["older"])):
-        with pytest.raises(NotGenuine):
-            signatures.verify_plain(header, body, secrets)
+    assert header == f"sha256={hmac.new(b'plain text', text.encode(), hashlib.sha256).hexdigest()}"
 
 
 def test_while_two_secrets_are_good_the_attempts_take_turns() -> None:

@@ -99,7 +99,8 @@ async def test_what_fails_comes_again_under_its_id_before_all_others(
     assert len(again) >= 3 and {one.body for one in again} == {first.body}
     await until(lambda: _idle(site, hook))
     (log, *rest) = await log_of(who, hook)
-    assert (log["status"], log["tries"]) == ("delivered", len(again)) and [one["tries"] for one in rest] == [1, 1]
+    requests = 2 * log["tries"] - 1 if fault is resets else log["tries"]  # a connection that ends is tried once more
+    assert (log["status"], requests) == ("delivered", len(again)) and [one["tries"] for one in rest] == [1, 1]
     failed, last = log["attempts"][-1], log["attempts"][0]
     assert last["status"] == 200 and last["answer"] == "thank you" and last["error"] is None
     assert failed["status"] != 200 and failed["durationMs"] >= 0
@@ -158,7 +159,9 @@ async def test_one_that_is_gone_is_switched_off_and_its_owner_told(site: Site, r
     await who.put(hook["id"], {"active": True})
     await until(lambda: numbers(receiver, "a") == [1, 2, 3])
     assert (await who.get(hook["id"]))["disabled"] is None
-    assert [one["status"] for one in await log_of(who, hook)] == ["dead", "delivered", "delivered"]
+    assert [(one["status"], one["tries"]) for one in await log_of(who, hook)] == [
+        *(("delivered", 2), ("delivered", 1), ("delivered", 1))
+    ]
 
 
 async def _is_off(who: Owner, hook: dict[str, Any]) -> bool:
@@ -282,7 +285,7 @@ async def test_a_rotated_secret_is_good_beside_the_old_one(site: Site, receiver:
     for secret in (hook["signing_secret"], rotated["secret"]):
         assert Webhook(secret).verify(received.body.decode(), received.headers)
     await until(lambda: _idle(site, hook))
-    past = {"$set": {"previous.until": now()}}
+    past = {"$set": {"previous.0.until": now()}}
     await site.services.database[WEBHOOK_ENDPOINTS].update_one({"_id": hook["id"]}, past)
     await numbered(who, 2, 2)
     (_, received) = await arrived(receiver, "a", 2)

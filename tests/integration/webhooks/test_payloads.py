@@ -105,7 +105,7 @@ async def test_the_hubs_events(site: Site, receiver: WebhookReceiver) -> None:
     created, updated, bought, paid, failed, used = (one["data"] for one in got)
     assert created["email"] == "user2@example.com" and {"firstName", "lastName"} <= created.keys()
     assert (updated["firstName"], updated["lastName"]) == ("Grace", "Hopper")
-    assert sorted(updated["changed"]) == ["first_name", "last_name"]
+    assert sorted(updated["changed"]) == ["firstName", "lastName"]
     assert bought["credits"] == 5 and paid["amount"] == 5 and failed["status"] == "failed"
     assert used["credits"] > 0 and used["model"] == "gpt-4"
 

@@ -47,12 +47,9 @@ async def test_what_no_webhook_of_ours_signed_is_refused(site: Site) -> None:
     client, body = site.client(), b'{"eventType":"user.created"}'
     refused = await client.request("POST", HERE, body, status=401)
     assert "no webhook points here" in str(refused.body)
-    hook = await _hook(who)
+    await _hook(who)
     good = signatures.headers("evt_1", now(), body, [SECRET])
     for headers in ({}, {**good, "webhook-id": "evt_2"}, signatures.headers("evt_1", now(), body, ["another_one"])):
         await client.request("POST", HERE, body, status=401, headers=headers)
-    await who.put(hook["id"], {"active": False})
-    await client.request("POST", HERE, body, status=401, headers=good)
-    await who.put(hook["id"], {"active": True})
     assert (await client.request("POST", HERE, body, status=200, headers=good)).data == {"accepted": True}
     assert (await client.request("POST", HERE, body, status=200, headers=good)).data == {"accepted": False}

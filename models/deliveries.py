@@ -60,18 +60,15 @@ def new_delivery(
 
 
 def attempted(delivery_id: str, status: str, attempt: Document, *, scheduled: bool = True) -> tuple[Document, Document]:
-    """The query and the update that note an attempt, and what has become of the delivery by it. What is not
-    `scheduled` leaves the retries as they are.
+    """The query and the update that note an attempt, and what has become of the delivery by it.
 
-    What was delivered stays so, and what was given up waits no more: a turn that lost its claim may come late.
+    What is not `scheduled` leaves the retries as they are. What was delivered stays so, and what was given up waits no
+    more: a turn that lost its claim may come late.
     """
     ended = {} if status == WAITING else {"ended_at": attempt["at"]}
     kept = {"$each": [attempt], "$slice": -outgoing.DELIVERY_ATTEMPTS_KEPT}
-    change = {
-        "$set": {"status": status, **ended},
-        "$inc": {"tries": 1, "scheduled": int(scheduled)},
-        "$push": {"attempts": kept},
-    }
+    counted = {"tries": 1, "scheduled": int(scheduled)}
+    change = {"$set": {"status": status, **ended}, "$inc": counted, "$push": {"attempts": kept}}
     query: Document = {"_id": delivery_id}
     unless: dict[str, Document] = {WAITING: {"status": WAITING}, DEAD: {"status": {"$ne": DELIVERED}}}
     return query | unless.get(status, {}), change

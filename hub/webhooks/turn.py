@@ -218,6 +218,6 @@ class Turn:
 
 def _dead(endpoint: Document, delivery: Document) -> str:
     return (
-        f"{endpoint['url']} did not take {delivery['event']} in {delivery['scheduled'] + 1} attempts. It is not tried again by "
-        "itself; its log has it, and you can send it again."
+        f"{endpoint['url']} did not take {delivery['event']} in {delivery['scheduled'] + 1} attempts. It is not tried "
+        "again by itself; its log has it, and you can send it again."
     )

@@ -116,7 +116,7 @@ def _body(wanted: Wanted, facts: Facts, made: dict[tuple[str, str], str | None])
         try:
             made[key] = payloads.body_of(wanted.event, *key, facts)
         except Exception:
-            log.exception("event cannot be told", event=str(wanted.event["_id"]), name=wanted.name)
+            log.exception("event cannot be told", id=str(wanted.event["_id"]), name=wanted.name)
             made[key] = None
     return made[key]
 

@@ -294,6 +294,40 @@ async def test_a_rotated_secret_is_good_beside_the_old_one(site: Site, receiver:
 
 
 @pytest.mark.gen_test
+async def test_secrets_are_good_for_a_day_each_and_a_given_one_ends_them(site: Site, receiver: WebhookReceiver) -> None:
+    who = await owner(site)
+    hook = await who.hook(receiver.url("a"), "credit.adjusted")
+    made = [hook["signing_secret"]] + [(await who.post(f"{hook['id']}/rotate-secret"))["secret"] for _ in range(2)]
+    await numbered(who, 1, 1)
+    (received,) = await arrived(receiver, "a")
+    assert all(Webhook(secret).verify(received.body.decode(), received.headers) for secret in made)
+    await who.put(hook["id"], {"secret": "whsec_" + "QUJD" * 8})
+    await numbered(who, 2, 2)
+    (_, received) = await arrived(receiver, "a", 2)
+    assert len(received.headers["webhook-signature"].split(" ")) == 1
+
+
+@pytest.mark.gen_test
+async def test_of_what_waits_the_first_may_be_sent_by_hand_and_that_takes_no_attempt_away(
+    site: Site, receiver: WebhookReceiver
+) -> None:
+    who = await owner(site)
+    hurry(site, 3_600, 3_600)
+    hook = await who.hook(receiver.url("a"), "credit.adjusted")
+    receiver.behave("a", answers(500))
+    await numbered(who, 1, 3)
+    await until(lambda: _tried(site, hook, 1))
+    first, second, _ = await log_of(who, hook)
+    resent = [await who.post(f"{hook['id']}/deliveries/{first['id']}/resend") for _ in range(5)]
+    assert [(one["status"], one["tries"]) for one in resent] == [("waiting", tries) for tries in range(2, 7)]
+    refused = await who.post(f"{hook['id']}/deliveries/{second['id']}/resend", status=409)
+    assert first["id"] in str(refused.body)
+    receiver.behave("a", takes)
+    assert (await who.post(f"{hook['id']}/deliveries/{first['id']}/resend"))["status"] == "delivered"
+    await until(lambda: numbers(receiver, "a") == [1, 2, 3])
+
+
+@pytest.mark.gen_test
 async def test_what_an_endpoint_is_changed_to_counts_for_what_waits(site: Site, receiver: WebhookReceiver) -> None:
     who = await owner(site)
     hook = await who.hook(receiver.url("a"), "credit.adjusted")

@@ -67,7 +67,7 @@ WEBHOOK_LINGER_SECONDS: Final = 1.0  # at the end of a turn, for more
 WEBHOOK_CHECK_SECONDS: Final = 1.0  # between two looks at whether an endpoint is to hear still
 WEBHOOK_LEASE_SECONDS: Final = 30  # longer than a portion with its last attempt, and the look after it
 WEBHOOK_CLOSE_SECONDS: Final = 3.0  # at the end, for attempts that are under way
-WEBHOOK_POLL_SECONDS: Final = 0.5  # for what another process queued, and for what is due again
+WEBHOOK_POLL_SECONDS: Final = 1.0  # for what another process queued, and for what is due again
 WEBHOOK_REPLAY_MAX: Final = 10_000  # events of one request
 WEBHOOKS_TRIED_PER_OWNER: Final = (
     100  # tests and deliveries sent again within TRIES_SECONDS: each calls somebody at once
@@ -84,7 +84,7 @@ FAN_OUT_BYTES_MAX: Final = 4 << 20  # of them; the last event may exceed it
 DELIVERY_BYTES: Final = 700  # of one beside its payload
 FAN_OUT_GATHER_SECONDS: Final = 0.01  # for more to come
 FAN_OUT_POLL_SECONDS: Final = 1.0  # for what another process committed, and left
-HUB_LISTENS_SECONDS: Final = 1.0  # until a node knows of an administrator's first webhook that another node made
+HUB_LISTENS_SECONDS: Final = 5.0  # between two looks at the hub's own webhooks, for a change whose signal was lost
 ADMINISTRATORS_TOLD_MAX: Final = 20  # of what concerns the hub's own webhooks
 
 # --- browser push -------------------------------------------------------------------------------------------

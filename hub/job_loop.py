@@ -58,9 +58,9 @@ class JobLoop:
         self._at_rest.clear()
         try:
             while not self.closing:
+                await self._wait()
                 self._asked.clear()
                 await self._look()
-                await self._wait()
         finally:
             self._at_rest.set()
 

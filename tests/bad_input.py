@@ -39,6 +39,7 @@ async def _digest(database: Database, name: str) -> tuple[int, str]:
     async for document in database[name].scan({}, sort=[("_id", 1)]):
         count += 1
         document.pop("untold", None)  # a notification loses it when its time to be mailed or pushed has come
+        document.pop("pending", None)  # and an event, once it is queued for the webhooks that hear of it
         digest.update(repr(document).encode())
     return count, digest.hexdigest()
 

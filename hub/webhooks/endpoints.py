@@ -20,7 +20,9 @@ from hub.audit_trail import Actor
 from hub.errors import Code, HubError
 from hub.ledger import Ledger
 from hub.operations import Composed, Delete, Insert, Operation, Update, in_turn
+from hub.realtime.broker import Broker, Publication
 from hub.safe_http import SafeHttp
+from hub.tasks import Tasks
 from hub.webhooks import owners, payloads
 from hub.webhooks.signatures import STANDARD
 from models import deliveries, webhook_queues
@@ -44,14 +46,13 @@ _USER_EVENTS: Final = (
     *("notification.created", "notification.read"),
 )
 ALL_EVENTS: Final = _USER_EVENTS
-# What the hub's own endpoints may hear of, but for what comes with each answer.
-_SELDOM: Final = frozenset(_HUB_EVENTS) - set(payloads.CHARGES)
 # What each API lets an endpoint subscribe to.
 EVENTS: Final[Mapping[str, Sequence[str]]] = {
     "smart_ai_hub": _HUB_EVENTS,
     "ai_aggregator": _USER_EVENTS,
     "ai_playground": _USER_EVENTS,
 }
+_HUB_WEBHOOKS: Final = "hub-webhooks"  # the channel of the signal that one of the hub's own is not what it was
 _SHOWN: Final = ("url", "events", "active")
 
 
@@ -62,9 +63,11 @@ class WebhookEndpoints:
     All methods raise `HubError` where the ledger does.
     """
 
-    def __init__(self, database: Database, ledger: Ledger, http: SafeHttp) -> None:
+    def __init__(self, database: Database, ledger: Ledger, http: SafeHttp, broker: Broker, tasks: Tasks) -> None:
         self._database = database
         self._ledger = ledger
+        self._broker = broker
+        self._tasks = tasks
         self._http = http
         self._listening = 0  # looks at the hub's own endpoints that were begun
         self.on_change: list[Callable[[str], None]] = []  # each is told of every endpoint that is not what it was
@@ -185,6 +188,14 @@ class WebhookEndpoints:
             tell(endpoint_id)
         if owner is None:
             await self._listen_if_possible()
+            self._broker.publish(_HUB_WEBHOOKS, Publication("signal", "changed", {}))
+
+    def open(self) -> None:
+        """Hear of what other processes change about the hub's own; a signal that is lost shows with the next look."""
+        self._broker.subscribe(_HUB_WEBHOOKS, self._changed_elsewhere)
+
+    def _changed_elsewhere(self, channel: str, publication: Publication) -> None:
+        self._tasks.start(self._listen_if_possible(), "the hub's own webhooks")
 
     async def _listen_if_possible(self) -> None:
         """What was committed stands; where it cannot be learnt of now, the next look does."""
@@ -194,17 +205,13 @@ class WebhookEndpoints:
             log.warning("the hub's own webhooks are not known", error=str(error)[:200])
 
     async def listen(self) -> None:
-        """Learn which events the hub's own endpoints want; other processes' changes show with the next look.
-
-        What happens seldom waits to be queued whoever wants it, so that only what answers cost is a matter of this.
-        Raises `DatabaseError`.
-        """
+        """Learn which events the hub's own endpoints want. Raises `DatabaseError`."""
         self._listening += 1
         number = self._listening
         found = await endpoints.of_hub(self._database, limits.WEBHOOK_ENDPOINTS_MAX)
         if number == self._listening:  # else a later look knows better
             names = {name for endpoint in found if endpoint["active"] for name in endpoint["events"]}
-            self._ledger.hub_hears(payloads.types_of(names) | _SELDOM)
+            self._ledger.hub_hears(payloads.types_of(names))
 
     # --- what the hub does by itself --------------------------------------------------------------------------------
 

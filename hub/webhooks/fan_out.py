@@ -66,6 +66,7 @@ class FanOut:
     async def run(self) -> None:
         """Queue what waits until cancelled."""
         while True:
+            await self._wait()
             self._asked.clear()
             try:
                 while await self.turn():
@@ -76,7 +77,6 @@ class FanOut:
                 log.warning("events are not queued for webhooks", error=str(error)[:200])
             except Exception:
                 log.exception("events cannot be queued for webhooks", events=self._most, after=self._after)
-            await self._wait()
 
     async def _wait(self) -> None:
         try:

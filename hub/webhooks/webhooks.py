@@ -33,7 +33,7 @@ class Webhooks:
     ) -> None:
         self._ledger = ledger
         self._tasks = tasks
-        self.endpoints = WebhookEndpoints(database, ledger, http)
+        self.endpoints = WebhookEndpoints(database, ledger, http, broker, tasks)
         self.sender = Sender(database, http, self.endpoints, broker, metrics, tasks, node)
         self.endpoints.on_change.append(self.sender.changed)
         rate = settings.credit_micro_usd
@@ -43,6 +43,7 @@ class Webhooks:
 
     async def open(self) -> None:
         """Learn what is to be delivered, before anything is committed for anybody. Raises `DatabaseError`."""
+        self.endpoints.open()
         await self.endpoints.listen()
         self._ledger.on_commit.append(self.fan_out.committed)
 

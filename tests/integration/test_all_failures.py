@@ -94,8 +94,8 @@ CASES: Final[list[tuple[str, str, Any, set[str]]]] = [
     *((f"POST {path}/x1/test", who, {"event": "user.deleted", "x": 1}, {"event", "x"}) for path, who in _WEBHOOKS),
     *(
         (
-            f"GET {path}/x1/deliveries?limit=0&sort=up&status=sent&event={_LONG}",
-            *(who, None, {"limit", "sort", "status", "event"}),
+            f"GET {path}/x1/deliveries?limit=0&sort=up&status=sent",
+            *(who, None, {"limit", "sort", "status"}),
         )
         for path, who in _WEBHOOKS
     ),

@@ -15,7 +15,7 @@ from tests.patience import until
 from tests.running_hub import RunningHub
 from tests.stand_ins.webhook_receiver import WebhookReceiver
 
-KILLS = length(3, 30)
+KILLS = length(2, 30)
 CHANGES = 8  # asked for at once each time
 KILL_SECONDS_MAX = 0.2  # after that
 ARRIVAL_SECONDS_MAX = 60.0

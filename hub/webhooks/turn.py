@@ -33,7 +33,7 @@ _Tried = tuple[Document, Attempt, str]  # a delivery, an attempt at it, and its 
 
 
 class Turn:
-    """`queue` as it was claimed."""
+    """One claim of a queue, from `queue` as it was claimed to its release."""
 
     def __init__(self, sender: "Sender", queue: Document) -> None:
         self._sender = sender
@@ -48,7 +48,7 @@ class Turn:
         self._changes: Document = {}  # of the queue, since it was last written
 
     def hand(self, queued: Sequence[Document]) -> None:
-        """These were queued in this process, with nothing the end is near."""
+        """Take what was queued in this process; nothing, to end the waiting for it."""
         if len(self._handed) + len(queued) <= outgoing.WEBHOOK_TURN_DELIVERIES:
             self._handed.extend(queued)
         self._queue["seq"] = max([self._queue["seq"], *(one["seq"] for one in queued)])
@@ -76,7 +76,7 @@ class Turn:
         return [one for one in itertools.takewhile(lambda one: one is not None, following) if one is not None]
 
     async def _read_next(self) -> list[Document]:
-        """None where all that is known of has ended; what else another process queued shows when the claim is renewed."""
+        """Nothing where all that is known of has ended: what another process queued shows when the claim is renewed."""
         if self._queue["done"] >= self._queue["seq"]:
             return []
         after, most = self._queue["done"], outgoing.WEBHOOK_TURN_DELIVERIES

@@ -2,13 +2,12 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
-from tornado.ioloop import IOLoop
 
 from config import outgoing, settings
 from hub.safe_http import SafeHttp, Unanswered
@@ -19,14 +18,6 @@ INNER = (
     *("127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"),
     *("::1", "::ffff:127.0.0.1", "fe80::1", "fc00::1", "64:ff9b::7f00:1", "2002:7f00:1::", "ff02::1", "::"),
 )
-
-
-@pytest.fixture
-def receiver(io_loop: IOLoop) -> Iterator[WebhookReceiver]:
-    made = WebhookReceiver()
-    io_loop.run_sync(made.__aenter__)
-    yield made
-    io_loop.run_sync(lambda: made.__aexit__(None, None, None))
 
 
 @asynccontextmanager

@@ -292,7 +292,7 @@ class Batch:
         self.spent_micro -= sum(entry["amount"] for entry in usage)
         self.taken.add(("entries", "operation", operation.id))
         for insert in operation.inserts:
-            self._insert(insert, draft.receipt, applied)
+            self._insert(insert, operation, draft.receipt, applied)
         for update in operation.updates:
             change = update.change(draft.receipt) if callable(update.change) else update.change
             if update.result is not None:
@@ -301,14 +301,16 @@ class Batch:
         for delete in operation.deletes:
             writes.deletes[delete.collection].append(delete.query)
 
-    def _insert(self, insert: Insert, receipt: Receipt | None, applied: Applied) -> None:
+    def _insert(self, insert: Insert, operation: Operation, receipt: Receipt | None, applied: Applied) -> None:
         self.taken.update(key for _, key in claims(insert))
         document = insert.document(receipt) if callable(insert.document) else insert.document
         if insert.telling is not None:
             media = self.media(insert.telling)
             if not media:
                 return
-            document = self._to_be_told(addressed(document, media))
+            document = addressed(document, media)
+            if insert.telling.user not in operation.new_wallets:  # who has no browser and no confirmed address yet
+                document = self._to_be_told(document)
         if insert.result is not None:
             document = {**document, **insert.result(applied)}
         self._writes.inserts[insert.collection].append(document)

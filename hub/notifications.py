@@ -83,8 +83,8 @@ class Notifications:
 def notice(user: str, kind: str, category: str, title: str, message: str) -> tuple[Insert, NewEvent]:
     """A notification as parts of an operation that does something else too; they obey the user's settings.
 
-    `category` is one of `notification_settings.CATEGORIES`. For a user who only comes to be with the operation, all is
-    wanted.
+    `category` is one of `notification_settings.CATEGORIES`. Of a user who only comes to be with the operation no
+    settings are known, and nothing leaves the hub: nobody knows a browser of theirs, or that the address is theirs.
     """
     telling = Telling(user, category)
     document = notifications.new_notification(new_id("notif"), user, kind, category, title, message, now())

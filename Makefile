@@ -28,8 +28,9 @@ test: .venv/.installed-test $(LIBRARIES) ## install what the tests need and run 
 	@$(SETUP) redis
 	@exec $(BIN)/pytest $(IN_PARALLEL) $(ARGS)
 
+# No more than there are cores: thousands of sockets are promised times, which a third beside them would take away.
 test-faults: .venv/.installed-test ## the seeded faults at their full length, some minutes
-	@HUB_FAULTS=long exec $(BIN)/pytest $(IN_PARALLEL) -m faults $(ARGS)
+	@HUB_FAULTS=long exec $(BIN)/pytest -n 2 --dist worksteal -m faults $(ARGS)
 
 test-clients: .venv/.installed-test .venv/.installed-clients $(CLIENTS) ## programs of others as the hub's clients
 	@exec $(BIN)/pytest tests/clients $(ARGS)

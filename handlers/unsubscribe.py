@@ -98,7 +98,7 @@ class Unsubscribe(RequestHandler):
 
     @property
     def _unsubscribing(self) -> Unsubscribing:
-        return cast("HubApplication", self.application).services.unsubscribing
+        return cast("HubApplication", self.application).services.notices.unsubscribing
 
     def _token(self) -> str:
         return self.request.query_arguments.get("token", [b""])[-1].decode(errors="replace")

@@ -32,7 +32,7 @@ def start(services: "Services") -> None:
     services.tasks.start(services.identities.follow(), "revocations")
     services.tasks.repeat(services.identities.key_uses.write_due, limits.KEY_USE_LOOK_SECONDS, "uses of API keys")
     services.tasks.start(services.mail.run(), "mail jobs")
-    services.notice_jobs.start()
+    services.notices.jobs.start()
     services.webhooks.start()
     if isinstance(services.broker, RedisBroker):
         services.tasks.start(WalletFollower(services.database, services.broker).run(), "wallet follower")

@@ -34,10 +34,7 @@ from hub.mail_jobs import MailJobs
 from hub.metrics import Metrics
 from hub.monitor import Monitor
 from hub.node import Node
-from hub.notices.by_mail import MailNotices
-from hub.notices.by_push import BrowserPush
-from hub.notices.jobs import NoticeJobs
-from hub.notices.unsubscribe import Unsubscribing
+from hub.notices.notices import Notices
 from hub.notifications import Notifications
 from hub.passwords import BCRYPT_COST, Passwords
 from hub.payments.purchases import Purchases, open_provider
@@ -100,9 +97,7 @@ class Services:
     embedder: Embedder
     readers: Readers
     notifications: Notifications
-    browser_push: BrowserPush
-    notice_jobs: NoticeJobs
-    unsubscribing: Unsubscribing
+    notices: Notices
     purchases: Purchases
     points: Points
     administration: Administration
@@ -177,9 +172,7 @@ class _Opening:
     async def services(self, mongodb_uri: str) -> Services:
         database = await self._database(mongodb_uri)
         ledger, node, sweeper = await self._ledger(database)
-        mailer, unsubscribing = mailer_of(self._settings), Unsubscribing(self._settings, database)
-        http = await self._safe_http()
-        browser_push = await BrowserPush.open(self._settings, database, http)
+        mailer, http = mailer_of(self._settings), await self._safe_http()
         mail = MailJobs(self._settings, database, mailer, self._tasks)
         passwords, identities, accounts = await self._identities(database, ledger, mail)
         google = await self._google(database, identities, accounts)
@@ -211,9 +204,7 @@ class _Opening:
             embedder=Embedder(ledger, self._catalogue, providers, token_rates, node.id),
             readers=self._readers(),
             notifications=Notifications(database, ledger),
-            browser_push=browser_push,
-            notice_jobs=self._notice_jobs(database, mailer, unsubscribing, browser_push),
-            unsubscribing=unsubscribing,
+            notices=await self._notices(database, mailer, http),
             purchases=self._purchases(database, ledger),
             points=Points(database, ledger, self._settings.daily_reward_points),
             administration=Administration(ledger, identities.revocations),
@@ -344,14 +335,10 @@ class _Opening:
         self._closes("request figures", request_stats.flush)
         return request_stats
 
-    def _notice_jobs(
-        self, database: Database, mailer: Mailer, unsubscribing: Unsubscribing, browser_push: BrowserPush
-    ) -> NoticeJobs:
-        """With every way by which notifications leave this hub."""
-        mail = MailNotices(self._settings, mailer, unsubscribing)
-        jobs = NoticeJobs(database, {"email": mail, "push": browser_push}, self._tasks, self._metrics)
-        self._closes("notice jobs", jobs.close)
-        return jobs
+    async def _notices(self, database: Database, mailer: Mailer, http: SafeHttp) -> Notices:
+        notices = await Notices.open(self._settings, database, mailer, http, self._tasks, self._metrics)
+        self._closes("notice jobs", notices.jobs.close)
+        return notices
 
     def _purchases(self, database: Database, ledger: Ledger) -> Purchases:
         purchases = Purchases(database, ledger, open_provider(self._settings))

@@ -37,10 +37,10 @@ class Push(ApiHandler):
     @scope("account:read")
     async def get(self) -> None:
         """The key to subscribe by, and the caller's browsers that are told."""
-        standing = await self.services.browser_push.subscriptions.standing(self.caller.user_id)
+        standing = await self.services.notices.push.subscriptions.standing(self.caller.user_id)
         self.answer(
             {
-                "publicKey": self.services.browser_push.subscriptions.public_key,
+                "publicKey": self.services.notices.push.subscriptions.public_key,
                 "subscriptions": [view(one) for one in standing],
             }
         )
@@ -52,16 +52,16 @@ class Subscriptions(ApiHandler):
     @answers(201)
     async def post(self) -> None:
         """Tell the caller in this browser; one that is subscribed already is changed."""
-        given = self.load_body(self.services.browser_push.subscriptions.check)
+        given = self.load_body(self.services.notices.push.subscriptions.check)
         user_agent = self.request.headers.get("User-Agent")
-        self.answer(view(await self.services.browser_push.subscriptions.add(self.caller, given, user_agent)))
+        self.answer(view(await self.services.notices.push.subscriptions.add(self.caller, given, user_agent)))
 
 
 class Subscription(ApiHandler):
     @scope("account:write")
     async def delete(self, subscription_id: str) -> None:
         """Tell the caller in this browser no more."""
-        await self.services.browser_push.subscriptions.remove(self.caller.user_id, subscription_id)
+        await self.services.notices.push.subscriptions.remove(self.caller.user_id, subscription_id)
         self.answer(message="This browser is told nothing more")
 
 

@@ -23,7 +23,7 @@ def _sent(subject: str = "Paid", to: str = "ada@example.com", **options: Any) ->
         facts={**facts, "groups": {"billing": [note]}},
         **options,
     )
-    return message_from_bytes(bytes(letter.message), policy=default)  # type: ignore[return-value]
+    return message_from_bytes(bytes(letter.message), policy=default)
 
 
 @pytest.mark.parametrize(

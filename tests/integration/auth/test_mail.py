@@ -23,22 +23,6 @@ from tests.site import Site
 from tests.stand_ins.smtp_server import Inbox, free_port, smtp_server
 
 
-@pytest.fixture
-def inbox() -> Inbox:
-    return Inbox()
-
-
-@pytest.fixture
-def smtp_port(inbox: Inbox) -> Iterator[int]:
-    with smtp_server(inbox) as port:
-        yield port
-
-
-@pytest.fixture
-def mailing_site(serve: Callable[..., Site], smtp_port: int) -> Site:
-    return serve(HUB_RATE_LIMITS="off", HUB_SMTP_URL=f"smtp://127.0.0.1:{smtp_port}", HUB_MAIL_FROM="Hub <hub@x.org>")
-
-
 async def _is_done(site: Site) -> bool:
     """Whether no mail waits any more."""
     return await site.services.database["mails"].count({}) == 0

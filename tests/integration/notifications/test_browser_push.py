@@ -73,7 +73,7 @@ class Reader:
     async def is_told_of(self, notes: list[Document]) -> None:
         user = await users.by_id(self._site.services.database, self.id)
         assert user is not None
-        await self._site.services.browser_push.tell(user, notes)
+        await self._site.services.notices.push.tell(user, notes)
 
 
 def note(user: str, title: str, text: str = "text", category: str = "system") -> Document:
@@ -128,7 +128,7 @@ async def test_a_notification_reaches_every_browser_of_its_user(site: Site, serv
 
 
 def _shows_who_sends(push: Push, site: Site) -> None:
-    assert push.key == site.services.browser_push.subscriptions.public_key
+    assert push.key == site.services.notices.push.subscriptions.public_key
     assert push.claims["sub"] == "mailto:no-reply@localhost"
     assert 0 < push.claims["exp"] - time.time() <= outgoing.PUSH_TOKEN_SECONDS
     headers = (push.headers["TTL"], push.headers["Urgency"], push.headers["Content-Encoding"])
@@ -444,7 +444,7 @@ async def test_an_expiry_is_kept(site: Site, service: PushService) -> None:
 def test_two_nodes_share_one_key(io_loop: IOLoop, open_hub: Callable[..., Services]) -> None:
     """So does a third one, which starts later."""
     nodes = [open_hub() for _ in range(3)]
-    assert len({node.browser_push.subscriptions.public_key for node in nodes}) == 1
+    assert len({node.notices.push.subscriptions.public_key for node in nodes}) == 1
     rows: list[Document] = io_loop.run_sync(lambda: nodes[0].database[HUB_KEYS].find({}, limit=10))
     assert [row["_id"] for row in rows] == ["vapid"]
 

@@ -55,7 +55,7 @@ def quiet(io_loop: IOLoop, open_hub: OpenServices) -> Quiet:
 
 
 async def _user_of(services: Services) -> str:
-    await services.notice_jobs.close()
+    await services.notices.jobs.close()
     user = str((await sign_up(services)).user["_id"])
     await services.identities.change_user(user, {"email_verified": True})
     await forget(services, user)
@@ -95,7 +95,7 @@ async def test_a_notification_and_its_jobs_stand_together(quiet: Quiet) -> None:
 def other_node(quiet: Quiet, io_loop: IOLoop, open_hub: OpenServices) -> Services:
     """A second one, that does not look for jobs either."""
     services = open_hub()
-    io_loop.run_sync(services.notice_jobs.close)
+    io_loop.run_sync(services.notices.jobs.close)
     return services
 
 

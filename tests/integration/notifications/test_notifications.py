@@ -1,11 +1,9 @@
 """Notifications by REST: the list, read marks that reach open sockets, and settings that every notice obeys."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tornado.ioloop import IOLoop
 
 from config import limits
 from hub.notifications import notice
@@ -15,22 +13,14 @@ from models.notification_settings import CATEGORIES, MEDIA
 from models.notifications import NOTIFICATIONS
 from tests.api_client import ApiClient
 from tests.factories import tell
-from tests.integration.realtime.site import until
 from tests.site import Site
+from tests.site_sockets import sockets_end
 from tests.ws_client import Client
+
+__all__ = ["sockets_end"]
 
 LIST = "/api/notifications"
 SETTINGS = "/api/notifications/settings"
-
-
-@pytest.fixture(autouse=True)
-def _sockets_end(io_loop: IOLoop, site: Site) -> Iterator[None]:
-    async def end() -> None:
-        Client.abort_all()
-        await until(lambda: len(site.services.connections) == 0)
-
-    yield
-    io_loop.run_sync(end)
 
 
 async def _user(site: Site) -> tuple[str, str, ApiClient]:

@@ -80,7 +80,7 @@ async def test_one_click_ends_mails(site: Site, headers: dict[str, str], body: s
     every = sorted(notification_settings.CATEGORIES)
     for what, off in (("security", ["security"]), (ALL, every)):
         for _ in range(2):  # a second time changes nothing
-            link = site.services.unsubscribing.link(user, what)
+            link = site.services.notices.unsubscribing.link(user, what)
             assert (await _call(site, link, "POST", body=body, headers=headers)).code == 200
             assert await _off(site, user) == {**NOTHING, "email": off}
 
@@ -89,7 +89,7 @@ async def test_one_click_ends_mails(site: Site, headers: dict[str, str], body: s
 async def test_a_link_that_is_not_ours_changes_nothing(site: Site) -> None:
     user, _ = await verified_user(site)
     other, _ = await verified_user(site)
-    link = site.services.unsubscribing.link(user, "billing")
+    link = site.services.notices.unsubscribing.link(user, "billing")
     bad = [
         link.replace(".billing.", ".security."),
         link.replace(".billing.", f".{ALL}."),

@@ -1,11 +1,9 @@
 """Webhooks as they are watched live on a WebSocket: each attempt, by whom it concerns and by nobody else."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from tornado.ioloop import IOLoop
 
 from config import limits
 from hub.api_keys import NewKey
@@ -13,22 +11,14 @@ from hub.realtime.broker import Publication
 from hub.realtime.channels import ADMIN_WEBHOOKS, webhooks_channel
 from hub.webhooks.receiver import PATH as RECEIVER
 from tests.hooks import Owner, arrived, owner
-from tests.patience import until
 from tests.site import Site
+from tests.site_sockets import sockets_end
 from tests.stand_ins.webhook_receiver import WebhookReceiver, answers, takes
 from tests.ws_client import Client
 
+__all__ = ["sockets_end"]
+
 HEARS: Final = ("account:read", "credits:read")
-
-
-@pytest.fixture(autouse=True)
-def _sockets_end(io_loop: IOLoop, site: Site) -> Iterator[None]:
-    async def end() -> None:
-        Client.abort_all()
-        await until(lambda: len(site.services.connections) == 0)
-
-    yield
-    io_loop.run_sync(end)
 
 
 async def connected(site: Site, token: str, path: str = "/ws") -> Client:

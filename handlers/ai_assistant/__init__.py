@@ -1,0 +1,1 @@
+"""The AI Assistant API: bare objects without an envelope, and the cookie. Its prefixes stand in `handlers/addressing.py`."""

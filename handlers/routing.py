@@ -1,7 +1,7 @@
 """Routes as the handler files write them at their foot: a pattern, a handler, and whose APIs the path belongs to."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -52,17 +52,26 @@ class Route:
 
 def check_overlaps(routes: Sequence[Route]) -> None:
     """Raises `RoutesError` when two patterns match one path, or several APIs claim one that is not among the shared."""
-    examples = [route.example for route in routes]
-    for index, route in enumerate(routes):
+    paths: dict[str, Route] = {}
+    for route in routes:
         if len(route.apis) > 1 and route.pattern not in SHARED_PATHS:
             raise RoutesError(f"{route.pattern} is claimed by {', '.join(route.apis)}")
-        for place, other in enumerate(routes[index + 1 :], index + 1):
-            if _matches(route, examples[place]) or _matches(other, examples[index]):
-                raise RoutesError(f"{route.pattern} and {other.pattern} match the same path")
+        if (other := paths.setdefault(route.example, route)) is not route:
+            raise _overlap(other, route)
+    for route in routes:
+        if not route.is_literal:
+            _check_pattern(route, paths)
 
 
-def _matches(route: Route, path: str) -> bool:
-    return re.fullmatch(route.pattern, path) is not None
+def _check_pattern(route: Route, paths: Mapping[str, Route]) -> None:
+    matches = re.compile(route.pattern).fullmatch
+    for path, other in paths.items():
+        if other is not route and matches(path):
+            raise _overlap(route, other)
+
+
+def _overlap(route: Route, other: Route) -> RoutesError:
+    return RoutesError(f"{route.pattern} and {other.pattern} match the same path")
 
 
 def literal(routes: Iterable[Route]) -> dict[str, Route]:

@@ -65,6 +65,9 @@ def server() -> Iterator[RedisServer]:
     server.kill()
 
 
+_SOON, _FOR_ALL = WriteConcern(1), WriteConcern("majority")
+
+
 class Databases:
     """Names of databases, each for one test at a time, emptied in between.
 
@@ -88,14 +91,18 @@ class Databases:
         return self._free.pop() if self._free else f"test_{secrets.token_hex(4)}"
 
     def give_back(self, name: str) -> None:
-        """Once nobody writes to it any more. Most of its collections are empty, and one question tells which are not."""
-        database = self._client.get_database(name, write_concern=WriteConcern("majority"))
+        """Once nobody writes to it any more. Most of its collections are empty, and one question tells which are not.
+
+        What is emptied last waits for the majority, and so for all before it.
+        """
+        database = self._client[name]
         looks = [
             {"$unionWith": {"coll": each, "pipeline": [{"$limit": 1}, {"$project": {"_id": 0, "of": each}}]}}
             for each in database.list_collection_names()
         ]
-        for found in database.aggregate([{"$documents": []}, *looks]):
-            database[found["of"]].delete_many({})
+        full = [found["of"] for found in database.aggregate([{"$documents": []}, *looks])]
+        for each in full:
+            database.get_collection(each, write_concern=_SOON if each != full[-1] else _FOR_ALL).delete_many({})
         self._free.append(name)
 
 

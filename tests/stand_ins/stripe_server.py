@@ -102,7 +102,8 @@ class LocalStripe:
 
 
 class StripeLine:
-    """Passes requests on. After `cut(word)` the answers to paths that have the word in them never come back.
+    """Passes requests on. After `cut(word)` the answers to paths that have the word in them never come back: the
+    connection breaks instead, or, where it is to be `silent`, nothing happens until the client gives up.
 
     `told` has what an intent's answers say otherwise than localstripe: fields of the intent, by its id.
     """
@@ -110,6 +111,7 @@ class StripeLine:
     def __init__(self, stripe: LocalStripe) -> None:
         self._stripe = stripe
         self._word: str | None = None
+        self._silent = False
         self.withheld = 0
         self.asked: list[tuple[str, str]] = []
         self.told: dict[str, dict[str, Any]] = {}
@@ -129,8 +131,8 @@ class StripeLine:
         await self._runner.cleanup()
         await self._session.close()
 
-    def cut(self, word: str) -> None:
-        self._word = word
+    def cut(self, word: str, silent: bool = False) -> None:
+        self._word, self._silent = word, silent
 
     def mend(self) -> None:
         self._word = None
@@ -145,7 +147,9 @@ class StripeLine:
         if self._word is not None and self._word in f"{request.method} {request.path}":
             self.withheld += 1
             self.was_cut.set()
-            await asyncio.Event().wait()  # until the client gives up
+            if not self._silent and request.transport is not None:
+                request.transport.abort()
+            await asyncio.Event().wait()  # until the client has gone
         return web.Response(status=answer.status, body=content, content_type=answer.content_type)
 
     def _completed(self, content: bytes) -> bytes:

@@ -134,15 +134,19 @@ async def test_however_much_was_missed_all_of_it_is_handed_on(
 
 
 @pytest.mark.gen_test
-async def test_the_change_stream_is_opened_again_when_it_breaks(hub: Hub, mongod_uri: str, tmp_path: Path) -> None:
+async def test_the_change_stream_is_opened_again_when_it_breaks(
+    hub: Hub, mongod_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     admin: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongod_uri)
     async with admin, open_hub(hub.database, tmp_path, LostBroker()) as other, _following(other):
+        following, broke = other.identities.revocations.following, asyncio.Event()
+        monkeypatch.setattr(following, "clear", lambda: (broke.set(), asyncio.Event.clear(following)))
         fault = {"failCommands": ["getMore", "aggregate"], "errorCode": 280, "appName": "hub"}  # a fatal stream error
         reply = await admin.admin.command({"configureFailPoint": "failCommand", "mode": {"times": 3}, "data": fault})
         result = await hub.identities.register(registration())
         identity = await other.identities.resolve(bearer(result))
-        await until(lambda: not other.identities.revocations.following.is_set())
-        await until(other.identities.revocations.following.is_set)
+        await until(broke.is_set)
+        await until(following.is_set)
         await hub.identities.logout(identity)
         async with within(1):
             await _refused(other, bearer(result))

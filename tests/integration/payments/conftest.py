@@ -41,9 +41,15 @@ def stripe_environ(line: StripeLine) -> dict[str, str]:
 
 
 @pytest.fixture
-def paid_site(serve: Callable[..., Site], stripe_environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Site:
-    """A hub whose payments are Stripe's, and which gives an unanswered call up after two seconds."""
-    monkeypatch.setattr(limits, "PAYMENT_CALL_SECONDS_MAX", 2.0)
+def paid_site(serve: Callable[..., Site], stripe_environ: dict[str, str]) -> Site:
+    """A hub whose payments are Stripe's."""
+    return serve(HUB_RATE_LIMITS="off", **stripe_environ)
+
+
+@pytest.fixture
+def hasty_site(serve: Callable[..., Site], stripe_environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Site:
+    """As `paid_site`, but it gives an unanswered call up after three seconds."""
+    monkeypatch.setattr(limits, "PAYMENT_CALL_SECONDS_MAX", 3.0)
     return serve(HUB_RATE_LIMITS="off", **stripe_environ)
 
 

@@ -29,10 +29,10 @@ def event(intent: str, name: str = "payment_intent.succeeded", **fields: Any) ->
     ).encode()
 
 
-async def bought_unheard(site: Site, line: StripeLine, request: str = "/confirm") -> Buyer:
+async def bought_unheard(site: Site, line: StripeLine, request: str = "/confirm", silent: bool = False) -> Buyer:
     """Who bought with the key `k`, while the answer to one of the hub's requests was lost; the line stays cut."""
     user = await buyer(site)
-    line.cut(request)
+    line.cut(request, silent)
     unknown = await user.client.post(PURCHASE, ORDER, headers=keyed("k"), status=503)
     assert unknown.headers["Retry-After"] and line.withheld == 1
     return user

@@ -109,32 +109,32 @@ async def test_what_its_owner_never_agrees_to_is_cancelled_after_a_day(paid_site
 
 @pytest.mark.gen_test
 async def test_a_charge_whose_answer_was_lost_is_found_by_the_sweep(
-    paid_site: Site, stripe: LocalStripe, line: StripeLine
+    hasty_site: Site, stripe: LocalStripe, line: StripeLine
 ) -> None:
-    user = await bought_unheard(paid_site, line)
+    user = await bought_unheard(hasty_site, line, silent=True)
     assert len(await stripe.charges()) == 1
     assert await user.balance() == (10_000_000, 0)
     line.mend()
-    assert await paid_site.services.purchases.sweep(now() + LATER) == 1
+    assert await hasty_site.services.purchases.sweep(now() + LATER) == 1
     again = await user.client.post(PURCHASE, ORDER, headers=keyed("k"))
     assert hit(again) and again.data["newBalance"] == 1_010
     assert len(await stripe.charges()) == 1
-    await check_books(paid_site)
+    await check_books(hasty_site)
 
 
 @pytest.mark.gen_test
 async def test_a_charge_whose_answer_was_lost_is_found_by_a_repeat(
-    paid_site: Site, stripe: LocalStripe, line: StripeLine
+    hasty_site: Site, stripe: LocalStripe, line: StripeLine
 ) -> None:
-    user = await bought_unheard(paid_site, line)
-    line.cut("GET /v1/payment_intents")
+    user = await bought_unheard(hasty_site, line)
+    line.cut("GET /v1/payment_intents", silent=True)
     await user.client.post(PURCHASE, ORDER, headers=keyed("k"), status=503)
     assert line.withheld == 2 and len(await stripe.charges()) == 1
     line.mend()
     again = await user.client.post(PURCHASE, ORDER, headers=keyed("k"))
     assert hit(again) and again.data["newBalance"] == 1_010 and len(await stripe.charges()) == 1
-    assert await paid_site.services.purchases.sweep(now() + LATER) == 0
-    await check_books(paid_site)
+    assert await hasty_site.services.purchases.sweep(now() + LATER) == 0
+    await check_books(hasty_site)
 
 
 @pytest.mark.gen_test
@@ -170,7 +170,7 @@ def test_a_hub_killed_between_the_charge_and_its_credit_credits_it_once(
     hub: RunningHub = start_hub(**stripe_environ)
 
     async def bought_until_killed() -> None:
-        line.cut("/confirm")
+        line.cut("/confirm", silent=True)
         client = ApiClient(hub.port, token=await asyncio.to_thread(hub.register))
         request = asyncio.ensure_future(client.raw("POST", PURCHASE, ORDER, keyed("k")))
         await asyncio.wait_for(line.was_cut.wait(), 20)

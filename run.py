@@ -9,7 +9,6 @@ python run.py openapi               print the OpenAPI document, as the hub serve
 
 import argparse
 import asyncio
-import gc
 import getpass
 import json
 import os
@@ -17,13 +16,12 @@ import resource
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvloop
-from tornado.httpserver import HTTPServer
 
 from config import limits
 from config.catalogue import CatalogueError
@@ -31,23 +29,22 @@ from config.packages import PackagesError
 from config.plans import PlansError
 from config.settings import Settings, SettingsError, load
 from handlers import logs
-from handlers.application import ROUTES, HubApplication, make_application, make_server
-from handlers.openapi import document
-from hub import admin_seed, audit
+from hub import audit
 from hub.errors import HubError
-from hub.processes.expositions import Expositions
 from hub.processes.parent import Parent
 from hub.processes.ports import until_free
 from hub.processes.supervisor import Supervisor, WorkerFailed
 from hub.processes.told import Told
 from hub.redis.server import EmbeddedRedis
-from hub.services import Opened, Services, open_services
 from hub.tasks import Tasks
 from models import shapes
 from models.data_lock import DataFolderInUse, DataLock
 from models.database import Database, DatabaseError
 from models.embedded import EmbeddedMongod
 from models.mongod_binary import EmbeddedError
+
+if TYPE_CHECKING:
+    from hub.services import Services
 
 Command = Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, int]]
 
@@ -156,7 +153,7 @@ async def _serve_on_lock(settings: Settings, told: Told) -> None:
             if settings.processes > 1:
                 await _supervise(settings, uri, told)
             else:
-                await _open_and_serve(settings, uri, told)
+                await _open_and_serve(settings, uri, told, partial(_announce, settings))
     finally:
         lock.release()
 
@@ -184,7 +181,7 @@ async def _work(settings: Settings, options: argparse.Namespace) -> int:
     parent = Parent(options.parent, told.end)
     assert settings.mongodb_uri is not None, "the supervisor names the database"
     try:
-        await _open_and_serve(settings, settings.mongodb_uri, told, _Worker(options.number, parent))
+        await _open_and_serve(settings, settings.mongodb_uri, told, parent.ready, options.number)
     except asyncio.CancelledError:
         if not told.stopping.is_set():
             raise
@@ -194,84 +191,16 @@ async def _work(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Worker:
-    """Which of several this process is, and who waits for it."""
+async def _open_and_serve(
+    settings: Settings, uri: str, told: Told, ready: Callable[[], None], worker: int | None = None
+) -> None:
+    from handlers.serving import open_and_serve  # most of the hub: not for the supervisor, nor for a command
 
-    number: int
-    parent: Parent
-
-
-async def _open_and_serve(settings: Settings, uri: str, told: Told, worker: _Worker | None = None) -> None:
-    opened = await open_services(settings, uri)
-    told.opened()
-    _spare_collector()
-    try:
-        await _serve_until_told(opened.services, told, worker)
-    finally:
-        await opened.close()
-
-
-def _spare_collector() -> None:
-    """Keep what was loaded out of the garbage collector's rounds, and make these rarer: an eighth of a completion's CPU."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(limits.GC_ALLOCATIONS, 50, 100)
-
-
-async def _serve_until_told(services: Services, told: Told, worker: _Worker | None) -> None:
-    """Listen until SIGTERM or SIGINT, then end in order: not ready, no new requests, streams, sockets."""
-    settings = services.settings
-    application = make_application(services)
-    server = make_server(application)
-    async with _sharing(application, worker):
-        for port in settings.ports:
-            server.listen(port, settings.host, reuse_port=worker is not None, backlog=limits.LISTEN_BACKLOG)
-        log.info("the hub serves", address=settings.public_url, database=services.database.name, env=settings.env)
-        if worker is None:
-            _announce(settings)
-        else:
-            worker.parent.ready()
-        await told.stopping.wait()
-        log.info("the hub stops")
-        application.draining = True
-        server.stop()
-        await _end_within(limits.DRAIN_SECONDS_MAX, services, server, told)
+    await open_and_serve(settings, uri, told, ready, worker)
 
 
 def _announce(settings: Settings) -> None:
     print(f"\n  Smart AI Hub is at {settings.public_url}\n", flush=True)
-
-
-@asynccontextmanager
-async def _sharing(application: HubApplication, worker: _Worker | None) -> AsyncIterator[None]:
-    """One of several workers leaves its figures for the others while the block runs."""
-    if worker is None:
-        yield
-        return
-    services = application.services
-    figures = Expositions(services.settings.data_dir / "nodes", worker.number, services.metrics)
-    await figures.write()
-    services.tasks.repeat(figures.write, limits.EXPOSITION_SECONDS, "shared figures")
-    application.expositions = figures
-    try:
-        yield
-    finally:
-        figures.close()
-
-
-async def _end_within(seconds: float, services: Services, server: HTTPServer, told: Told) -> None:
-    """What is not done by then is cut off when the services close; no client keeps the process from ending."""
-    try:
-        async with asyncio.timeout(seconds):
-            moving = services.tasks.start(services.connections.move_all(), "moving")
-            if not await told.unless_hurried(services.chat.drain(limits.DRAIN_STREAMS_SECONDS)):
-                await services.chat.drain(0)  # they are stopped where they are, and settled
-            await moving
-            await services.connections.close_all()
-            await server.close_all_connections()
-    except TimeoutError:
-        log.warning("some connections had to be cut off", seconds=seconds)
 
 
 async def _audit(settings: Settings, options: argparse.Namespace) -> int:
@@ -286,25 +215,31 @@ async def _audit(settings: Settings, options: argparse.Namespace) -> int:
 
 async def _create_admin(settings: Settings, options: argparse.Namespace) -> int:
     password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    async with _opened(settings) as opened:
-        services = opened.services
+    from hub import admin_seed
+
+    async with _opened(settings) as services:
         user = await admin_seed.create_admin(services.database, services.identities, options.email, password)
     print(f"{user['email']} is an administrator")
     return 0
 
 
 async def _openapi(settings: Settings, options: argparse.Namespace) -> int:
+    from handlers.application import ROUTES
+    from handlers.openapi import document
+
     print(json.dumps(document(ROUTES, settings.public_url), indent=2))
     return 0
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Opened]:
+async def _opened(settings: Settings) -> AsyncIterator["Services"]:
     """Services beside a hub that may be running: its embedded database is used, and left running."""
+    from hub.services import open_services
+
     async with _address(settings) as uri:
         opened = await open_services(settings, uri)
         try:
-            yield opened
+            yield opened.services
         finally:
             await opened.close()
 

@@ -6,6 +6,7 @@ BIN := .venv/bin
 LIBRARIES := static/node_modules/.installed
 PEERS := bench/peers/node_modules/.installed
 CLIENTS := tests/clients/node/node_modules/.installed
+DOCUMENTS := tests/documents/node_modules/.installed
 # One process more than the two cores of a small machine, for many tests wait; each has a database of its own, and whoever
 # is done takes tests from the others. In one process, for a debugger: make test ARGS="-n 0".
 IN_PARALLEL := -n 3 --dist worksteal
@@ -23,7 +24,7 @@ help: ## show this list
 run: .venv/.installed $(LIBRARIES) ## install what is missing and start the hub on http://localhost:3001
 	@exec $(BIN)/python run.py
 
-test: .venv/.installed-test $(LIBRARIES) ## install what the tests need and run them all (make test ARGS="-k ledger")
+test: .venv/.installed-test $(LIBRARIES) $(DOCUMENTS) ## install what the tests need and run them all (make test ARGS="-k ledger")
 	@$(SETUP) browser
 	@$(SETUP) redis
 	@exec $(BIN)/pytest $(IN_PARALLEL) $(ARGS)
@@ -45,7 +46,8 @@ bench: .venv/.installed-bench $(PEERS) ## measure CPU per request, chunk and fra
 	@exec $(BIN)/python -m bench $(ARGS)
 
 clean: ## remove what was installed and cached; the data folder stays
-	rm -rf .venv static/node_modules bench/peers/node_modules tests/clients/node/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv static/node_modules bench/peers/node_modules tests/clients/node/node_modules
+	rm -rf tests/documents/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.installed: setup.cfg pyproject.toml
@@ -78,4 +80,8 @@ $(PEERS): bench/peers/package-lock.json
 
 $(CLIENTS): tests/clients/node/package-lock.json
 	@$(SETUP) clients
+	@touch $@
+
+$(DOCUMENTS): tests/documents/package-lock.json
+	@$(SETUP) documents
 	@touch $@

@@ -4,6 +4,7 @@
 #   page             the page's libraries, by npm
 #   peers            other WebSocket servers, by npm, that the benchmarks measure the hub beside
 #   clients          OpenAI's client for Node, by npm, that the hub is tested with
+#   documents        API documents of others, by npm, that the document analyser is tested on
 #   browser          Chromium, for the tests of the page
 #   redis            a Redis that can be a cluster with sharded channels, for the tests of the broker
 #   scripts          parse the page's own scripts
@@ -93,6 +94,13 @@ clients() {
     npm_packages tests/clients/node
 }
 
+# The same documents with every reference written out are some 350 MB, and nobody reads them.
+documents() {
+    say "installing API documents of others"
+    npm_packages tests/documents
+    rm -f tests/documents/node_modules/@octokit/openapi/generated/*.deref.json
+}
+
 # The shell alone where there is such a package: a third less to compute than a browser with its windows.
 browser() {
     for name in chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable; do
@@ -121,6 +129,6 @@ scripts() {
 step=${1:?a step}; shift
 case $step in
     install) install "${1:-}" ;;
-    page | peers | clients | browser | redis | scripts) "$step" ;;
+    page | peers | clients | documents | browser | redis | scripts) "$step" ;;
     *) fail "there is no step $step" ;;
 esac

@@ -75,6 +75,8 @@ class Settings:
     google_client_id: str | None  # GOOGLE_CLIENT_ID, and so on without the prefix; none: no sign-in by Google
     google_client_secret: str | None
     google_issuer_url: str  # to the letter, so that this one may end in a slash
+    google_sheets_url: str  # GOOGLE_SHEETS_URL and GOOGLE_DRIVE_URL: where Google's APIs answer
+    google_drive_url: str
     oauth_redirects: frozenset[str]  # where a sign-in by Google may end, to the letter
     smtp_url: str | None  # smtp[s]://[user:password@]host[:port]; none: mail goes into the data folder's outbox
     mail_from: str
@@ -148,6 +150,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         google_client_id=reader.text("GOOGLE_CLIENT_ID", None),
         google_client_secret=reader.text("GOOGLE_CLIENT_SECRET", None),
         google_issuer_url=reader.issuer("GOOGLE_ISSUER_URL", "https://accounts.google.com"),
+        google_sheets_url=reader.url("GOOGLE_SHEETS_URL", "https://sheets.googleapis.com"),
+        google_drive_url=reader.url("GOOGLE_DRIVE_URL", "https://www.googleapis.com"),
         oauth_redirects=reader.redirects("HUB_OAUTH_REDIRECTS", public_url),
         smtp_url=reader.smtp("HUB_SMTP_URL"),
         mail_from=reader.sender("HUB_MAIL_FROM", public_url),

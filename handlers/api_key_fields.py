@@ -30,18 +30,8 @@ class Names(fields.Strict):
         return list(dict.fromkeys(value))
 
 
-class _KeyName(fields.Text):
-    """A line that people tell keys apart by."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        name = super()._deserialize(value, attr, data, **kwargs)
-        if not name.strip() or not name.isprintable():
-            raise self.fail("must be one line that can be read")
-        return name
-
-
 def key_name(**kwargs: Any) -> fields.Text:
-    return _KeyName(low=1, high=limits.NAME_CHARS_MAX, **kwargs)
+    return fields.Line(low=1, high=limits.NAME_CHARS_MAX, **kwargs)
 
 
 def key_permissions(**kwargs: Any) -> Names:

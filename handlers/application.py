@@ -13,7 +13,7 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
 from config import limits
-from handlers import api_docs, health, logs, pages, stream_events, streams, unsubscribe, websocket
+from handlers import api_docs, checkout, connected, health, logs, pages, stream_events, streams, unsubscribe, websocket
 from handlers.access import unmarked
 from handlers.ai_aggregator import analytics as aggregator_analytics
 from handlers.ai_aggregator import api_keys as aggregator_api_keys
@@ -24,6 +24,17 @@ from handlers.ai_aggregator import embeddings as aggregator_embeddings
 from handlers.ai_aggregator import messages as aggregator_messages
 from handlers.ai_aggregator import models as aggregator_models
 from handlers.ai_aggregator import webhooks as aggregator_webhooks
+from handlers.ai_assistant import chat as assistant_chat
+from handlers.ai_assistant import credits as assistant_credits
+from handlers.ai_assistant import dashboard as assistant_dashboard
+from handlers.ai_assistant import doc_analyzer as assistant_doc_analyzer
+from handlers.ai_assistant import history as assistant_history
+from handlers.ai_assistant import integrations as assistant_integrations
+from handlers.ai_assistant import models as assistant_models
+from handlers.ai_assistant import monitoring as assistant_monitoring
+from handlers.ai_assistant import projects as assistant_projects
+from handlers.ai_assistant import rankings as assistant_rankings
+from handlers.ai_assistant import ratings as assistant_ratings
 from handlers.ai_playground import api_keys as playground_api_keys
 from handlers.ai_playground import auth as playground_auth
 from handlers.ai_playground import chat as playground_chat
@@ -54,6 +65,7 @@ from handlers.smart_ai_hub import (
     points,
     push_subscriptions,
     stripe_webhook,
+    two_factor,
     users,
     webhook_receiver,
 )
@@ -70,6 +82,7 @@ ROUTES: Final[Sequence[Route]] = (
     *auth.ROUTES,
     *google.ROUTES,
     *passwords.ROUTES,
+    *two_factor.ROUTES,
     *users.ROUTES,
     *notifications.ROUTES,
     *push_subscriptions.ROUTES,
@@ -101,6 +114,17 @@ ROUTES: Final[Sequence[Route]] = (
     *playground_generate.ROUTES,
     *playground_models.ROUTES,
     *playground_usage.ROUTES,
+    *assistant_chat.ROUTES,
+    *assistant_models.ROUTES,
+    *assistant_history.ROUTES,
+    *assistant_projects.ROUTES,
+    *assistant_monitoring.ROUTES,
+    *assistant_dashboard.ROUTES,
+    *assistant_rankings.ROUTES,
+    *assistant_ratings.ROUTES,
+    *assistant_credits.ROUTES,
+    *assistant_doc_analyzer.ROUTES,
+    *assistant_integrations.ROUTES,
     *streams.ROUTES,
     *stream_events.ROUTES,
     *health.ROUTES,
@@ -156,7 +180,8 @@ class HubApplication(Application):
 
 def every_route(static_folder: Path = STATIC_FOLDER) -> Sequence[Route]:
     """Those of the APIs and sockets, the pages, and what is said of the APIs."""
-    return (*ROUTES, *pages.routes(static_folder), *unsubscribe.ROUTES, *api_docs.routes(static_folder, ROUTES))
+    alone = (*unsubscribe.ROUTES, *checkout.ROUTES, *connected.ROUTES)
+    return (*ROUTES, *pages.routes(static_folder), *alone, *api_docs.routes(static_folder, ROUTES))
 
 
 def make_application(services: Services, static_folder: Path = STATIC_FOLDER) -> HubApplication:

@@ -219,7 +219,7 @@ class ApiHandler(RequestHandler):
 
     def loaded(self, body: Any, *checks: fields.Check) -> dict[str, Any]:
         """What `json_body` gave, by the method's schema. Raises `HubError` INVALID with every failure."""
-        schema = body_of(type(self), self.request.method or "")
+        schema = body_of(type(self), self.request.method or "", self.dialect.name)
         assert schema is not None, "a method takes no body without saying by which schema"
         return fields.load(schema, body, *checks)
 

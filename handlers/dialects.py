@@ -19,7 +19,7 @@ VERSION: Final = "1.0"
 _SHOWN_VALUE_CHARS: Final = 100
 _SECRET_FIELDS: Final = frozenset(
     {"password", "oldPassword", "newPassword", "currentPassword", "refreshToken", "token", "secret", "key"}
-    | {"bot_token", "oauth_code", "access_token", "api_key"}
+    | {"bot_token", "oauth_code", "access_token", "api_key", "code", "two_factor_code"}
 )
 
 

@@ -24,7 +24,20 @@ from handlers.dialects import ANTHROPIC, DIALECTS, Json
 from handlers.health import HUB_VERSION
 from handlers.openapi_examples import with_examples
 from handlers.routing import Route
-from handlers.terms import EVENTS, JSON, PAGE, Parameter, Success, asked_of, body_of, may_be_bodiless, success_of
+from handlers.terms import (
+    EVENTS,
+    FORM,
+    JSON,
+    PAGE,
+    Parameter,
+    Success,
+    asked_of,
+    bodies_of,
+    body_of,
+    form_of,
+    may_be_bodiless,
+    success_of,
+)
 from hub.errors import Code
 
 _GROUP: Final = re.compile(r"\(([^()]*)\)")
@@ -114,6 +127,12 @@ class _Operation:
         return body_of(self.route.handler, self.method)
 
     @cached_property
+    def body_form(self) -> Any:
+        """What its JSON body looks like: in each of the APIs, where they differ."""
+        others = bodies_of(self.route.handler, self.method).values()
+        return parts.either([self.body, *others]) if others else self.body
+
+    @cached_property
     def asked(self) -> Sequence[Parameter]:
         paging = {DIALECTS[api].paging for api in self.route.apis}
         asked = asked_of(self.route.handler, self.method).values()
@@ -138,7 +157,9 @@ class _Operation:
             made["parameters"] = [self._parameter(parameter) for parameter in self.asked]
         if self.body is not None:
             needed = not may_be_bodiless(self.route.handler, self.method)
-            made["requestBody"] = {"required": needed, "content": {JSON: {"schema": self.body}}}
+            forms = {JSON: self.body_form, FORM: form_of(self.route.handler, self.method)}
+            content = {media: {"schema": form} for media, form in forms.items() if form is not None}
+            made["requestBody"] = {"required": needed, "content": content}
         return made
 
     def _words(self) -> tuple[str, str]:

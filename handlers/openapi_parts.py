@@ -156,7 +156,7 @@ def header_links(names: Sequence[str]) -> Json:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def either(schemas: Sequence[Json]) -> Json:
+def either(schemas: Sequence[Any]) -> Json:
     return schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
 
 

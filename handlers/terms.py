@@ -1,6 +1,8 @@
 """What a method takes and gives, in plain sight beside its access mark: its behaviour and the API's document read the same.
 
-@takes(SCHEMA)        its JSON body: `load_body` and `loaded` use this schema and no other; `optional`: it may be absent
+@takes(SCHEMA)        its JSON body: `load_body` and `loaded` use this schema and no other; `optional`: it may be absent;
+                      `form`: what it takes as multipart/form-data instead; `ai_assistant=SCHEMA`: what it is in the
+                      form of an API that has another one
 @asks(PAGE, UNREAD)   parameters of its query, and headers of its own: `query` and `header` give no others
 @answers(201)         the status of its success, where that is not 200, and its form, where that is not the API's envelope
 """
@@ -16,6 +18,7 @@ from hub.fields import Form
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 JSON: Final = "application/json"
+FORM: Final = "multipart/form-data"
 EVENTS: Final = "text/event-stream"
 _TEXT: Final[Form] = {"type": "string"}
 
@@ -63,14 +66,25 @@ SORT: Final = Parameter(
 )
 
 _TAKES: Final = "hub_takes"
+_TAKES_OF: Final = "hub_takes_of"
 _OPTIONAL: Final = "hub_body_optional"
+_FORM: Final = "hub_form"
 _ASKS: Final = "hub_asks"
 _ANSWERS: Final = "hub_answers"
 _PLAIN_SUCCESS: Final = Success()
 
 
-def takes(schema: Schema, *, optional: bool = False) -> Callable[[Method], Method]:
-    return lambda method: _mark(_mark(method, _TAKES, schema), _OPTIONAL, optional)
+def takes(
+    schema: Schema, *, optional: bool = False, form: Schema | None = None, **of_apis: Schema
+) -> Callable[[Method], Method]:
+    marks = {_TAKES: schema, _TAKES_OF: of_apis, _OPTIONAL: optional, _FORM: form}
+
+    def marked(method: Method) -> Method:
+        for name, value in marks.items():
+            _mark(method, name, value)
+        return method
+
+    return marked
 
 
 def asks(*parameters: Parameter) -> Callable[[Method], Method]:
@@ -86,9 +100,21 @@ def _mark(method: Method, name: str, value: object) -> Method:
     return method
 
 
-def body_of(handler: type[RequestHandler], http_method: str) -> Schema | None:
-    """The schema of a method's body; None where it takes none."""
-    schema: Schema | None = _of(handler, http_method, _TAKES, None)
+def body_of(handler: type[RequestHandler], http_method: str, api: str = "") -> Schema | None:
+    """The schema of a method's body, in the form of one API where that differs; None where it takes none."""
+    schema: Schema | None = bodies_of(handler, http_method).get(api, _of(handler, http_method, _TAKES, None))
+    return schema
+
+
+def bodies_of(handler: type[RequestHandler], http_method: str) -> Mapping[str, Schema]:
+    """The schemas of those APIs in which a method's body has a form of its own."""
+    schemas: Mapping[str, Schema] = _of(handler, http_method, _TAKES_OF, {})
+    return schemas
+
+
+def form_of(handler: type[RequestHandler], http_method: str) -> Schema | None:
+    """The schema of the form that a method takes too; None where it takes none."""
+    schema: Schema | None = _of(handler, http_method, _FORM, None)
     return schema
 
 

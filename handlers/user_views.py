@@ -71,7 +71,7 @@ def assistant_profile(user: User) -> Json:
         **assistant_user(user),
         "created_at": timestamp(user["created_at"]),
         "is_active": user["status"] == "active",
-        "has_2fa": False,
+        "has_2fa": bool(user.get("two_factor")),
     }
 
 

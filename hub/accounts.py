@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NoReturn
 
-from hub import identity_input, mail_jobs, notifications, one_time, renaming
+from hub import account_changes, identity_input, mail_jobs, notifications, one_time, renaming
+from hub.account_changes import Compose
 from hub.errors import Code, HubError, invalid
 from hub.identity import Identity
 from hub.ledger import Ledger
 from hub.mail_jobs import MailJobs
-from hub.operations import Composed, Delete, Insert, Operation, Update
+from hub.operations import Delete, Insert, Operation, Update
 from hub.passwords import Passwords, check_form
 from hub.revocations import Revocations
 from hub.throttle import Throttle
@@ -212,19 +213,8 @@ class Accounts:
 
         await self._commit(compose)
 
-    async def _commit(self, compose: Any) -> None:
-        """Commit what `compose` makes, with its revocation; the last run is the one that stands."""
-        written: list[Document] = []
-
-        async def composed(transaction: Transaction) -> Operation:
-            operation, revocation = await compose(transaction)
-            written[:] = [revocation]
-            assert isinstance(operation, Operation)
-            return operation
-
-        await self._ledger.commit(Composed(new_id("account"), composed))
-        self._revocations.announce(written[0])
-        self._mail.wake()
+    async def _commit(self, compose: Compose) -> None:
+        await account_changes.commit(self._ledger, self._revocations, self._mail, compose)
 
 
 async def _check_joinable(transaction: Transaction, user: str, email_key: str, subject: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hub import notifications
+from hub import notifications, two_factor
 from hub.audit_trail import Actor, row
 from hub.errors import Code, HubError
 from hub.ledger import Ledger
@@ -59,6 +59,24 @@ class Administration:
             raise _self_grant()
         operation = _adjusting(actor, user, adjustment, also)
         return await self._ledger.commit(operation)
+
+    async def reset_two_factor(self, actor: Actor, user: str) -> None:
+        """Switch off the second factor of somebody who has lost it; they are told by mail."""
+        if user == actor.user:
+            raise HubError(Code.FORBIDDEN, "An administrator's own second factor is another administrator's matter")
+        written: list[Document] = []
+
+        async def compose(transaction: Transaction) -> Operation:
+            await _acting(transaction, actor)
+            if await users.within(transaction, user) is None:
+                raise _no_user()
+            operation, revocation = await two_factor.switched_off(transaction, user, now())
+            operation.inserts = [*operation.inserts, row(actor, "two_factor.reset", user)]
+            written[:] = [revocation]
+            return operation
+
+        await self._ledger.commit(Composed(new_id("admin"), compose))
+        self._revocations.announce(written[0])
 
 
 def _self_grant() -> HubError:

@@ -104,6 +104,8 @@ class _Draft:
             self._change_hold(change)
         for user, count in operation.webhooks.items():
             self._wallet(user)["webhooks"] = count
+        for user, micro in operation.recharge_below.items():
+            self._wallet(user)["recharge_below"] = micro
         for event in operation.events:
             if event.telling is None or "inApp" in self.batch.media(event.telling):
                 self._append_event(event)
@@ -183,7 +185,7 @@ class _Draft:
         if available < change.at_least:
             raise HubError(Code.INSUFFICIENT_CREDITS, "Not enough credits for this request")
         want = min(change.want, available)
-        amount = budgets.reserve(wallet, change.budget, want, self.batch.moment, change.at_least)
+        amount = budgets.reserve(wallet, change.budgets, want, self.batch.moment, change.at_least)
         wallet["credits_held"] += amount
         self.held = amount
         self.holds[change.hold] = {
@@ -197,7 +199,7 @@ class _Draft:
             "prompt_tokens": change.prompt_tokens,
             "created_at": self.operation.created_at,
             "expires_at": change.expires_at,
-            **budgets.kept_in_hold(change.budget),
+            **budgets.kept_in_hold(change.budgets),
             **kept,
             **({"idempotency": change.idempotency} if change.idempotency is not None else {}),
         }
@@ -207,7 +209,7 @@ class _Draft:
         hold = self._hold(change)
         wallet = self._wallet(change.wallet)
         want = min(change.want, wallet["credits"] - wallet["credits_held"])
-        added = budgets.reserve(wallet, budgets.budget_in(hold), want, self.batch.moment)
+        added = budgets.reserve(wallet, budgets.budgets_in(hold), want, self.batch.moment)
         wallet["credits_held"] += added
         self.held = hold["amount"] + added
         self.holds[change.hold] = {**hold, "amount": self.held}
@@ -220,7 +222,7 @@ class _Draft:
         charged = min(change.charge, hold["amount"])
         if change.fruitless:
             quotas.give_back(wallet, hold)
-        by = budgets.settle(wallet, budgets.budget_in(hold), hold["amount"], charged, self.batch.moment)
+        by = budgets.settle(wallet, budgets.budgets_in(hold), hold["amount"], charged, self.batch.moment)
         if charged:
             metadata = {**change.metadata, **by}
             leg = Leg(change.wallet, "credit", "usage", -charged, change.description, metadata)
@@ -340,7 +342,9 @@ class Batch:
         if read is None:
             self._writes.inserts[shapes.WALLETS].append(wallet)
         elif wallet is not read:
-            changed = {key: value for key, value in wallet.items() if key != "_id"}
+            changed = {name: value for name, value in wallet.items() if value is not read.get(name)}
+            if "budgets" in changed:
+                changed |= budgets.written(read.get("budgets", {}), changed.pop("budgets"))
             query = {"_id": user, "version": read["version"]}
             self._writes.guarded_updates[shapes.WALLETS].append((query, {"$set": changed}))
 

@@ -9,7 +9,7 @@ whatever becomes of its followers.
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
@@ -19,7 +19,7 @@ import structlog
 from config import limits
 from config.catalogue import AiModel
 from config.plans import Plans
-from hub import budgets, prompts
+from hub import belongings, budgets, prompts
 from hub.ai_models import chat_model, provider_of
 from hub.budgets import Budget
 from hub.chat_records import Job, outcome_of
@@ -28,7 +28,7 @@ from hub.errors import Code, HubError
 from hub.generation import Admitted, Progress, generate
 from hub.idempotency import IdempotencyKey, KeyTaken
 from hub.identity import Identity
-from hub.key_limits import budget_of, check_model
+from hub.key_limits import budgets_of, check_model
 from hub.ledger import Ledger
 from hub.metrics import Metrics
 from hub.operations import WalletState
@@ -108,8 +108,8 @@ class Chat:
     async def start(self, identity: Identity, request: ChatRequest) -> Started:
         """Begin a generation and return once its hold stands, or find the one that this request began before.
 
-        Raises `HubError`: MODEL_NOT_FOUND, INVALID, NOT_FOUND (conversation), INSUFFICIENT_CREDITS, RATE_LIMITED,
-        UNAVAILABLE, KEY_REUSED.
+        Raises `HubError`: MODEL_NOT_FOUND, INVALID, NOT_FOUND (conversation or project), INSUFFICIENT_CREDITS,
+        RATE_LIMITED, UNAVAILABLE, KEY_REUSED.
         """
         received = time.monotonic()
         if request.idempotency is None:
@@ -148,15 +148,17 @@ class Chat:
 
     async def _prepare(self, identity: Identity, request: ChatRequest) -> tuple[Job, Provider]:
         """Everything that can be refused before anything is held."""
-        model = chat_model(self._catalogue, request.model)
+        self._check_room(identity, request)
+        belonging = await belongings.of(self._database, identity.user_id, request)
+        model = chat_model(self._catalogue, belonging.model_for(request))
         provider = provider_of(self._providers, model)
         check_model(identity, model.id)
-        self._check_room(identity, request)
-        prompt = await prompts.of(self._database, identity.user_id, model, request)
-        await self._check_funds(identity, model, prompt.tokens)
-        quota = quota_for(self._plans, identity, request.api)
-        is_sandbox = self._providers.is_sandbox(model)
-        return job_of(identity, request, model, prompt, sandbox=is_sandbox, quota=quota), provider
+        prompt = await prompts.of(self._database, model, request, belonging.conversation)
+        held_to = (*budgets_of(identity), *belonging.budgets)
+        await self._check_funds(identity, held_to, charge_micro(model, prompt.tokens, 1))
+        quota, is_sandbox = quota_for(self._plans, identity, request.api), self._providers.is_sandbox(model)
+        job = job_of(identity, request, model, prompt, sandbox=is_sandbox, budgets=held_to, quota=quota)
+        return job, provider
 
     def _check_room(self, identity: Identity, request: ChatRequest) -> None:
         if self._draining:
@@ -168,18 +170,17 @@ class Chat:
             message = f"At most {most} answers at once"
             raise HubError(Code.RATE_LIMITED, message, retry_after_seconds=1)
 
-    async def _check_funds(self, identity: Identity, model: AiModel, prompt_tokens: int) -> None:
-        """Refuse what wallet or budget cannot pay before the provider is asked, whom nobody would pay for that; the hold
+    async def _check_funds(self, identity: Identity, held_to: Sequence[Budget], price_micro: int) -> None:
+        """Refuse what wallet or budgets cannot pay before the provider is asked, whom nobody would pay for that; the hold
         decides about everything else.
         """
-        known, budget = self._ledger.last_known(identity.user_id), budget_of(identity)
-        price = charge_micro(model, prompt_tokens, 1)
+        known = self._ledger.last_known(identity.user_id)
         if known is None:
             return
         try:
-            _check_pays(known, budget, price)
-        except HubError:
-            _check_pays(await self._ledger.wallet(identity.user_id), budget, price)  # another node may have filled it
+            _check_pays(known, held_to, price_micro)
+        except HubError:  # another node may have filled it
+            _check_pays(await self._ledger.wallet(identity.user_id), held_to, price_micro)
 
     async def _launch(self, job: Job, provider: Provider) -> None:
         """Run the generation as its own task; return when its hold stands, raise what refused it."""
@@ -329,11 +330,11 @@ class Chat:
             await asyncio.wait(running, timeout=limits.DATABASE_DOWN_WAIT_SECONDS)
 
 
-def _check_pays(wallet: WalletState, budget: Budget | None, price_micro: int) -> None:
+def _check_pays(wallet: WalletState, held_to: Sequence[Budget], price_micro: int) -> None:
     """Raises `HubError` as placing a hold does."""
     if wallet.available < price_micro:
         raise HubError(Code.INSUFFICIENT_CREDITS, "Not enough credits for this request")
-    budgets.check(wallet.budgets, budget, price_micro, now())
+    budgets.check(wallet.budgets, held_to, price_micro, now())
 
 
 def _shutting_down() -> HubError:

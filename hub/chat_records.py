@@ -5,6 +5,7 @@ checkpoint, and at the end, so that whatever kills the process finds a message t
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,7 +15,7 @@ import orjson
 
 from config import limits
 from config.catalogue import AiModel
-from hub.budgets import Budget
+from hub.budgets import Budget, project_of
 from hub.errors import Code, HubError
 from hub.idempotency import IdempotencyKey, completed, withdrawn
 from hub.ledger import Undo
@@ -23,7 +24,7 @@ from hub.prices import credits_number
 from hub.providers.base import Native, Usage
 from hub.quotas import Quota
 from hub.streams import Outcome, Stream
-from hub.usage_records import used
+from hub.usage_records import fruitless, used
 from models.clock import milliseconds, now
 from models.conversations import CONVERSATIONS, MESSAGES
 from models.database import Document
@@ -52,7 +53,7 @@ class Job:
     idempotency: IdempotencyKey | None
     choices: int = 1
     native: Native | None = None  # the request in Anthropic's own form
-    budget: Budget | None = None  # of the API key that asks
+    budgets: Sequence[Budget] = ()  # of the API key that asks, and of the project that it asks for
     tokens_per_minute: int | None = None  # the same key's
     quota: Quota | None = None  # that this request counts against
     created_at: datetime = field(default_factory=now)
@@ -61,6 +62,12 @@ class Job:
     @property
     def user(self) -> str:
         return self.stream.user
+
+    @property
+    def of_project(self) -> Document:
+        """What a document of it says of its project: nothing where it belongs to none."""
+        number = project_of(self.budgets)
+        return {} if number is None else {"project": number}
 
     @property
     def answer_tokens_max(self) -> int:
@@ -166,6 +173,7 @@ def _conversation(job: Job) -> Document:
         "last_message": first[:SNIPPET_CHARS],
         "created_at": job.created_at,
         "updated_at": job.created_at,
+        **job.of_project,
     }
 
 
@@ -246,9 +254,12 @@ def closing(job: Job, ending: Ending) -> Closing:
     elif job.idempotency is not None:
         updates.append(completed(job.idempotency.id))
     if not nothing:
-        row, day = used(job.user, job.created_at, job.model.id, partial(_usage_row, job, ending, now()))
+        made = partial(_usage_row, job, ending, now())
+        row, day = used(job.user, job.created_at, job.model.id, made, broken=ending.is_our_failure)
         inserts.append(row)
         updates.append(day)
+    elif ending.is_our_failure:
+        updates.append(fruitless(job.user, job.created_at, job.model.id))
     kind = "chat.failed" if ending.error else "chat.completed"
     event = NewEvent(job.user, kind, lambda receipt: ended_event(job, ending, receipt))
     return Closing(inserts, updates, deletes, [event], _size_bytes(content))
@@ -347,6 +358,7 @@ def _usage_row(job: Job, ending: Ending, ended_at: datetime, receipt: Receipt | 
         "first_token_ms": ending.first_token_ms,
         "status": status_of(ending),
         "created_at": job.created_at,
+        **job.of_project,
     }
 
 

@@ -5,21 +5,25 @@
 Pure: nothing is held, asked or written here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from config.catalogue import AiModel
+from hub.budgets import Budget
 from hub.chat_records import Job
 from hub.idempotency import IdempotencyKey
 from hub.identity_cache import Identity
-from hub.key_limits import budget_of, tokens_per_minute
+from hub.key_limits import tokens_per_minute
 from hub.providers.base import Native
 from hub.quotas import Quota
 from hub.streams import Stream
 from models.clock import now
 from models.database import Document
 from models.ids import new_id
+
+DEFAULT_MODEL: Final = "gpt-4"  # of a request that names none, and whose project has none
 
 # what the AI Playground's document says where a question says nothing
 PLAYGROUND_DEFAULTS: Final = {"model": "minimax", "max_tokens": 1_000, "temperature": 0.7, "top_p": 0.9}
@@ -29,12 +33,13 @@ PLAYGROUND_DEFAULTS: Final = {"model": "minimax", "max_tokens": 1_000, "temperat
 class ChatRequest:
     """A completion as every face asks for it; fields are checked for type and bounds by the face.
 
-    `endpoint` is the path that was asked. Either `messages` (OpenAI's form) or `message` (the next turn of a kept
+    Without a `model` it is the conversation's last, the project's, or else `DEFAULT_MODEL`; `project` is a project's number. `endpoint` is the path
+    that was asked. Either `messages` (OpenAI's form) or `message` (the next turn of a kept
     conversation). `streamed` says how the provider is called. `parameters` are OpenAI's other fields, passed on; `choices`
     is how many answers are wanted. `native` is the same request as it was written in Anthropic's form, for who speaks it.
     """
 
-    model: str
+    model: str | None
     api: str
     endpoint: str = ""  # added by who knows the path, and never left out
     messages: list[Document] | None = None
@@ -45,6 +50,7 @@ class ChatRequest:
     native: Native | None = None
     streamed: bool = True
     conversation: str | None = None
+    project: int | None = None  # without it that of the conversation
     keep_conversation: bool = False
     on_disconnect: Literal["continue", "cancel"] = "continue"
     idempotency: IdempotencyKey | None = None
@@ -78,7 +84,14 @@ class Prompt:
 
 
 def job_of(
-    identity: Identity, request: ChatRequest, model: AiModel, prompt: Prompt, *, sandbox: bool, quota: Quota | None
+    identity: Identity,
+    request: ChatRequest,
+    model: AiModel,
+    prompt: Prompt,
+    *,
+    sandbox: bool,
+    budgets: Sequence[Budget],
+    quota: Quota | None,
 ) -> Job:
     """The completion to be made, with everything about it decided."""
     assert request.endpoint, "a usage row says what was asked"
@@ -100,7 +113,7 @@ def job_of(
         new_conversation=request.is_kept and request.conversation is None,
         idempotency=request.idempotency,
         created_at=begun,
-        budget=budget_of(identity),
+        budgets=budgets,
         tokens_per_minute=tokens_per_minute(identity),
         quota=quota,
     )

@@ -281,6 +281,7 @@ def _needed(operations: Sequence[Operation]) -> Needed:
         users.update(change.wallet for change in operation.budgets)
         users.update(event.user for event in operation.events)
         users.update(operation.webhooks)
+        users.update(operation.recharge_below)
         users.difference_update(operation.new_wallets)
         holds.update(change.hold for change in operation.holds if isinstance(change, ExtendHold | SettleHold))
         if operation.once:

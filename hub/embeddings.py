@@ -24,7 +24,7 @@ from hub.errors import Code, HubError, invalid
 from hub.generation import provider_failure
 from hub.idempotency import IdempotencyKey, replied, withdrawn
 from hub.identity import Identity
-from hub.key_limits import budget_of, check_model
+from hub.key_limits import budgets_of, check_model
 from hub.ledger import Hold, Ledger, Undo
 from hub.operations import NewEvent, PlaceHold, Receipt, Update
 from hub.prices import charge_micro
@@ -33,7 +33,7 @@ from hub.providers.openai_embeddings import FLOAT_BYTES
 from hub.providers.registry import Providers
 from hub.token_rates import TokenRates
 from hub.tokens import PIECE_CHARS, count_text, is_exact
-from hub.usage_records import used
+from hub.usage_records import fruitless, used
 from models.clock import milliseconds, now
 from models.database import Document
 from models.ids import new_id
@@ -136,12 +136,15 @@ class Embedder:
         """
         key = work.key
         claim = [key.claim(work.id)] if key is not None else []
-        undo = Undo(deletes=[withdrawn(key.id)] if key is not None else [])
+        failed: list[Update] = []
+        undo = Undo(failed, [withdrawn(key.id)] if key is not None else [])
         async with self._ledger.hold(self._place(work), claim, undo=undo) as hold:
             asked = time.monotonic()
             try:
                 embeddings = await provider.embed(work.call)
             except ProviderError as failure:
+                if not failure.request_is_wrong:
+                    failed.append(fruitless(work.identity.user_id, work.created_at, work.model.id))
                 raise provider_failure(failure) from failure
             answered = time.monotonic()
             answer = await self._settle(work, hold, embeddings)
@@ -161,7 +164,7 @@ class Embedder:
             message="",  # there is none: a dead process has delivered nothing, and nothing is charged
             model=work.model.id,
             prompt_tokens=work.tokens,
-            budget=budget_of(work.identity),
+            budgets=budgets_of(work.identity),
             idempotency=work.key.id if work.key is not None else None,
         )
 

@@ -20,6 +20,7 @@ from models.database import Document
 # What of an event's data an administrator sees; of `receipt` and `usage` the same, one level in.
 _SHOWN: Final = frozenset(
     {"id", "ids", "user_id", "stream_id", "message_id", "conversation_id", "model", "provider", "status", "detail"}
+    | {"analysis_id"}
     | {"finish_reason", "usage_source", "category", "type", "kind", "unit", "tier", "role", "all", "read"}
     | {"amount", "credits", "points", "hold", "charged", "released", "seq", "cost"}
     | {"prompt_tokens", "completion_tokens", "total_tokens"}

@@ -172,6 +172,16 @@ class Text(Strict):
         return value
 
 
+class Line(Text):
+    """One line that people can read, as a name is."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        line = super()._deserialize(value, attr, data, **kwargs)
+        if not line.strip() or not line.isprintable():
+            raise self.fail("must be one line that can be read")
+        return line
+
+
 class Integer(Strict):
     """A whole number between two bounds, written as one."""
 

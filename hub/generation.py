@@ -91,7 +91,7 @@ class _Work:
             message=job.stream.message,
             model=model.id,
             prompt_tokens=tokens,
-            budget=job.budget,
+            budgets=job.budgets,
             quota=job.quota,
         )
 

@@ -1,6 +1,7 @@
-"""Google as an OpenID provider: discovery, the address to go to, and a code for a checked identity.
+"""Google as an OpenID provider: discovery, the address to go to, and a code for a checked identity, or for tokens.
 
     metadata --authorization_address--> browser -> Google -> code --identify--> ID token, checked --> GoogleIdentity
+             --consent_address--------> browser -> Google -> code --tokens----> what the user let us do, as Google says it
 
 It knows the protocol alone: PKCE (S256), nonce, signature by the published keys. Who that is here, and whether they may come
 in, is the matter of `hub/google_sign_in.py`. Any provider that OpenID Connect discovery describes will do.
@@ -11,6 +12,7 @@ import base64
 import hashlib
 import hmac
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -31,6 +33,7 @@ _OPTIONS: Final[Any] = {"require": ["iss", "sub", "aud", "exp", "iat", "nonce"]}
 _LEEWAY_SECONDS: Final = 30
 _PATH: Final = "/.well-known/openid-configuration"
 _ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+_REVOCATION: Final = "revocation_endpoint"  # which not every provider has
 _SUBJECT_CHARS_MAX: Final = 255
 
 
@@ -84,15 +87,23 @@ class Google:
             await self._session.close()
 
     async def authorization_address(self, attempt: Attempt) -> str:
-        """Where to send the browser."""
+        """Where to send the browser, to sign in."""
+        return await self._address(attempt, self._callback, "openid email profile", nonce=attempt.nonce)
+
+    async def consent_address(self, attempt: Attempt, callback: str, scopes: Sequence[str]) -> str:
+        """Where to send the browser, to let us do something for its user, while the user is away too."""
+        lasting = {"access_type": "offline", "prompt": "consent", "include_granted_scopes": "false"}
+        return await self._address(attempt, callback, " ".join(scopes), **lasting)
+
+    async def _address(self, attempt: Attempt, callback: str, scope: str, **more: str) -> str:
         challenge = base64.urlsafe_b64encode(hashlib.sha256(attempt.verifier.encode()).digest()).rstrip(b"=")
         fields = {
             "response_type": "code",
             "client_id": self._id or "",
-            "redirect_uri": self._callback,
-            "scope": "openid email profile",
+            "redirect_uri": callback,
+            "scope": scope,
             "state": attempt.state,
-            "nonce": attempt.nonce,
+            **more,
             "code_challenge": challenge.decode(),
             "code_challenge_method": "S256",
         }
@@ -101,20 +112,24 @@ class Google:
 
     async def identify(self, code: str, attempt: Attempt) -> GoogleIdentity:
         """Exchange a code, and check whom it stands for. Raises `HubError` UNAUTHENTICATED too."""
-        form = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": self._callback,
-            "client_id": self._id or "",
-            "client_secret": self._secret or "",
-            "code_verifier": attempt.verifier,
-        }
-        status, answer = await self._call("POST", (await self._endpoints())["token_endpoint"], form)
+        form = {"code": code, "redirect_uri": self._callback, "code_verifier": attempt.verifier}
+        status, answer = await self.tokens("authorization_code", **form)
         token = answer.get("id_token")
         if 400 <= status < 500 or not isinstance(token, str):
             log.info("the identity provider refused a code", status=status, error=str(answer.get("error"))[:100])
             raise _refused()
         return _identity(await self._checked(token, attempt.nonce))
+
+    async def tokens(self, grant_type: str, **form: str) -> tuple[int, dict[str, Any]]:
+        """The status and the answer of the token endpoint; a refusal is an answer too."""
+        ours = {"grant_type": grant_type, "client_id": self._id or "", "client_secret": self._secret or ""}
+        return await self._call("POST", (await self._endpoints())["token_endpoint"], {**ours, **form})
+
+    async def revoke(self, token: str) -> None:
+        """Have Google forget what the token stands for. Whether it knew the token is not told."""
+        endpoint = (await self._endpoints()).get(_REVOCATION)
+        if endpoint is not None:
+            await self._call("POST", endpoint, {"token": token})
 
     # --- the ID token --------------------------------------------------------------------------------------
 
@@ -186,6 +201,9 @@ class Google:
         for name, address in found.items():
             if not isinstance(address, str) or urlsplit(address).scheme not in schemes:
                 raise _away(f"its description has no usable {name}")
+        revocation = answer.get(_REVOCATION)
+        if isinstance(revocation, str) and urlsplit(revocation).scheme in schemes:
+            found[_REVOCATION] = revocation
         return {name: str(address) for name, address in found.items()}
 
     async def _call(self, method: str, address: str, form: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
@@ -229,4 +247,4 @@ def _refused() -> HubError:
 
 def _away(reason: str) -> HubError:
     log.warning("the identity provider cannot be used", reason=reason[:200])
-    return HubError(Code.UNAVAILABLE, "The sign-in by Google does not work just now", retry_after_seconds=30.0)
+    return HubError(Code.UNAVAILABLE, "Google does not answer as it should just now", retry_after_seconds=30.0)

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import structlog
 
-from config import limits
+from config import assistant, limits
 from config.settings import Settings
 from hub import identity_input, one_time
 from hub.accounts import Accounts
@@ -99,23 +99,36 @@ class GoogleSignIn:
             user = await self._user_of(identity)
         except HubError as refusal:
             return _back(data, error=_word(refusal))
-        own = data["target"] == self._own
-        secret, document = one_time.issue(
-            "code", limits.OAUTH_CODE_SECONDS, user, browser=data["browser"] if own else None
-        )
-        await stored.add(self._database, document)
-        return _back(data, code=secret)
+        return _back(data, code=await self._code(user, data))
 
-    async def exchange(self, code: str, browser: str) -> LoginResult:
+    async def _code(self, user_id: str, data: Mapping[str, Any]) -> str:
+        """What the page exchanges for a login; who has a second factor needs a while for it."""
+        user = await users.by_id(self._database, user_id)
+        waits = user is not None and bool(user.get("two_factor"))
+        seconds = assistant.TWO_FACTOR_TICKET_SECONDS if waits else limits.OAUTH_CODE_SECONDS
+        browser = data["browser"] if data["target"] == self._own else None
+        secret, document = one_time.issue("code", seconds, user_id, browser=browser)
+        await stored.add(self._database, document)
+        return secret
+
+    async def exchange(self, code: str, browser: str, second: str | None, field: str) -> LoginResult:
         """A login for the code, once. One that was made for our own page is of use to the browser that began alone.
 
-        Raises `HubError` UNAUTHENTICATED.
+        Who has a second factor shows it here too: `second`, which whoever sends it calls `field`. Until that is right the
+        sign-in's own code stays good. Raises `HubError`: UNAUTHENTICATED, and as `Identities.show_second` does.
         """
-        record = await stored.use(self._database, one_time.digest(code), "code", now())
-        bound = record["data"]["browser"] if record is not None else None
-        if record is None or (bound is not None and not hmac.compare_digest(bound, _hash(browser))):
-            raise HubError(Code.UNAUTHENTICATED, "Invalid or expired sign-in code")
-        return await self._identities.sign_in(record["user"])
+        digest = one_time.digest(code)
+        record = await stored.standing(self._database, digest, "code", now())
+        if record is None:
+            raise _bad_code()
+        bound = record["data"]["browser"]
+        if bound is not None and not hmac.compare_digest(bound, _hash(browser)):
+            await stored.use(self._database, digest, "code", now())  # who has stolen it is not to leave it standing
+            raise _bad_code()
+        passed = await self._identities.show_second(record["user"], second, field)
+        if await stored.use(self._database, digest, "code", now()) is None:  # a twin was faster
+            raise _bad_code()
+        return await self._identities.sign_in(record["user"], passed=passed)
 
     # --- who that is here ----------------------------------------------------------------------------------
 
@@ -152,6 +165,10 @@ class GoogleSignIn:
             if error.code is not Code.CONFLICT or user is None:
                 raise
             return str(user["_id"])  # two tabs at once
+
+
+def _bad_code() -> HubError:
+    return HubError(Code.UNAUTHENTICATED, "Invalid or expired sign-in code")
 
 
 def _word(refusal: HubError) -> str:

@@ -28,6 +28,7 @@ from hub.operations import Insert
 from hub.passwords import Passwords
 from hub.realtime.broker import Broker
 from hub.revocations import Revocations
+from hub.second_factor import SecondFactor
 from hub.signup import Registration
 from hub.throttle import Throttle
 from models import api_keys, counters, logins, users
@@ -72,12 +73,13 @@ class Identities:
         self._ledger = ledger
         self._access_tokens = access_tokens
         self._passwords = passwords
-        self._throttle = throttle
+        self.throttle = throttle
         self._wake_mail = wake_mail
         self._cache = IdentityCache()
         self._refreshing: set[str] = set()
         self.key_uses = KeyUses(database)
         self.revocations = Revocations(database, broker, self._cache)
+        self.second_factor = SecondFactor(settings.jwt_secret, database, ledger, wake_mail)
 
     def close(self) -> None:
         self.revocations.close()
@@ -168,7 +170,7 @@ class Identities:
         field, UNAVAILABLE, OUTCOME_UNKNOWN.
         """
         signup.check(registration)
-        await self._throttle.registration(registration.address)
+        await self.throttle.registration(registration.address)
         result = await self._create(registration, "user", verify=True)
         self._wake_mail()
         return result
@@ -196,26 +198,40 @@ class Identities:
         user = signup.new_google_user(email, subject, first_name, last_name, number)
         return str((await self._sign_up(user)).user["_id"])
 
-    async def sign_in(self, user_id: str) -> LoginResult:
-        """Sign in who has been recognised by other means. Raises `HubError` UNAUTHENTICATED where they may not."""
-        return await self._sign_in(user_id)
+    async def show_second(self, user_id: str, code: str | None, field: str) -> bool:
+        """Whether who has been recognised by other means has passed the second factor; False where they have none.
 
-    async def login(self, email: str, password: str, address: str, device: Credential | None = None) -> LoginResult:
+        `field` is what `code` is called where it is sent. Raises `HubError`: UNAUTHENTICATED for who may not sign in, or
+        where a code is missing; BAD_CREDENTIALS, RATE_LIMITED.
+        """
+        user = _active(await users.by_id(self._database, user_id))
+        if code is not None and user.get("two_factor"):
+            await self.throttle.second_factor(user_id)
+        passed = await self.second_factor.check(user, code, field)
+        if passed:
+            await self.throttle.second_factor_shown(user_id)
+        return passed
+
+    async def login(
+        self, email: str, password: str, address: str, device: Credential | None = None, code: str | None = None
+    ) -> LoginResult:
         """Sign in. A `device` that holds a login of this very account keeps its owner from being locked out by others.
 
+        `code` is of the second factor, and looked at once the password is right: whoever has not got that learns nothing.
         Raises `HubError`: INVALID, RATE_LIMITED, BAD_CREDENTIALS (the same for an unknown address, and the same work),
-        FORBIDDEN (right password, suspended user), UNAVAILABLE.
+        FORBIDDEN (right password, suspended user), UNAVAILABLE; UNAUTHENTICATED and BAD_CREDENTIALS that name `code`.
         """
         key = identity_input.key(identity_input.email(email))
         known_login = await self._known_login(device, key)
-        await self._throttle.login(key, address, known_login)
+        await self.throttle.login(key, address, known_login)
         user = await users.by_email(self._database, key)
         if not await self._passwords.verify(password, user["password"] if user else None) or user is None:
             raise HubError(Code.BAD_CREDENTIALS, "Invalid email or password")
-        await self._throttle.succeeded(key, known_login)
+        passed = await self.second_factor.check(user, code)  # wrong ones count as wrong passwords do
+        await self.throttle.succeeded(key, known_login)
         if user["status"] != "active":
             raise HubError(Code.FORBIDDEN, "This account is suspended")
-        return await self._sign_in(user["_id"], user["password"])
+        return await self.sign_in(user["_id"], passed=passed, by_password=user["password"])
 
     async def _known_login(self, device: Credential | None, email_key: str) -> str | None:
         """The login that a device already has, if it is one of this account."""
@@ -227,11 +243,12 @@ class Identities:
             return None
         return identity.login_id if identity.user.get("email_key") == email_key else None
 
-    async def _sign_in(self, user_id: str, by_password: str | None = None) -> LoginResult:
-        """A new login, never one that was there before: what an attacker planted gains nothing.
+    async def sign_in(self, user_id: str, *, passed: bool = False, by_password: str | None = None) -> LoginResult:
+        """A new login for who has been recognised, never one that was there before: what an attacker planted gains nothing.
 
-        `by_password` is the hash that was compared. Whoever changes it ends the logins that they find; one that came too
-        late for that finds another hash, because both write the user's document.
+        `by_password` is the hash that was compared, `passed` whether the second factor was shown. Whoever changes the one or
+        switches on the other ends the logins that they find; a login that came too late for that finds the user's document
+        changed, because all of them write it. Raises `HubError`: UNAUTHENTICATED where they may not, BAD_CREDENTIALS.
         """
         moment = now()
         login = login_secrets.start(user_id, moment)
@@ -240,6 +257,9 @@ class Identities:
         if by_password is not None and user["password"] != by_password:
             await self.revoke_login(login.document["_id"], user_id, "password_changed")
             raise HubError(Code.BAD_CREDENTIALS, "Invalid email or password")
+        if user.get("two_factor") and not passed:
+            await self.revoke_login(login.document["_id"], user_id, "two_factor_on")
+            raise _unauthenticated()
         return self._result(user, login)
 
     def _result(self, user: Document, login: NewLogin) -> LoginResult:

@@ -54,6 +54,14 @@ def name(value: object, field: str) -> str:
     return text
 
 
+def plain_text(value: object, field: str, chars_max: int) -> str:
+    """What one person says to another: the same in several lines."""
+    text = unicodedata.normalize("NFC", _text(value, field, chars_max).strip())
+    if any((unicodedata.category(char) == "Cc" and char != "\n") or char in _BIDI_CONTROLS for char in text):
+        raise invalid(field, "must not contain control characters")
+    return text
+
+
 def _text(value: object, field: str, chars_max: int) -> str:
     """Text that can be stored; its length is looked at before anything that takes time with it."""
     if not isinstance(value, str):

@@ -6,17 +6,23 @@ from hub.identity_cache import Identity
 
 
 def budget_of(identity: Identity) -> Budget | None:
-    """The budget that holds of this caller count against, if any."""
+    """The budget of the caller's key that its holds count against, if any."""
     key_limits, key = identity.limits, identity.key_id
     if key_limits is None or key is None or key_limits.credit_micro is None or key_limits.period is None:
         return None
     return Budget(key, key_limits.credit_micro, key_limits.period)
 
 
+def budgets_of(identity: Identity) -> tuple[Budget, ...]:
+    """The same as a hold takes them."""
+    budget = budget_of(identity)
+    return () if budget is None else (budget,)
+
+
 def check_exchange(identity: Identity) -> None:
     """A budget counts what AI models cost: credits must not leave the wallet beside it. Raises `HubError` FORBIDDEN."""
     if budget_of(identity) is not None:
-        raise HubError(Code.FORBIDDEN, "An API key with a credit limit may not exchange credits")
+        raise HubError(Code.FORBIDDEN, "An API key with a credit limit may not exchange or give credits")
 
 
 def tokens_per_minute(identity: Identity) -> int | None:

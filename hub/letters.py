@@ -41,6 +41,10 @@ SUBJECTS: Final = {
     "verify": "Confirm your e-mail address",
     "password_changed": "Your password was changed",
     "email_changed": "Your e-mail address was changed",
+    "two_factor_on": "Two-factor sign-in is on",
+    "two_factor_off": "Two-factor sign-in is off",
+    "recovery_code_used": "A recovery code was used",
+    "recovery_codes_renewed": "You have new recovery codes",
 }
 
 

@@ -37,8 +37,8 @@ class Leg:
 class PlaceHold:
     """Reserve `want` micro-credits; with less available as much as there is, but never less than `at_least`.
 
-    A `budget` bounds the hold as the wallet does, for as long as it stands: its document keeps it. Of a `quota` it
-    takes one request, and is refused where none is left.
+    Each of the `budgets` bounds the hold as the wallet does, for as long as it stands: its document keeps them. Of a
+    `quota` it takes one request, and is refused where none is left.
     """
 
     hold: str
@@ -51,7 +51,7 @@ class PlaceHold:
     message: str
     model: str
     prompt_tokens: int
-    budget: Budget | None = None
+    budgets: Sequence[Budget] = ()
     idempotency: str | None = None  # the key's record that goes with a hold whose owner died, where no message tells it
     quota: Quota | None = None
 
@@ -174,8 +174,9 @@ class Operation:
     """One unit of work for the committer. `id` names its entries; use the hold's id when it settles one.
 
     `new_wallets` are made with the operation (sign-up). `webhooks` says how many of a user's endpoints are switched on
-    now: only then the user's events wait to be delivered. `once` says that the id comes from outside (a payment) and
-    has to be looked up among the entries before it is applied.
+    now: only then the user's events wait to be delivered; `recharge_below` below how many available micro-credits a user's
+    rule has more bought, 0 for never. `once` says that the id comes from outside (a payment) and has to be looked up among
+    the entries before it is applied.
     """
 
     id: str
@@ -188,6 +189,7 @@ class Operation:
     deletes: Sequence[Delete] = ()
     new_wallets: Sequence[str] = ()
     webhooks: Mapping[str, int] = field(default_factory=dict)
+    recharge_below: Mapping[str, int] = field(default_factory=dict)
     once: bool = False
     created_at: datetime = field(default_factory=now)
     size_bytes: int = 1_000  # a rough figure that bounds a batch
@@ -211,7 +213,7 @@ class Composed:
 @dataclass(frozen=True, slots=True)
 class WalletState:
     """A wallet as it stands after a commit. Micro-credits; `version` orders states, `budgets` are counters by API
-    key.
+    key and project.
     """
 
     user: str

@@ -3,7 +3,7 @@
 import zoneinfo
 from typing import Any, ClassVar, Final
 
-from config import limits
+from config import assistant, limits
 from hub import identity_input, passwords
 from hub.fields import ByRule, Form, Strict, Text
 
@@ -63,6 +63,13 @@ class NewPassword(ByRule):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(passwords.check_form, **kwargs)
+
+
+class SecondCode(Text):
+    """A code of the second factor: six digits of an authenticator, or a recovery code; with spaces as people write them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(low=1, high=assistant.TWO_FACTOR_CODE_CHARS_MAX, example="123456", **kwargs)
 
 
 class PersonName(ByRule):

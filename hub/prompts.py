@@ -9,20 +9,20 @@ from config import limits
 from config.catalogue import AiModel
 from hub.attachments import attached_tokens
 from hub.chat_request import ChatRequest, Prompt
-from hub.errors import Code, HubError, invalid
+from hub.errors import invalid
 from hub.tokens import count_messages_fairly, image_count
 from models import conversations
 from models.database import Database, Document
 
 
-async def of(database: Database, user: str, model: AiModel, request: ChatRequest) -> Prompt:
-    """The turns of the conversation so far and what is said now, as much of it as fits the model.
+async def of(database: Database, model: AiModel, request: ChatRequest, conversation: Document | None) -> Prompt:
+    """The turns of the request's conversation so far and what is said now, as much of it as fits the model.
 
-    Raises `HubError`: NOT_FOUND (conversation), INVALID where the model sees no pictures, or what is said does not fit.
+    Raises `HubError` INVALID where the model sees no pictures, or what is said does not fit.
     """
     said = request.said
     check_images(model, said)
-    turns = [*await history(database, user, request.conversation), *said]
+    turns = [*await history(database, conversation), *said]
     answer = 1 if request.max_tokens is None else request.answer_tokens(model)
     return await fitting(model, turns, beside=read_beside(request.parameters), keep=len(said), answer=answer)
 
@@ -36,13 +36,12 @@ def read_beside(parameters: Mapping[str, Any]) -> list[Any]:
     return [*offered, form] if isinstance(form, dict) and "json_schema" in form else offered
 
 
-async def history(database: Database, user: str, conversation: str | None) -> list[Document]:
-    """The turns of a kept conversation so far, as a provider takes them. Raises `HubError` NOT_FOUND."""
+async def history(database: Database, conversation: Document | None) -> list[Document]:
+    """The turns of a kept conversation so far, as a provider takes them."""
     if conversation is None:
         return []
-    if await conversations.conversation(database, user, conversation) is None:
-        raise HubError(Code.NOT_FOUND, "No such conversation")
-    turns = await conversations.messages(database, conversation, limit=limits.CONVERSATION_CONTEXT_MESSAGES_MAX)
+    most = limits.CONVERSATION_CONTEXT_MESSAGES_MAX
+    turns = await conversations.messages(database, conversation["_id"], limit=most)
     said = [{"role": turn["role"], "content": turn["content"]} for turn in turns if turn["content"]]
     return _from_a_question(said, 0, len(said))
 

@@ -1,6 +1,7 @@
-"""SafeHttp: the one way to call an address that somebody else gave us (webhooks, browser push).
+"""SafeHttp: the one way to call an address that somebody else gave us (webhooks, browser push, documents).
 
     post(url) -> looked at (hub/outbound.py) -> connected, the address looked at once more -> status, a little of the answer
+    get(url)  -> the same, never to this machine                                           -> the answer, to be read
 
 A name that is public today may be private tomorrow: what it stands for is judged at each connection, at the socket itself,
 which sees literal addresses and a resolver's answers alike. Redirects are not followed, cookies not kept, answers not
@@ -13,6 +14,8 @@ import ipaddress
 import os
 import socket
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -109,7 +112,25 @@ class SafeHttp:
         except TimeoutError as error:
             raise Unanswered(f"no answer within {outgoing.OUTBOUND_SECONDS_MAX:g} s", _milliseconds(began)) from error
         except (aiohttp.ClientError, OSError, HubError, ValueError) as error:
-            raise Unanswered(_reason(error), _milliseconds(began)) from error
+            raise Unanswered(reason(error), _milliseconds(began)) from error
+
+    def check_readable(self, url: str, field: str = "url") -> None:
+        """The same for an address whose answer is shown to who gave it: this machine is none, not even in development.
+
+        Raises `HubError` INVALID.
+        """
+        outbound.check_url(url, self._allowed, False, field)
+
+    @asynccontextmanager
+    async def get(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer whose head has come; what of its body is read, and what a redirect means, is its reader's matter.
+
+        Raises `HubError` INVALID, and what aiohttp does, for which `reason` has words; so does reading.
+        """
+        self.check_readable(url)
+        session = self._sessions[outbound.is_allowed(url, self._allowed, False)]
+        async with session.get(url, allow_redirects=False) as response:
+            yield response
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes, began: float) -> Answer:
         session = self._sessions[outbound.is_allowed(url, self._allowed, self._localhost_too)]
@@ -167,7 +188,7 @@ async def _beginning(response: aiohttp.ClientResponse) -> str:
     return kept.decode(errors="replace").replace("\0", "")[: outgoing.OUTBOUND_TEXT_CHARS_MAX]
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """For the address's owner: what failed, without what of our network it failed at."""
     if isinstance(error, HubError):
         return "the address may not be called"

@@ -18,16 +18,21 @@ from hub import admin_seed, background, exchange_rates
 from hub.access_tokens import AccessTokens
 from hub.accounts import Accounts
 from hub.administration import Administration
+from hub.analyser.analyser import Analyser
 from hub.analytics import Analytics
 from hub.announcements import Announcements
 from hub.api_keys import ApiKeys
 from hub.audit import DriftMonitor
 from hub.chat import Chat
 from hub.counters import Counters, MemoryCounters
+from hub.credits import credits
+from hub.credits.credits import Credits
 from hub.embeddings import Embedder
 from hub.google import Google
 from hub.google_sign_in import GoogleSignIn
 from hub.identity import Identities
+from hub.insight.insight import Insight, insight_of
+from hub.integrations.integrations import Integrations
 from hub.ledger import Ledger
 from hub.mail import Mailer, mailer_of
 from hub.mail_jobs import MailJobs
@@ -39,6 +44,7 @@ from hub.notifications import Notifications
 from hub.passwords import BCRYPT_COST, Passwords
 from hub.payments.purchases import Purchases, open_provider
 from hub.points import Points
+from hub.projects import Projects
 from hub.providers.registry import Providers
 from hub.rate_administration import RateAdministration
 from hub.rate_limits import RateLimits
@@ -59,6 +65,7 @@ from hub.sweeper import Sweeper
 from hub.tasks import Tasks
 from hub.throttle import Throttle
 from hub.token_rates import TokenRates
+from hub.two_factor import TwoFactor
 from hub.webhooks.webhooks import Webhooks
 from models import shapes
 from models.database import Database
@@ -91,6 +98,7 @@ class Services:
     mail: MailJobs
     accounts: Accounts
     google: GoogleSignIn
+    two_factor: TwoFactor
     providers: Providers
     streams: Streams
     chat: Chat
@@ -99,13 +107,18 @@ class Services:
     notifications: Notifications
     notices: Notices
     purchases: Purchases
+    credits: Credits
     points: Points
+    projects: Projects
     administration: Administration
     announcements: Announcements
     rate_administration: RateAdministration
     webhooks: Webhooks
+    integrations: Integrations
+    analyser: Analyser
     statistics: Statistics
     analytics: Analytics
+    insight: Insight
     request_stats: RequestStats
     rate_limits: RateLimits
     connections: Connections
@@ -176,8 +189,10 @@ class _Opening:
         mail = MailJobs(self._settings, database, mailer, self._tasks)
         passwords, identities, accounts = await self._identities(database, ledger, mail)
         google = await self._google(database, identities, accounts)
+        integrations = await self._integrations(database, ledger)
         token_rates = TokenRates(self._settings.rate_limits, self._counters("tokens"))
         providers, streams, chat = await self._chat(database, ledger, node, identities.revocations, token_rates)
+        purchases = self._purchases(database, ledger)
         return Services(
             settings=self._settings,
             catalogue=self._catalogue,
@@ -198,6 +213,7 @@ class _Opening:
             mail=mail,
             accounts=accounts,
             google=google,
+            two_factor=TwoFactor(database, ledger, passwords, identities, mail),
             providers=providers,
             streams=streams,
             chat=chat,
@@ -205,14 +221,19 @@ class _Opening:
             readers=self._readers(),
             notifications=Notifications(database, ledger),
             notices=await self._notices(database, mailer, http),
-            purchases=self._purchases(database, ledger),
+            purchases=purchases,
+            credits=self._credits(database, ledger, purchases),
             points=Points(database, ledger, self._settings.daily_reward_points),
+            projects=Projects(database, ledger, self._catalogue),
             administration=Administration(ledger, identities.revocations),
             announcements=Announcements(database, ledger, self._broker),
             rate_administration=RateAdministration(ledger),
             webhooks=await self._webhooks(database, ledger, node, http),
+            integrations=integrations,
+            analyser=self._analyser(database, ledger, http, integrations),
             statistics=Statistics(database),
             analytics=Analytics(database),
+            insight=insight_of(database, ledger, self._catalogue),
             request_stats=self._request_stats(database, node),
             rate_limits=self._rate_limits(),
             connections=self._connections(),
@@ -307,6 +328,16 @@ class _Opening:
         await webhooks.open()
         return webhooks
 
+    async def _integrations(self, database: Database, ledger: Ledger) -> Integrations:
+        integrations = await Integrations.open(self._settings, database, ledger)
+        self._closes("integrations", integrations.close)
+        return integrations
+
+    def _analyser(self, database: Database, ledger: Ledger, http: SafeHttp, integrations: Integrations) -> Analyser:
+        analyser = Analyser.of(self._settings.data_dir, database, ledger, http, self._tasks, integrations)
+        self._closes("analyses", analyser.analyses.close)
+        return analyser
+
     def _stream_logs(self) -> StreamLogs | None:
         """A hub alone needs none: whoever follows its streams is connected to it."""
         if self._redis is None:
@@ -339,6 +370,11 @@ class _Opening:
         notices = await Notices.open(self._settings, database, mailer, http, self._tasks, self._metrics)
         self._closes("notice jobs", notices.jobs.close)
         return notices
+
+    def _credits(self, database: Database, ledger: Ledger, purchases: Purchases) -> Credits:
+        made = credits.make(database, ledger, purchases, self._packages.by_id, self._settings.public_url, self._tasks)
+        self._closes("auto-recharge", made.recharges.close)
+        return made
 
     def _purchases(self, database: Database, ledger: Ledger) -> Purchases:
         purchases = Purchases(database, ledger, open_provider(self._settings))

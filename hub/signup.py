@@ -77,6 +77,11 @@ def _usable_name(name: str) -> str:
         return ""
 
 
+def operation_id(user: str) -> str:
+    """Of the operation by which a user came to be; the entry of the welcome credits has it."""
+    return f"signup:{user}"
+
+
 def operation(user: Document, login: Document, welcome_micro: int, also: Sequence[Insert] = ()) -> Operation:
     """All of a sign-up, and what else stands with it.
 
@@ -89,7 +94,7 @@ def operation(user: Document, login: Document, welcome_micro: int, also: Sequenc
     )
     unique = [name for name in _FIELDS if name in user]
     return Operation(
-        id=f"signup:{user_id}",
+        id=operation_id(user_id),
         new_wallets=[user_id],
         legs=[welcome] if welcome_micro else [],
         inserts=[

@@ -16,6 +16,7 @@ import structlog
 from config import limits
 from config.catalogue import AiModel
 from hub.batch import HoldGone
+from hub.budgets import budgets_in
 from hub.chat_records import Ending, Job, closing
 from hub.errors import Code, HubError
 from hub.idempotency import IdempotencyKey, withdrawn
@@ -26,6 +27,7 @@ from hub.prices import charge_micro
 from hub.providers.base import Usage
 from hub.streams import Outcome, replayed
 from hub.tokens import is_exact
+from hub.usage_records import fruitless
 from models import conversations, nodes, wallets, webhook_queues
 from models.clock import now
 from models.conversations import MESSAGES
@@ -102,7 +104,7 @@ class Sweeper:
         if model is None or message is None or message["status"] != "streaming":
             log.warning("nothing to charge by", hold=hold["_id"], model=hold["model"], message=hold["message"])
             return _released(hold, message)
-        job = _job(message, model)
+        job = _job(hold, message, model)
         usage = _delivered(message)
         source = "counted" if is_exact(model.vocabulary) else "estimated"
         records = closing(job, Ending(None, usage, source, error=_STOPPED))
@@ -124,18 +126,20 @@ class Sweeper:
 
 def _released(hold: Document, message: Document | None) -> Operation:
     """Nothing can be charged; a message that still says `streaming` must not say so for ever."""
-    fruitless = message is None or not message["usage"]["completion_tokens"]
-    settle = SettleHold(hold["_id"], hold["wallet"], 0, "released", fruitless=fruitless)
+    came_to_nothing = message is None or not message["usage"]["completion_tokens"]
+    settle = SettleHold(hold["_id"], hold["wallet"], 0, "released", fruitless=came_to_nothing)
+    counted = [fruitless(hold["wallet"], hold["created_at"], hold["model"])] if came_to_nothing else []
     if message is None or message["status"] != "streaming":
         taken = hold.get("idempotency")
-        return Operation(id=hold["_id"], holds=[settle], deletes=[withdrawn(taken)] if taken else [])
+        deletes = [withdrawn(taken)] if taken else []
+        return Operation(id=hold["_id"], holds=[settle], updates=counted, deletes=deletes)
     error = {"code": _STOPPED.code.value, "message": _STOPPED.message}
     change = {"$set": {"status": "interrupted", "error": error}}
     key = message.get("idempotency")
     return Operation(
         id=hold["_id"],
         holds=[settle],
-        updates=[Update(MESSAGES, {"_id": message["_id"]}, change)],
+        updates=[Update(MESSAGES, {"_id": message["_id"]}, change), *counted],
         deletes=[withdrawn(key)] if key else [],
     )
 
@@ -147,8 +151,8 @@ def _delivered(message: Document) -> Usage:
     return Usage(usage["prompt_tokens"], usage["completion_tokens"])
 
 
-def _job(message: Document, model: AiModel) -> Job:
-    """The dead process's job, as far as its message tells; enough for the records of its end."""
+def _job(hold: Document, message: Document, model: AiModel) -> Job:
+    """The dead process's job, as far as its hold and message tell; enough for the records of its end."""
     usage = _delivered(message)
     key = message.get("idempotency")
     return Job(
@@ -164,5 +168,6 @@ def _job(message: Document, model: AiModel) -> Job:
         new_messages=[],
         new_conversation=False,
         idempotency=IdempotencyKey(key, "") if key else None,
+        budgets=budgets_in(hold),
         created_at=message["created_at"],
     )

@@ -9,7 +9,7 @@ import ipaddress
 import math
 import time
 
-from config import limits, outgoing
+from config import assistant, limits, outgoing
 from config.plans import Limit
 from hub.counters import Counters
 from hub.errors import Code, HubError
@@ -22,6 +22,7 @@ _RESETS_PER_ACCOUNT = Limit(limits.RESETS_ASKED_PER_ACCOUNT, limits.TRIES_SECOND
 _RESETS_PER_ADDRESS = Limit(limits.RESETS_ASKED_PER_ADDRESS, limits.TRIES_SECONDS)
 _LINKS = Limit(limits.LINKS_OPENED_PER_ADDRESS, limits.TRIES_SECONDS)
 _WEBHOOKS_TRIED = Limit(outgoing.WEBHOOKS_TRIED_PER_OWNER, limits.TRIES_SECONDS)
+_SECOND_FACTORS = Limit(assistant.TWO_FACTOR_TRIES_PER_USER, limits.TRIES_SECONDS)
 _VERIFICATIONS = Limit(limits.VERIFICATIONS_PER_USER, limits.TRIES_SECONDS)
 
 
@@ -60,6 +61,14 @@ class Throttle:
     async def password_changed(self, user: str) -> None:
         """It was the right one."""
         await self._counters.clear(_key("password", user), _PASSWORD_CHANGES)
+
+    async def second_factor(self, user: str) -> None:
+        """Count a code by who is known by other means. Raises `HubError` RATE_LIMITED."""
+        await self._count(_SECOND_FACTORS, "second-factor", user)
+
+    async def second_factor_shown(self, user: str) -> None:
+        """It was a right one."""
+        await self._counters.clear(_key("second-factor", user), _SECOND_FACTORS)
 
     async def reset_asked(self, email_key: str, address: str) -> None:
         """Count a mail to an address, known or not. Raises `HubError` RATE_LIMITED."""

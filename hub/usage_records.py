@@ -13,12 +13,21 @@ from models.database import Document
 Row = Callable[[Receipt | None], Document]
 
 
-def used(user: str, created_at: datetime, model: str, row: Row) -> tuple[Insert, Update]:
+def used(user: str, created_at: datetime, model: str, row: Row, *, broken: bool = False) -> tuple[Insert, Update]:
     """The row, known when its receipt is, and the change of its model's totals of the day on which it was begun.
 
-    `row` is called for each of the two and has to give the same: it must not look at a clock.
+    `row` is called for each of the two and has to give the same: it must not look at a clock. `broken`: the answer broke
+    off by the provider's fault or ours.
     """
-    day = {"_id": usage.day_id(user, created_at, model)}
-    return Insert(usage.USAGE, row), Update(
-        usage.USAGE_DAYS, day, lambda receipt: usage.counted(row(receipt)), upsert=True
+    return Insert(usage.USAGE, row), _of_day(
+        user, created_at, model, lambda receipt: usage.counted(row(receipt), broken=broken)
     )
+
+
+def fruitless(user: str, created_at: datetime, model: str) -> Update:
+    """The change of its model's totals by a request of which nothing came, by the provider's fault or ours."""
+    return _of_day(user, created_at, model, usage.fruitless(user, created_at, model))
+
+
+def _of_day(user: str, created_at: datetime, model: str, change: Document | Row) -> Update:
+    return Update(usage.USAGE_DAYS, {"_id": usage.day_id(user, created_at, model)}, change, upsert=True)

@@ -1,18 +1,19 @@
 """Conversations and their messages.
 
-A conversation is `{_id: conv_..., user, title, model, message_count, last_message, created_at, updated_at}`. A message
-is `{_id: msg_..., user, conversation, role, content, status, created_at}`; an assistant's message also has `{model,
-stream, epoch, lengths, extras, finish_reason, detail, usage, receipt, error}` and serves to replay its stream:
-`lengths` holds the number of characters of each delta, `extras` by its number what else it has, as JSON text, and
-`on_disconnect: cancel` says that it is to end without a reader. Messages without a conversation answer calls that keep
-their own history; they have `expires_at` and go after a week.
+A conversation is `{_id: conv_..., user, title, model, message_count, last_message, created_at, updated_at, project?}`,
+`project` a project's number. A message is `{_id: msg_..., user, conversation, role, content, status, created_at}`; an
+assistant's message also has `{model, stream, epoch, lengths, extras, finish_reason, detail, usage, receipt, error}` and
+serves to replay its stream: `lengths` holds the number of characters of each delta, `extras` by its number what else it
+has, as JSON text, and `on_disconnect: cancel` says that it is to end without a reader, and `rating`, up or down, is
+what its user thinks of it. Messages without a conversation answer calls that keep their own history; they have
+`expires_at` and go after a week.
 """
 
 from collections.abc import Sequence
 
 from config import outgoing
 from models.collection_shape import CollectionShape, Index
-from models.database import Database, Document
+from models.database import Database, Document, Query, Transaction
 
 CONVERSATIONS = "conversations"
 MESSAGES = "messages"
@@ -34,9 +35,16 @@ async def conversation(database: Database, user: str, conversation_id: str) -> D
     return await database[CONVERSATIONS].find_one({"_id": {"$eq": conversation_id}, "user": {"$eq": user}})
 
 
-async def conversations(database: Database, user: str, *, limit: int, before: str | None = None) -> list[Document]:
+def _of(user: str, project: int | None) -> Document:
+    """All of a user's, or those of one of the user's projects."""
+    return {"user": {"$eq": user}, **({} if project is None else {"project": {"$eq": project}})}
+
+
+async def conversations(
+    database: Database, user: str, *, project: int | None = None, limit: int, before: str | None = None
+) -> list[Document]:
     """A user's conversations, the last used first; `before` is the id of the last one already seen."""
-    query: Document = {"user": {"$eq": user}}
+    query = _of(user, project)
     if before is not None:
         last = await conversation(database, user, before)
         if last is None:
@@ -55,6 +63,58 @@ async def messages(database: Database, conversation_id: str, *, limit: int) -> l
         {"conversation": {"$eq": conversation_id}}, sort=[("_id", -1)], limit=limit, projection={"lengths": 0}
     )
     return found[::-1]
+
+
+async def answer_within(transaction: Transaction, user: str, query: Query) -> Document | None:
+    """An answer of this user's as an operation of the ledger finds it, without its text."""
+    shown = {"content": 0, "extras": 0}
+    query = {"stream": {"$exists": True}, **query, "user": {"$eq": user}, "role": "assistant"}
+    found = await transaction.find(MESSAGES, query, shown, limit=1)
+    return found[0] if found else None
+
+
+async def page(
+    database: Database, user: str, *, project: int | None = None, skip: int, limit: int
+) -> tuple[list[Document], int]:
+    """A page of a user's conversations, or of those of a project, the last used first, and how many there are in all."""
+    query = _of(user, project)
+    return await database[CONVERSATIONS].page(query, skip=skip, limit=limit, sort=[("updated_at", -1)])
+
+
+async def rename(database: Database, user: str, conversation_id: str, title: str) -> Document | None:
+    """Give a conversation another title; the conversation, or None where the user has none of that id."""
+    which = {"_id": {"$eq": conversation_id}, "user": {"$eq": user}}
+    return await database[CONVERSATIONS].find_one_and_update(which, {"$set": {"title": title}})
+
+
+async def messages_after(
+    database: Database, conversation_id: str, *, after: str = "", skip: int = 0, limit: int
+) -> list[Document]:
+    """Messages of a conversation, oldest first, beyond that with the id `after`; without what replays their streams."""
+    query = {"conversation": {"$eq": conversation_id}, "_id": {"$gt": after}}
+    unshown = {"lengths": 0, "extras": 0}
+    return await database[MESSAGES].find(query, sort=[("_id", 1)], skip=skip, limit=limit, projection=unshown)
+
+
+async def message_count(database: Database, conversation_id: str) -> int:
+    return await database[MESSAGES].count({"conversation": {"$eq": conversation_id}})
+
+
+async def saying(database: Database, conversation_ids: Sequence[str], pattern: str, messages_max: int) -> set[str]:
+    """Those of these conversations that have a message in which a pattern is found, in capitals or not.
+
+    So many messages are looked at, those of the newest conversations first. The index finds and orders them; their text has
+    none: it would be written anew with every checkpoint of a running answer.
+    """
+    matches = {"$regex": pattern, "$options": "i"}
+    pipeline: list[Document] = [
+        {"$match": {"conversation": {"$in": list(conversation_ids)}}},
+        {"$sort": {"conversation": -1, "_id": -1}},
+        {"$limit": messages_max},
+        {"$match": {"$or": [{"content": matches}, {"content.text": matches}]}},
+        {"$group": {"_id": "$conversation"}},
+    ]
+    return {found["_id"] for found in await database[MESSAGES].aggregate(pipeline)}
 
 
 async def message_of_stream(database: Database, stream: str) -> Document | None:

@@ -1,7 +1,7 @@
 """One-time secrets: what a mailed link, an OAuth state or a sign-in code stands for, each good for one use.
 
-`{_id: SHA-256 of the secret, kind: reset | verify | state | code, user?, data, used, expires_at}`. The secret itself is
-nowhere here: who reads the database can use none of them.
+`{_id: SHA-256 of the secret, kind: reset | verify | state | code | integration, user?, data, used, expires_at}`. The secret
+itself is nowhere here: who reads the database can use none of them.
 """
 
 from datetime import datetime

@@ -1,9 +1,14 @@
 """Payments: what a user pays money for, from before it is charged until it is credited.
 
 `{_id: pay_..., user, status: pending | succeeded | failed, provider, payment?, unit, amount, cents, currency, method,
-package, title, key, reason, reply, created_at, updated_at, due_at}`. `payment` is the company's own id, unique for ever:
-it is written before anything is charged, so that whatever is charged can be found again. `unit` and `amount` are what is
-bought (micro-credits or whole points), `key` names the idempotency record, `due_at` is when to look after a pending one.
+package, title, away, key, reason, reply, created_at, updated_at, due_at, checkout?, intent?}`. `payment` is the
+company's own id, unique for ever: it is written before anything is charged, so that whatever is charged can be found
+again. `unit` and `amount` are what is bought (micro-credits or whole points), `key` names the idempotency record,
+`due_at` is when to look after a pending one. `away` are those that are charged without their user's being there.
+
+A row with `checkout` (`{page, url, return_url, looks}`) is paid on a page: what our own page of it is found by, the
+address where it is paid, where its payer wants to go on, and how often our page had the company asked. Its `payment` is
+the session's id; `intent` is the payment that came of it.
 The row is only ever moved on by an operation of the ledger, together with the money.
 """
 
@@ -19,6 +24,8 @@ SHAPES = (
         PAYMENTS,
         indexes=(
             Index([("payment", 1)], unique=True, only_where={"payment": {"$exists": True}}),
+            Index([("checkout.page", 1)], unique=True, only_where={"checkout.page": {"$exists": True}}),
+            Index([("intent", 1)], unique=True, only_where={"intent": {"$exists": True}}),
             Index([("user", 1), ("_id", -1)]),
             Index([("due_at", 1)], only_where={"status": "pending"}),
         ),
@@ -39,8 +46,32 @@ async def by_id(database: Database, payment_id: str) -> Document | None:
 
 
 async def by_payment(database: Database, payment: str) -> Document | None:
-    """By the company's id."""
-    return await database[PAYMENTS].find_one({"payment": {"$eq": payment}})
+    """By the company's id, or by that of the intent which came of a checkout."""
+    found = await database[PAYMENTS].find_one({"payment": {"$eq": payment}})
+    return found or await database[PAYMENTS].find_one({"intent": {"$eq": payment}})
+
+
+async def by_page(database: Database, page: str) -> Document | None:
+    """A checkout, by what our own page of it is found."""
+    return await database[PAYMENTS].find_one({"checkout.page": {"$eq": page}})
+
+
+async def checkouts_open(database: Database, user: str, at_most: int) -> int:
+    """How many checkouts of a user may be paid still; it stops counting at `at_most`."""
+    query = {"user": {"$eq": user}, "status": "pending", "checkout": {"$exists": True}}
+    return await database[PAYMENTS].count(query, at_most=at_most)
+
+
+async def has_bought_within(transaction: Transaction, user: str) -> bool:
+    """Whether a user has ever paid for anything."""
+    query = {"user": {"$eq": user}, "status": "succeeded"}
+    return bool(await transaction.find(PAYMENTS, query, {"_id": 1}, limit=1))
+
+
+async def look(database: Database, payment_id: str, at_most: int) -> bool:
+    """Count one more question for a pending checkout's page; whether it may be asked."""
+    query = {"_id": {"$eq": payment_id}, "status": "pending", "checkout.looks": {"$lt": at_most}}
+    return await database[PAYMENTS].update_one(query, {"$inc": {"checkout.looks": 1}})
 
 
 async def within(transaction: Transaction, payment_id: str) -> Document | None:

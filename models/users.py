@@ -1,10 +1,12 @@
 """Users: shape, indexes and queries. A user is made by the ledger's sign-up operation, together with the wallet.
 
 `{_id: user_..., email, email_key, username, username_key, first_name, last_name, password, role, status, tier,
-email_verified, phone, timezone, language, auto_topup?, google_subject?, number, created_at, updated_at, last_active_at}`.
+email_verified, phone, timezone, language, auto_topup?, google_subject?, two_factor?, number, created_at,
+updated_at, last_active_at}`.
 The `_key`s are what addresses and names are compared by (NFKC, case-folded); `username` and `username_key` are absent where
 there is none; `password` is a bcrypt hash, or None for who signs in elsewhere. `auto_topup` is `{enabled, credits_micro}`:
-whether points are bought by themselves, and for how many micro-credits at a time.
+whether points are bought by themselves, and for how many micro-credits at a time. `two_factor` is true while a sign-in
+asks for a second factor (`models/two_factor.py`).
 """
 
 from datetime import datetime
@@ -102,6 +104,12 @@ async def within(transaction: Transaction, user_id: str) -> Document | None:
     return found[0] if found else None
 
 
+async def by_email_within(transaction: Transaction, email_key: str) -> Document | None:
+    """Whoever has an address, as an operation of the ledger finds them."""
+    found = await transaction.find(USERS, {"email_key": {"$eq": email_key}})
+    return found[0] if found else None
+
+
 async def administrators_within(transaction: Transaction, limit: int) -> list[str]:
     """The ids of at most `limit` administrators, the first ones."""
     query = {"role": "admin", "status": "active"}
@@ -139,10 +147,14 @@ async def page(
     return await database[USERS].page(query, projection=shown, sort=sort, skip=skip, limit=limit)
 
 
+async def count(database: Database) -> int:
+    return await database[USERS].count({})
+
+
 async def counts(database: Database, month: datetime) -> dict[str, int]:
     """All users, those who may sign in, and those who came since `month`."""
     return {
-        "total": await database[USERS].count({}),
+        "total": await count(database),
         "active": await database[USERS].count({"status": "active"}),
         "new": await database[USERS].count({"created_at": {"$gte": month}}),
     }

@@ -1,19 +1,21 @@
 """Wallets, their entries and holds: shapes, indexes and reads. Only `hub/committer.py` writes them.
 
 A wallet is `{_id: user, credits, credits_held, points, seq, head, version, epoch, offset, updated_at, budgets?, quota?,
-webhooks?}`:
+webhooks?, recharge_below?}`:
 credits in micro-credits, points whole; `seq` and `head` number and chain its entries, `version` guards each write,
 `epoch` and `offset` are the position of the user's channel. `budgets` counts what API keys with a limit of their own
-hold and spend: `{key: {held, spent: {period, of, amount}}}`, as `hub/budgets.py` explains; `quota` counts the user's
-requests, `{daily: {of, ends_at, used, told}, weekly, monthly}`, as `hub/quotas.py` does. `webhooks` is how many of the
-user's endpoints are switched on: it decides, in the transaction that writes an event, whether the event waits to be
-delivered.
+and projects hold and spend: `{key: {held, spent: {period, of, amount}, closed?}}`, as `hub/budgets.py` explains;
+`quota` counts the user's requests, `{daily: {of, ends_at, used, told}, weekly, monthly}`, as `hub/quotas.py` does.
+`webhooks` is how many of the user's endpoints are switched on: it decides, in the transaction that writes an event,
+whether the event waits to be delivered. `recharge_below` is below how many available micro-credits the user's rule has
+more bought (`models/auto_recharges.py`), so that each commit tells.
 
 An entry is append-only: `{_id: txn_..., wallet, seq, unit, kind, amount, balance_after, operation, leg, description,
 metadata, created_at, previous_hash, hash}`. A hold is `{_id: hold_..., wallet, amount, node, stream, message,
-model, prompt_tokens, created_at, expires_at, budget?, quota?, idempotency?}` and exists exactly while it holds
-something; `budget` is the `{key, limit, period}` that it counts against, `quota` the first day of each period that its
-request was counted in, `idempotency` the key's record that ends with it where no message does.
+model, prompt_tokens, created_at, expires_at, budgets?, quota?, idempotency?}` and exists exactly while it holds
+something; `budgets` are the `{key, limit, period, project?}` that it counts against (a hold of an earlier version of the
+hub has a single `budget`), `quota` the first day of each period that its request was counted in, `idempotency` the key's
+record that ends with it where no message does.
 """
 
 import hashlib
@@ -40,7 +42,7 @@ _SPENT = {"bsonType": "object", "required": ["period", "of", "amount"], "propert
 _COUNTERS = {
     "bsonType": "object",
     "required": ["held", "spent"],
-    "properties": {"held": _NOT_NEGATIVE, "spent": _SPENT},
+    "properties": {"held": _NOT_NEGATIVE, "spent": _SPENT, "closed": {"bsonType": "bool"}},
 }
 _REQUESTS = {
     "bsonType": "object",
@@ -64,6 +66,7 @@ SHAPES = (
                 "budgets": {"bsonType": "object", "additionalProperties": _COUNTERS},
                 "quota": {"bsonType": "object", "additionalProperties": _REQUESTS},
                 "webhooks": _NOT_NEGATIVE,
+                "recharge_below": _NOT_NEGATIVE,
             },
         },
     ),
@@ -140,6 +143,11 @@ async def wallet_within(transaction: Transaction, user: str) -> Document | None:
     return found[0] if found else None
 
 
+async def many(database: Database, users: list[str]) -> list[Document]:
+    """The wallets of these users."""
+    return await database[WALLETS].find({"_id": {"$in": users}}, limit=max(1, len(users)))
+
+
 async def credits_of(database: Database, users: list[str]) -> dict[str, int]:
     """The micro-credits of a page of users."""
     found = await database[WALLETS].find({"_id": {"$in": users}}, projection={"credits": 1}, limit=max(1, len(users)))
@@ -213,10 +221,12 @@ async def hold_sums(database: Database) -> dict[str, int]:
 
 
 async def budget_sums(database: Database) -> dict[str, dict[str, int]]:
-    """What the open holds of each wallet add up to by the API key whose budget they count against."""
+    """What the open holds of each wallet add up to by the API key or project whose budget they count against."""
     found: dict[str, dict[str, int]] = {}
+    single = {"$cond": [{"$ifNull": ["$budget", False]}, ["$budget"], []]}  # of an earlier version of the hub
+    each = {"wallet": 1, "amount": 1, "budget": {"$ifNull": ["$budgets", single]}}
     group = {"_id": {"wallet": "$wallet", "key": "$budget.key"}, "sum": {"$sum": "$amount"}}
-    for row in await database[HOLDS].aggregate([{"$match": {"budget": {"$exists": True}}}, {"$group": group}]):
+    for row in await database[HOLDS].aggregate([{"$project": each}, {"$unwind": "$budget"}, {"$group": group}]):
         found.setdefault(row["_id"]["wallet"], {})[row["_id"]["key"]] = row["sum"]
     return found
 

@@ -16,7 +16,7 @@ WRONG: tuple[Any, ...] = (None, True, 1, 1.5, "x", [], {})
 OPERATORS: tuple[Any, ...] = ({"$gt": ""}, {"$ne": None}, {"$where": "1"}, {"a.b": 1})
 FOREIGN = ("role", "is_admin", "credits", "balance", "user_id", "_id", "email_verified", "plan")
 
-WRITTEN_BY_THE_CLOCK = ("nodes", "notice_jobs", "request_stats", "entry_totals")
+WRITTEN_BY_THE_CLOCK = ("nodes", "notice_jobs", "request_stats", "entry_totals", "uptime")
 MAIL_SECONDS_MAX = 10.0
 
 Path = tuple[str | int, ...]

@@ -37,6 +37,7 @@ REPLIES = {
     "chat.start": "chatStarted",
     "chat.stop": "chatStopped",
     "chat.resume": "chatResumed",
+    "chat.rate": "chatRated",
     "conversations.list": "conversationsListed",
     "conversations.messages": "conversationsMessagesRead",
     "conversations.delete": "conversationsDeleted",

@@ -33,7 +33,8 @@ class Login(ApiHandler):
         """Sign in by address and password."""
         given = self.load_body()
         device = credential_of(self.request)
-        result = await self.services.identities.login(given["email"], given["password"], self.address, device)
+        login = self.services.identities.login
+        result = await login(given["email"], given["password"], self.address, device, given.get("code"))
         self.answer({"data": {**user_views.tokens(result), "user": _user(result.user)}}, message="Login successful")
 
 

@@ -22,15 +22,18 @@ from hub.errors import HubError, invalid
 from hub.fields import Input, failure
 from hub.identity import LoginResult, Registration
 from hub.passwords import check_composition
-from hub.profile_fields import Email, NewPassword, Password, PersonName, Username
+from hub.profile_fields import Email, NewPassword, Password, PersonName, SecondCode, Username
 from models.clock import now, timestamp
 
 Json = dict[str, Any]
 
 
 class LoginInput(Input):
+    """`code` is of the second factor, for who has one: six digits, or a recovery code."""
+
     email = Email(required=True)
     password = Password(required=True)
+    code = SecondCode()
 
 
 class RegisterInput(Input):
@@ -85,7 +88,8 @@ class Login(ApiHandler):
         """Sign in by address and password."""
         given = self.load_body()
         device = credential_of(self.request)
-        result = await self.services.identities.login(given["email"], given["password"], self.address, device)
+        login = self.services.identities.login
+        result = await login(given["email"], given["password"], self.address, device, given.get("code"))
         _LOGGED_IN[self.dialect.name](self, result, "Login successful")
 
 

@@ -65,12 +65,13 @@ async def _assistant_balance(handler: ApiHandler, wallet: Document) -> Json:
     last, _ = await wallets.entries(
         handler.services.database, wallet["_id"], "credit", skip=0, limit=1, filters={"kind": {"$eq": "purchase"}}
     )
+    below = wallet.get("recharge_below", 0)
     return {
         "balance": credits_number(wallet["credits"]),
         "currency": "USD",
         "last_purchase": timestamp(last[0]["created_at"]) if last else None,
-        "auto_recharge_enabled": False,
-        "auto_recharge_threshold": 0,
+        "auto_recharge_enabled": below > 0,
+        "auto_recharge_threshold": credits_number(below),
     }
 
 

@@ -1,6 +1,9 @@
-"""POST /api/credits/purchase: credits for money, in Smart AI Hub's form."""
+"""POST /api/credits/purchase: credits for money, in Smart AI Hub's form, which charges at once, and in AI Assistant's, which
+leads to a checkout page.
+"""
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 from config import limits
 from config.packages import Package
@@ -11,6 +14,7 @@ from handlers.idempotent import replied
 from handlers.routing import Route
 from handlers.terms import asks, takes
 from hub import amounts, fields
+from hub.credits.return_urls import ReturnUrl
 from hub.errors import invalid
 from hub.payments.records import Purchase
 from hub.prices import credits_number
@@ -32,36 +36,75 @@ class HubPurchaseInput(fields.Input):
     amount = amounts.Credits(required=True, example=1000)
 
 
+class CheckoutInput(fields.Input):
+    """`payment_method` is who takes the payment; how its payer pays is chosen on the page."""
+
+    package = fields.Text(low=1, high=limits.NAME_CHARS_MAX, required=True, example="pro")
+    payment_method = fields.Choice(("stripe", "card"), required=True)
+    return_url = ReturnUrl(required=True)
+
+
 class CreditPurchase(ApiHandler):
-    """`amount` must be the credits of the package: who reads a stale price list is told before anything is charged."""
+    """Smart AI Hub's form charges the payment method that is named. Its `amount` must be the credits of the package: who
+    reads a stale price list is told before anything is charged.
+
+    AI Assistant's form answers with the address of a page on which the package is paid, and which then shows a link to
+    `return_url`.
+    """
 
     @scope("credits:write")
-    @takes(HubPurchaseInput())
+    @takes(HubPurchaseInput(), ai_assistant=CheckoutInput())
     @asks(IDEMPOTENCY_KEY)
     async def post(self) -> None:
         """Buy a package of credits."""
         body = self.json_body()
         given = self.loaded(body, self._check_package, key_check(self))
-        package = self.services.packages.by_id[given["packageId"]]
-        purchase = _purchase(self.caller.user_id, package, given["paymentMethodId"])
-        purchases = self.services.purchases
-        reply = await replied(self, body, lambda key: purchases.buy(purchase, key), so_far=purchases.so_far)
-        self.answer(purchase_view(reply))
+        await _BUY[self.dialect.name](self, body, given)
 
     def _check_package(self, given: Json) -> None:
         """Raises `HubError` INVALID."""
-        packages = self.services.packages.by_id
-        if "packageId" not in given:
+        field = _PACKAGE[self.dialect.name]
+        if field not in given:
             return
-        package = packages.get(given["packageId"])
-        if package is None:
-            raise invalid("packageId", f"must be one of {', '.join(packages)}")
+        package = package_of(self, field, given[field])
         if given.get("amount", package.micro) != package.micro:
             raise invalid("amount", f"must be {credits_number(package.micro)}, as many credits as the package has")
 
 
-def _purchase(user: str, package: Package, method: str) -> Purchase:
-    return Purchase(user, "credit", package.micro, package.cents, method, f"{package.name} package", package.id)
+def package_of(handler: ApiHandler, field: str, name: str) -> Package:
+    """Raises `HubError` INVALID naming `field`."""
+    packages = handler.services.packages.by_id
+    if name not in packages:
+        raise invalid(field, f"must be one of {', '.join(packages)}", name)
+    return packages[name]
+
+
+async def _charged(handler: ApiHandler, body: Any, given: Json) -> None:
+    package = handler.services.packages.by_id[given["packageId"]]
+    purchase = _purchase(handler.caller.user_id, package, given["paymentMethodId"])
+    purchases = handler.services.purchases
+    reply = await replied(handler, body, lambda key: purchases.buy(purchase, key), so_far=purchases.so_far)
+    handler.answer(purchase_view(reply))
+
+
+async def _checkout(handler: ApiHandler, body: Any, given: Json) -> None:
+    package = handler.services.packages.by_id[given["package"]]
+    purchase = _purchase(handler.caller.user_id, package, given["payment_method"], "payment_method")
+    checkouts, back = handler.services.credits.checkouts, given["return_url"]
+    opened = await replied(handler, body, lambda key: checkouts.open(purchase, back, key))
+    handler.answer({"checkout_url": opened["url"], "session_id": opened["session"]})
+
+
+def _purchase(user: str, package: Package, method: str, field: str = "paymentMethodId") -> Purchase:
+    title = f"{package.name} package"
+    return Purchase(user, "credit", package.micro, package.cents, method, title, package.id, field)
+
+
+_PACKAGE: Final = {"smart_ai_hub": "packageId", "ai_assistant": "package"}
+_BUY: Final[dict[str, Callable[[ApiHandler, Any, Json], Awaitable[None]]]] = {
+    "smart_ai_hub": _charged,
+    "ai_assistant": _checkout,
+}
 
 
 def purchase_view(reply: Json) -> Json:
@@ -82,4 +125,4 @@ def purchase_view(reply: Json) -> Json:
     return {**view, "clientSecret": reply["client_secret"], "message": waiting}
 
 
-ROUTES = [Route("/api/credits/purchase", CreditPurchase, ("smart_ai_hub",))]
+ROUTES = [Route("/api/credits/purchase", CreditPurchase, ("smart_ai_hub", "ai_assistant"))]

@@ -90,6 +90,14 @@ class User(ApiHandler):
         self.answer(await _details(self, user_id))
 
 
+class TwoFactor(ApiHandler):
+    @admin
+    async def delete(self, user_id: str) -> None:
+        """Switch off two-factor sign-in for a user who has lost authenticator and recovery codes."""
+        await self.services.administration.reset_two_factor(actor_of(self), user_id)
+        self.answer(message="The user signs in by the first factor alone now")
+
+
 class CreditAdjustments(ApiHandler):
     """With an `Idempotency-Key` a repeat gets the first answer, and moves nothing."""
 
@@ -158,6 +166,7 @@ def _listed(user: Document, credits: int) -> Json:
     return {
         **user_views.hub_user(user),
         "status": user["status"],
+        "twoFactor": bool(user.get("two_factor")),
         "credits": credits_number(credits),
         "lastActiveAt": timestamp(user["last_active_at"]),
     }
@@ -167,5 +176,6 @@ _ID: Final = r"/api/admin/users/([A-Za-z0-9_]{1,64})"
 ROUTES = [
     Route("/api/admin/users", Users, ("smart_ai_hub",), "admin"),
     Route(_ID, User, ("smart_ai_hub",), "admin"),
+    Route(_ID + "/2fa", TwoFactor, ("smart_ai_hub",), "admin"),
     Route(_ID + "/credits/adjust", CreditAdjustments, ("smart_ai_hub",), "admin"),
 ]

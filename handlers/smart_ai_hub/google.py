@@ -10,12 +10,17 @@ from handlers.routing import Route
 from handlers.shared.auth import union_logged_in
 from handlers.terms import Parameter, answers, asks, takes
 from hub.fields import Input, Text
+from hub.profile_fields import SecondCode
 
 _PASSED_CHARS_MAX: Final = 255
+_SECOND: Final = "two_factor_code"
 
 
 class ExchangeInput(Input):
+    """`two_factor_code` is of the second factor, for who has one."""
+
     code = Text(low=1, high=limits.ONE_TIME_CHARS_MAX, required=True)
+    two_factor_code = SecondCode()
 
 
 _ASKED: Final = (
@@ -84,9 +89,10 @@ class Exchange(GoogleHandler):
     @public
     @takes(ExchangeInput())
     async def post(self) -> None:
-        """The code that came by the redirect for a login, once."""
+        """The code that came by the redirect for a login, once; who has a second factor shows it here."""
         given = self.load_body()
-        result = await self.services.google.exchange(given["code"], self.browser)
+        second = given.get(_SECOND)
+        result = await self.services.google.exchange(given["code"], self.browser, second, _SECOND)
         union_logged_in(self, result, "Login successful")
 
 

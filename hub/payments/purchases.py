@@ -20,7 +20,7 @@ from hub.idempotency import IdempotencyKey
 from hub.ledger import Ledger
 from hub.operations import Composed, Insert, Operation
 from hub.payments import records
-from hub.payments.base import CURRENCY, Charge, Order, PaymentProvider, PaymentRefused, PaymentUnavailable
+from hub.payments.base import CURRENCY, Charge, PaymentProvider, PaymentRefused, PaymentUnavailable
 from hub.payments.records import METHOD_FIELD, Purchase
 from hub.payments.sandbox import SandboxPayments
 from hub.payments.stripe import StripePayments
@@ -33,7 +33,7 @@ from models.payments import PAYMENTS
 log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS = 1.0
-_LOST: Final = ("failed", "returned")
+_LOST: Final = ("failed", "returned", "expired")
 
 
 def open_provider(settings: Settings) -> PaymentProvider | None:
@@ -71,7 +71,7 @@ class Purchases:
         INVALID for a refused payment, CONFLICT for one that was used, UNAVAILABLE (nothing was charged), OUTCOME_UNKNOWN
         (it will be credited if it was charged), `KeyTaken`.
         """
-        provider = self._ready()
+        provider = self.provider
         if purchase.method.startswith("pi_"):
             return await self._count_in(provider, purchase, key)
         row = records.new_row(purchase, provider.name, key)
@@ -79,7 +79,7 @@ class Purchases:
         await self._ledger.commit(Operation(new_id("op"), inserts=inserts))
         payment = await self._prepare(provider, row, purchase)
         try:
-            charge = await provider.confirm(payment)
+            charge = await provider.confirm(payment, away=purchase.away)
         except (PaymentUnavailable, PaymentRefused) as error:
             log.warning("payment unanswered", payment=row["_id"], error=str(error)[:200])
             raise _unknown() from error
@@ -90,7 +90,7 @@ class Purchases:
 
         `field` is the input that named the method. Raises `HubError` as `buy` does.
         """
-        provider, row = self._ready(), await payments.by_id(self._database, record["payment"])
+        provider, row = self.provider, await payments.by_id(self._database, record["payment"])
         if row is not None and row["status"] == "succeeded":  # since the record was read
             reply: Document = row["reply"]
             return reply
@@ -99,7 +99,9 @@ class Purchases:
         charge = await _looked_up(provider, row["payment"])
         return None if charge.status == "unconfirmed" else await self._conclude(row, charge, field)
 
-    def _ready(self) -> PaymentProvider:
+    @property
+    def provider(self) -> PaymentProvider:
+        """Who takes payments. Raises `HubError` UNAVAILABLE where nobody does."""
         if self._provider is None:
             message = "Payments are not set up on this hub"
             raise HubError(Code.UNAVAILABLE, message, retry_after_seconds=60)
@@ -107,17 +109,15 @@ class Purchases:
 
     async def _prepare(self, provider: PaymentProvider, row: Document, purchase: Purchase) -> str:
         """The company's id of the payment, noted. Whatever fails here, nothing was charged."""
-        order = Order(row["_id"], purchase.user, purchase.cents, purchase.method, purchase.title)
+        order = records.order_of(row, purchase)
         try:
             payment = await provider.prepare(order)
         except PaymentRefused as error:
             await self._fail(row["_id"], str(error))
             raise invalid(purchase.field, str(error)) from error
         except PaymentUnavailable as error:
-            log.warning("payments company away", payment=row["_id"], error=str(error)[:200])
             await self._fail(row["_id"], "the payments company did not answer")
-            message = "The payments company does not answer; nothing was charged"
-            raise HubError(Code.UNAVAILABLE, message, retry_after_seconds=_RETRY_SECONDS) from error
+            raise away(error) from error
         if not await payments.note(self._database, row, payment):
             raise _unknown()  # so slow that the sweep has taken it for abandoned
         return payment
@@ -125,7 +125,7 @@ class Purchases:
     async def _conclude(self, row: Document, charge: Charge, field: str) -> Document:
         if charge.status == "succeeded":
             try:
-                return await self._credit(row["_id"])
+                return await self.credit(row["_id"])
             except (HubError, DatabaseError) as error:  # it is paid: "nothing was written" would have it paid twice
                 log.warning("paid and not credited yet", payment=row["_id"], error=str(error)[:200])
                 raise _unknown() from error
@@ -150,14 +150,14 @@ class Purchases:
 
     # --- what became of it ---------------------------------------------------------------------------------
 
-    async def _credit(self, payment_id: str) -> Document:
-        """Credit a row unless it is; its reply either way."""
+    async def credit(self, payment_id: str, intent: str | None = None) -> Document:
+        """Credit a row that is paid, unless it is credited; its reply either way. Raises `HubError` as the ledger does."""
 
         async def compose(transaction: Transaction) -> Operation:
             row = await payments.within(transaction, payment_id)
             if row is None or row["status"] == "succeeded":
                 raise _Settled()
-            return records.credited(row)
+            return records.credited(row, intent)
 
         await self._settle(Composed(new_id("op"), compose))
         row = await payments.by_id(self._database, payment_id)
@@ -166,14 +166,18 @@ class Purchases:
         reply: Document = row["reply"]
         return reply
 
-    async def _fail(self, payment_id: str, reason: str) -> None:
+    async def lapse(self, payment_id: str, reason: str) -> None:
+        """Let a pending checkout end unpaid; one that was paid meanwhile stays."""
+        await self._fail(payment_id, reason, records.lapsed)
+
+    async def _fail(self, payment_id: str, reason: str, failed: records.Failing = records.failed) -> None:
         """Let a pending row fail; one that succeeded meanwhile stays."""
 
         async def compose(transaction: Transaction) -> Operation:
             row = await payments.within(transaction, payment_id)
             if row is None or row["status"] != "pending":
                 raise _Settled()
-            return records.failed(row, reason)
+            return failed(row, reason)
 
         await self._settle(Composed(new_id("op"), compose))
 
@@ -185,17 +189,23 @@ class Purchases:
 
     async def notified(self, body: bytes, signature: str | None) -> bool:
         """A webhook of the company; whether it had news of a payment of ours. Raises `HubError`: MALFORMED, UNAVAILABLE."""
-        provider = self._ready()
+        provider = self.provider
         payment = provider.notified(body, signature)
         row = await payments.by_payment(self._database, payment) if payment else None
         if row is None:
             return False
-        await self._follow(row, await _looked_up(provider, row["payment"]))
+        await self.ask(row)
         return True
+
+    async def ask(self, row: Document) -> None:
+        """Bring a row to where the company says that it stands. Raises `HubError` UNAVAILABLE, and as the ledger does."""
+        await self._follow(row, await _looked_up(self.provider, row["payment"]))
 
     async def _follow(self, row: Document, charge: Charge) -> None:
         if charge.status == "succeeded":
-            await self._credit(row["_id"])
+            await self.credit(row["_id"], charge.intent)
+        elif charge.status == "expired":
+            await self.lapse(row["_id"], charge.reason or "its checkout ended unpaid")
         elif charge.status in _LOST:
             await self._fail(row["_id"], charge.reason or "the payment was not completed")
         if charge.status == "returned" and row["status"] == "succeeded":
@@ -237,7 +247,8 @@ class Purchases:
         if row["provider"] != provider.name:
             log.warning("payment of another provider", payment=row["_id"], provider=row["provider"])
         elif "payment" not in row:
-            await self._fail(row["_id"], "it was interrupted before anything was charged")
+            failed = records.lapsed if "checkout" in row else records.failed
+            await self._fail(row["_id"], "it was interrupted before anything was charged", failed)
         else:
             charge = await provider.look_up(row["payment"])
             if charge.status == "unconfirmed" or (abandoned and charge.status != "succeeded"):
@@ -251,6 +262,13 @@ async def _looked_up(provider: PaymentProvider, payment: str) -> Charge:
     except PaymentUnavailable as error:
         message = "The payments company does not answer; ask again"
         raise HubError(Code.UNAVAILABLE, message, retry_after_seconds=_RETRY_SECONDS) from error
+
+
+def away(error: PaymentUnavailable) -> HubError:
+    """What a payer is told while nothing can have been charged."""
+    log.warning("payments company away", error=str(error)[:200])
+    message = "The payments company does not answer; nothing was charged"
+    return HubError(Code.UNAVAILABLE, message, retry_after_seconds=_RETRY_SECONDS)
 
 
 def _check(charge: Charge, purchase: Purchase) -> None:

@@ -4,6 +4,7 @@ Row, wallet entry, events, notification and the idempotency record's reply stand
 operation is the row's id, so that a payment is credited once whoever reports it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -12,6 +13,7 @@ from config import limits
 from hub.idempotency import IdempotencyKey, replied, withdrawn
 from hub.notifications import notice
 from hub.operations import Applied, Delete, Insert, Leg, NewEvent, Operation, Unit, Update
+from hub.payments.base import Order
 from hub.prices import credits_number
 from models.clock import now
 from models.database import Document
@@ -19,13 +21,15 @@ from models.ids import new_id
 from models.payments import PAYMENTS
 
 METHOD_FIELD: Final = "paymentMethodId"
+Failing = Callable[[Document, str], Operation]  # of a row, for a reason
 
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
     """What a user wants to pay for: `amount` micro-credits or whole points for `cents` US cents, by `method`.
 
-    `title` is what it is called in the history ("Starter package"); `field` is the input that named the method.
+    `title` is what it is called in the history ("Starter package"); `field` is the input that named the method. With `away`
+    its user is not there to be asked or answered: whoever charges tells them of a failure. `customer` is `Order`'s.
     """
 
     user: str
@@ -36,6 +40,8 @@ class Purchase:
     title: str
     package: str | None = None
     field: str = METHOD_FIELD
+    away: bool = False
+    customer: str | None = None
 
 
 def new_row(purchase: Purchase, provider: str, key: IdempotencyKey | None) -> Document:
@@ -52,6 +58,7 @@ def new_row(purchase: Purchase, provider: str, key: IdempotencyKey | None) -> Do
         "method": purchase.method,
         "package": purchase.package,
         "title": purchase.title,
+        "away": purchase.away,
         "key": key.id if key else None,
         "reason": None,
         "reply": None,
@@ -59,6 +66,11 @@ def new_row(purchase: Purchase, provider: str, key: IdempotencyKey | None) -> Do
         "updated_at": moment,
         "due_at": moment + timedelta(seconds=limits.PAYMENT_PENDING_SECONDS),
     }
+
+
+def order_of(row: Document, purchase: Purchase) -> Order:
+    """What the company is asked for."""
+    return Order(row["_id"], purchase.user, purchase.cents, purchase.method, purchase.title, purchase.customer)
 
 
 def paid_before(row: Document, key: IdempotencyKey | None, inserted: Insert) -> Operation:
@@ -70,10 +82,13 @@ def paid_before(row: Document, key: IdempotencyKey | None, inserted: Insert) -> 
     return operation
 
 
-def credited(row: Document) -> Operation:
-    """The operation that credits a row which stands as pending, or as failed where the company changed its mind."""
+def credited(row: Document, intent: str | None) -> Operation:
+    """The operation that credits a row which stands as pending, or as failed where the company changed its mind. `intent`
+    is the payment by which the company will tell of a refund, where that is not the row's own.
+    """
     operation = _crediting(row)
-    done = {"$set": {"status": "succeeded", "reason": None, "updated_at": now()}}
+    known_as = {} if intent is None else {"intent": intent}
+    done = {"$set": {"status": "succeeded", "reason": None, "updated_at": now(), **known_as}}
     told = Update(PAYMENTS, {"_id": row["_id"]}, done, result=lambda applied: {"reply": reply(row, applied)})
     operation.updates = [told]
     if row["key"] is not None:
@@ -97,17 +112,31 @@ def _crediting(row: Document) -> Operation:
 def failed(row: Document, reason: str) -> Operation:
     """The operation by which a pending row fails; the idempotency key is free for another try."""
     user = row["user"]
-    change = {"$set": {"status": "failed", "reason": reason, "updated_at": now()}}
     text = f"Your payment for {amount_text(row)} failed: {reason}."
-    insert, told = notice(user, "error", "billing", "Payment failed", text)
-    deletes: list[Delete] = [withdrawn(row["key"])] if row["key"] is not None else []
+    notices = [] if row.get("away") else [notice(user, "error", "billing", "Payment failed", text)]
     return Operation(
         id=new_id("op"),
-        inserts=[insert],
-        updates=[Update(PAYMENTS, {"_id": row["_id"]}, change)],
-        deletes=deletes,
-        events=[NewEvent(user, "payment.failed", {**_event(row, "failed"), "reason": reason}), told],
+        inserts=[insert for insert, _ in notices],
+        updates=[_failing(row, reason)],
+        deletes=_freed(row),
+        events=[
+            NewEvent(user, "payment.failed", {**_event(row, "failed"), "reason": reason}),
+            *(told for _, told in notices),
+        ],
     )
+
+
+def lapsed(row: Document, reason: str) -> Operation:
+    """The operation by which a checkout ends that nobody paid: nothing was tried, and nobody needs to hear of it."""
+    return Operation(id=new_id("op"), updates=[_failing(row, reason)], deletes=_freed(row))
+
+
+def _freed(row: Document) -> list[Delete]:
+    return [withdrawn(row["key"])] if row["key"] is not None else []
+
+
+def _failing(row: Document, reason: str) -> Update:
+    return Update(PAYMENTS, {"_id": row["_id"]}, {"$set": {"status": "failed", "reason": reason, "updated_at": now()}})
 
 
 def reply(row: Document, applied: Applied) -> Document:

@@ -1,11 +1,12 @@
-"""Stripe, by its own library's asynchronous client: payment intents, and the webhook that has news of them.
+"""Stripe, by its own library's asynchronous client: payment intents, checkout sessions, and the webhook with news of them.
 
-Pure translation between Stripe's objects and the contract; it knows no wallet. An intent is created unconfirmed and then
-confirmed, each with an idempotency key of its own. One that was refunded stays `succeeded` for Stripe: its charge tells.
+It knows no wallet; what its objects mean stands in `stripe_objects.py`. An intent is created unconfirmed and then confirmed,
+each with an idempotency key of its own.
 """
 
 import time
 from collections.abc import Awaitable
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import aiohttp
@@ -13,36 +14,21 @@ import stripe
 
 from config import limits
 from hub.errors import Code, HubError
-from hub.payments.base import CURRENCY, Charge, ChargeStatus, Order, PaymentRefused, PaymentUnavailable
+from hub.payments import stripe_objects as objects
+from hub.payments.base import Charge, CheckoutPage, KeptMethod, Order, PaymentRefused, PaymentUnavailable
 
 T = TypeVar("T")
 
 stripe.enable_telemetry = False  # it would add the timing of earlier calls to each one
 
-_STATUS: Final[dict[str, ChargeStatus]] = {
-    "requires_confirmation": "unconfirmed",
-    "requires_action": "requires_action",
-    "processing": "pending",
-    "requires_capture": "pending",
-    "succeeded": "succeeded",
-    "requires_payment_method": "failed",
-    "canceled": "failed",
-}
-_EVENTS: Final = frozenset(
-    {
-        "payment_intent.succeeded",
-        "payment_intent.payment_failed",
-        "payment_intent.canceled",
-        "charge.refunded",
-        "charge.dispute.created",
-    }
-)
+_ASKS: Final = "Its bank wants its owner to confirm each payment"
 
 
 class StripePayments:
     """One per process."""
 
     name = "stripe"
+    pays_here = False
 
     def __init__(self, api_key: str, api_base: str, webhook_secret: str | None) -> None:
         """Within a running event loop: the connections belong to it."""
@@ -56,37 +42,74 @@ class StripePayments:
         self._webhook_secret = webhook_secret
 
     async def prepare(self, order: Order) -> str:
-        params: Any = {
-            "amount": order.cents,
-            "currency": CURRENCY,
-            "payment_method": order.method,
-            "payment_method_types": ["card"],
-            "metadata": {"user_id": order.user, "payment_id": order.id, "title": order.title},
-        }
+        params: Any = objects.intent_params(order)
         options: Any = {"idempotency_key": f"{order.id}:create"}
         intent = await _asked(self._client.v1.payment_intents.create_async(params, options))
         return str(intent.id)
 
-    async def confirm(self, payment: str) -> Charge:
+    async def confirm(self, payment: str, *, away: bool = False) -> Charge:
+        params: Any = {"off_session": True} if away else None
         options: Any = {"idempotency_key": f"{payment}:confirm"}
         try:
-            return _charge(await _asked(self._client.v1.payment_intents.confirm_async(payment, None, options)))
+            intent = await _asked(self._client.v1.payment_intents.confirm_async(payment, params, options))
         except PaymentRefused as error:
             found = await self.look_up(payment)  # already confirmed, perhaps: what became of it is what counts
             if found.status in ("failed", "unconfirmed"):
                 return Charge(payment, "failed", reason=str(error))
             return found
+        charge = objects.charge_of_intent(intent.to_dict())
+        return await self._given_up(charge) if away and charge.status == "requires_action" else charge
+
+    async def _given_up(self, charge: Charge) -> Charge:
+        """Its owner is not there to be asked. Cancelled, it cannot be agreed to later and charged beside another."""
+        found = await self.cancel(charge.payment)
+        return Charge(charge.payment, "failed", reason=_ASKS) if found.status == "failed" else found
+
+    async def open_checkout(self, order: Order, page: str, expires_at: datetime) -> CheckoutPage:
+        params: Any = objects.session_params(order, page, expires_at)
+        options: Any = {"idempotency_key": f"{order.id}:checkout"}
+        session = await _asked(self._client.v1.checkout.sessions.create_async(params, options))
+        return CheckoutPage(str(session.id), str(session.url))
+
+    async def keep_method(self, user: str, method: str, customer: str | None) -> KeptMethod:
+        """Stripe charges a method again only where it is attached to a customer; another customer's is refused."""
+        methods = self._client.v1.payment_methods
+        found = (await _asked(methods.retrieve_async(method))).to_dict()
+        customer = customer or await self._new_customer(user)
+        if found.get("customer") == customer:
+            return KeptMethod(method, customer)
+        if found.get("customer") is not None:
+            raise PaymentRefused("there is no such payment method")
+        attached = await _asked(methods.attach_async(str(found["id"]), {"customer": customer}))
+        return KeptMethod(str(attached.id), customer)
+
+    async def _new_customer(self, user: str) -> str:
+        params: Any = {"metadata": {"user_id": user}}
+        options: Any = {"idempotency_key": f"{user}:customer"}
+        return str((await _asked(self._client.v1.customers.create_async(params, options))).id)
 
     async def look_up(self, payment: str) -> Charge:
-        params: Any = {"expand": ["latest_charge"]}
         try:
-            return _charge(await _asked(self._client.v1.payment_intents.retrieve_async(payment, params)))
+            if payment.startswith(objects.SESSION_PREFIX):
+                return await self._session_charge(payment)
+            params: Any = {"expand": ["latest_charge"]}
+            intent = await _asked(self._client.v1.payment_intents.retrieve_async(payment, params))
+            return objects.charge_of_intent(intent.to_dict())
         except PaymentRefused as error:
             return Charge(payment, "failed", reason=str(error))
 
+    async def _session_charge(self, session: str) -> Charge:
+        params: Any = {"expand": ["payment_intent.latest_charge"]}
+        found = await _asked(self._client.v1.checkout.sessions.retrieve_async(session, params))
+        return objects.charge_of_session(found.to_dict())
+
     async def cancel(self, payment: str) -> Charge:
         try:
-            return _charge(await _asked(self._client.v1.payment_intents.cancel_async(payment)))
+            if payment.startswith(objects.SESSION_PREFIX):
+                ended = await _asked(self._client.v1.checkout.sessions.expire_async(payment))
+                return objects.charge_of_session(ended.to_dict())
+            cancelled = await _asked(self._client.v1.payment_intents.cancel_async(payment))
+            return objects.charge_of_intent(cancelled.to_dict())
         except PaymentRefused:
             return await self.look_up(payment)  # it went on meanwhile
 
@@ -101,7 +124,7 @@ class StripePayments:
             _check_not_ahead(signature or "")
         except (ValueError, stripe.SignatureVerificationError) as error:
             raise HubError(Code.MALFORMED, "The webhook's signature does not verify, or is too old") from error
-        return _payment_of(event.data.object) if event.type in _EVENTS else None
+        return objects.payment_of(event.data.object.to_dict()) if event.type in objects.EVENTS else None
 
     async def close(self) -> None:
         await self._session.close()
@@ -117,33 +140,6 @@ async def _asked(call: Awaitable[T]) -> T:
         raise PaymentRefused(error.user_message or "The payment was refused") from error
     except (stripe.StripeError, aiohttp.ClientError, TimeoutError) as error:
         raise PaymentUnavailable(f"{type(error).__name__}: {error}") from error
-
-
-def _charge(intent: stripe.StripeObject) -> Charge:
-    shown = intent.to_dict()
-    status = _STATUS.get(shown["status"], "pending")
-    returned = status == "succeeded" and _is_returned(shown.get("latest_charge"))
-    return Charge(
-        payment=str(shown["id"]),
-        status="returned" if returned else status,
-        cents=int(shown.get("amount_received") or 0),
-        currency=str(shown["currency"]).lower(),
-        user=(shown.get("metadata") or {}).get("user_id", ""),
-        reason="it was refunded or is disputed" if returned else (shown.get("last_payment_error") or {}).get("message"),
-        client_secret=shown.get("client_secret"),
-    )
-
-
-def _is_returned(charge: Any) -> bool:
-    """Only `look_up` has the charge itself; just confirmed it is not returned yet."""
-    return isinstance(charge, dict) and bool(charge.get("amount_refunded") or charge.get("disputed"))
-
-
-def _payment_of(shown: stripe.StripeObject) -> str | None:
-    """The intent that an event is about: refunds and disputes name theirs, if they have any."""
-    about = shown.to_dict()
-    payment = about.get("id") if about.get("object") == "payment_intent" else about.get("payment_intent")
-    return payment if isinstance(payment, str) else None
 
 
 def _check_not_ahead(signature: str) -> None:

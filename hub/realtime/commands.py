@@ -200,7 +200,7 @@ def _chat_request(connection: "Connection", identity: Identity, data: dict[str, 
     key = data.get("idempotency_key")
     body = {name: value for name, value in data.items() if name != "idempotency_key"}
     return ChatRequest(
-        model=data["model"],
+        model=data.get("model"),
         api=connection.entrance.api,
         endpoint=connection.entrance.path,
         messages=data.get("messages"),
@@ -208,6 +208,7 @@ def _chat_request(connection: "Connection", identity: Identity, data: dict[str, 
         max_tokens=data.get("max_tokens"),
         parameters={name: data[name] for name in ("temperature", "top_p", "stop") if name in data},
         conversation=data.get("conversation_id"),
+        project=data.get("project_id"),
         keep_conversation="message" in data,
         on_disconnect=data["on_disconnect"],
         idempotency=None if key is None else IdempotencyKey.of(identity.user_id, key, "WS", "chat.start", body),
@@ -234,6 +235,13 @@ async def chat_resume(connection: "Connection", command_id: CommandId | None, da
     }
     connection.outbox.push(frames.frame(frames.addressed(command_id, resumed)))
     connection.follow(stream, start)
+
+
+async def chat_rate(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
+    ratings, user = connection.services.insight.ratings, _user(connection)
+    if "stream_id" in data:
+        return await ratings.rate_stream(user, data["stream_id"], data["rating"])
+    return await ratings.rate_message(user, data["message_id"], data["rating"])
 
 
 # --- what is stored ---
@@ -299,6 +307,7 @@ COMMANDS: Final[Mapping[str, Spec]] = {
     "chat.start": Spec(schemas.ChatStart(), chat_start, "ai:write"),
     "chat.stop": Spec(schemas.ChatStop(), chat_stop, "ai:write"),
     "chat.resume": Spec(schemas.ChatResume(), chat_resume, "ai:read"),
+    "chat.rate": Spec(schemas.ChatRate(), chat_rate, "ai:write"),
     "conversations.list": Spec(schemas.Page(), conversations_list, "ai:read"),
     "conversations.messages": Spec(schemas.ConversationMessages(), conversations_messages, "ai:read"),
     "conversations.delete": Spec(schemas.Conversation(), conversations_delete, "ai:write"),

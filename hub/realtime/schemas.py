@@ -11,6 +11,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from config import limits
 from hub.fields import Choice, Flag, Input, Integer, Number, Stops, Text
+from hub.insight.ratings import RATINGS
 from hub.messages_field import Messages
 
 _OFFSET_MAX: Final = 2**53  # what a browser's number holds exactly
@@ -44,12 +45,13 @@ class Refresh(Input):
 
 
 class ChatStart(Input):
-    """`stream` may say what is so anyway, for who comes from an API where it is asked for."""
+    """`stream` may say what is so anyway, for who comes from an API where it is asked for. A project may name the model."""
 
-    model = _identifier(required=True)
+    model = _identifier()
     messages = Messages(plain=True)
     message = Text(low=1, high=limits.MESSAGE_CHARS_MAX)
     conversation_id = _identifier()
+    project_id = Integer(low=1, high=_OFFSET_MAX)
     max_tokens = Integer(low=1, high=limits.MAX_TOKENS_MAX)
     temperature = Number(low=0, high=2)
     top_p = Number(low=0, high=1)
@@ -63,6 +65,11 @@ class ChatStart(Input):
         if ("messages" in data) == ("message" in data):
             raise ValidationError("Send either `messages` or `message`.", "messages")
 
+    @validates_schema
+    def _some_model(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        if "model" not in data and "project_id" not in data:
+            raise ValidationError("is required", "model")
+
 
 class ChatStop(Input):
     stream_id = _identifier(required=True)
@@ -72,6 +79,17 @@ class ChatResume(Input):
     stream_id = _identifier(required=True)
     epoch = _identifier(required=True)
     after = Integer(low=0, high=_OFFSET_MAX, required=True)
+
+
+class ChatRate(Input):
+    message_id = _identifier()
+    stream_id = _identifier()
+    rating = Choice(RATINGS, required=True, allow_none=True)
+
+    @validates_schema
+    def _one_answer(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        if ("message_id" in data) == ("stream_id" in data):
+            raise ValidationError("Send either `message_id` or `stream_id`.", "message_id")
 
 
 class Channel(Input):

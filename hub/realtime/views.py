@@ -37,6 +37,7 @@ def conversation_view(conversation: Document) -> Json:
         "model": conversation["model"],
         "message_count": conversation["message_count"],
         "last_message": conversation["last_message"],
+        "project_id": conversation.get("project"),
         "created_at": timestamp(conversation["created_at"]),
         "updated_at": timestamp(conversation["updated_at"]),
     }
@@ -63,6 +64,7 @@ def message_view(message: Document, running: Stream | None) -> Json:
         "detail": message.get("detail"),
         "usage": usage_view(Usage(usage["prompt_tokens"], usage["completion_tokens"])) if usage else None,
         "receipt": _receipt(message),
+        "rating": message.get("rating"),
     }
     if message.get("error"):
         view["error"] = error_view(outcome_of(message).error or HubError(Code.INTERNAL, "The answer broke off"))

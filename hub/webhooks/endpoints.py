@@ -42,8 +42,9 @@ _HUB_EVENTS: Final = (
 _USER_EVENTS: Final = (
     *("chat.completion", "billing.charge", *_HUB_EVENTS),
     *("ai.task.completed", "ai.task.failed", "quota.warning", "workflow.executed"),
-    *("chat.completed", "chat.failed", "embedding.completed", "conversation.created", "credit.adjusted"),
-    *("notification.created", "notification.read"),
+    *("chat.completed", "chat.failed", "chat.rated", "embedding.completed", "conversation.created", "credit.adjusted"),
+    *("notification.created", "notification.read", "gift.sent", "gift.received"),
+    *("analysis.completed", "analysis.failed"),
 )
 ALL_EVENTS: Final = _USER_EVENTS
 # What each API lets an endpoint subscribe to.

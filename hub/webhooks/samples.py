@@ -14,6 +14,7 @@ _USAGE: Final = {"prompt_tokens": 10, "completion_tokens": 20}
 _ANSWER: Final = {"stream_id": "str_test", "conversation_id": None, "message_id": "msg_test", "model": "gpt-4"}
 _CHAT: Final = {**_ANSWER, "usage": _USAGE, "receipt": {**_RECEIPT, "usage_source": "provider"}}
 _PAYMENT: Final = {"payment_id": "pay_test", "amount": 10.0, "currency": "USD"}
+_GIFT: Final = {"gift_id": "gift_test", "amount": 100, "message": "This is a test."}
 _NOTE: Final = {"id": "notif_test", "type": "info", "category": "system", "title": "A test", "message": "A test event."}
 # By the type of the event's row.
 _DATA: Final[dict[str, dict[str, Any]]] = {
@@ -21,6 +22,8 @@ _DATA: Final[dict[str, dict[str, Any]]] = {
     "user.updated": {"changed": ["first_name"]},
     "credit.purchased": {"credits": 1_000, "package_id": "starter", "payment_id": "pay_test"},
     "credit.adjusted": {"amount": 5},
+    "gift.sent": {**_GIFT, "recipient": "friend@example.com"},
+    "gift.received": {**_GIFT, "sender": "friend@example.com"},
     "payment.completed": {**_PAYMENT, "status": "completed"},
     "payment.failed": {**_PAYMENT, "status": "failed", "reason": "the card was declined"},
     "chat.completed": {**_CHAT, "api": "ai_aggregator", "finish_reason": "stop"},
@@ -29,6 +32,10 @@ _DATA: Final[dict[str, dict[str, Any]]] = {
         "api": "ai_playground",
         "finish_reason": None,
         "error": {"code": "provider_failed", "message": "The provider failed"},
+    },
+    "chat.rated": {
+        **{"message_id": "msg_test", "stream_id": "chat_test", "conversation_id": "conv_test"},
+        "rating": "up",
     },
     "embedding.completed": {
         "request_id": "emb_test",
@@ -41,7 +48,21 @@ _DATA: Final[dict[str, dict[str, Any]]] = {
     "conversation.created": {"conversation_id": "conv_test", "title": "A test"},
     "notification.created": {**_NOTE, "read": False},
     "notification.read": {"ids": ["notif_test"]},
+    "analysis.completed": {"analysis_id": "analysis_test", "status": "completed"},
+    "analysis.failed": {
+        "analysis_id": "analysis_test",
+        "status": "failed",
+        "error": {"message": "The document is larger than 5 MiB"},
+    },
     "workflow.executed": {"workflow_id": 1, "execution_id": "exec_test", "status": "completed", "result": {}},
+}
+# Where an event's data says when it happened.
+_DATED: Final = {
+    "user.created": "created_at",
+    "user.updated": "updated_at",
+    "notification.created": "created_at",
+    "analysis.completed": "completed_at",
+    "analysis.failed": "completed_at",
 }
 _USER: Final = {"email": "user@example.com", "first_name": "John", "last_name": "Doe"}
 _TEXT: Final = "This is a test."
@@ -51,7 +72,7 @@ def event_of(name: str, user: str) -> Document:
     """An event's row of which this is a public name, as if it had just happened to `user`."""
     kind = next(kind for kind, data in _DATA.items() if name in payloads.names_of({"type": kind, "data": data}))
     moment = now()
-    at = {"user.created": "created_at", "user.updated": "updated_at", "notification.created": "created_at"}.get(kind)
+    at = _DATED.get(kind)
     dated = {} if at is None else {at: timestamp(moment)}
     return {
         "channel": f"user:{user}",

@@ -12,8 +12,8 @@ const RENEW_MS = 86_400_000;
 
 let renewedAt = 0;
 
-export async function login({ email, password }) {
-  await api.login(email, password);
+export async function login({ email, password, code }) {
+  await api.login(email, password, code);
   signedIn();
 }
 

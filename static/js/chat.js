@@ -3,7 +3,7 @@
 import { named } from "./conversations.js";
 import { titleOf } from "./format.js";
 import { request } from "./hub.js";
-import { announcement, makeMessage, modelId, thread } from "./state.js";
+import { announcement, makeMessage, modelId, projectId, thread } from "./state.js";
 import { failed, track } from "./streams.js";
 
 /** `crypto.randomUUID` is missing where a hub is served by plain HTTP in a local network. */
@@ -18,10 +18,11 @@ export async function send(text) {
   announcement.value = "Sent. The answer is being written.";
   const command = { model: modelId.value, message: text, on_disconnect: "continue", idempotency_key: freshKey() };
   const known = opened.id.peek();
+  const project = projectId.value;
+  const where = known ? { conversation_id: known } : project && { project_id: project };
   try {
-    const fields = { ...command, ...(known && { conversation_id: known }) };
-    const started = await request("chat.start", fields, { work: true });
-    if (!known) named(opened, started.conversation_id, titleOf(text));
+    const started = await request("chat.start", { ...command, ...where }, { work: true });
+    if (!known) named(opened, started.conversation_id, titleOf(text), project);
     track(opened, answer, { ...started, offset: 0 });
     if (answer.stopWanted) stop(answer);
   } catch (error) {

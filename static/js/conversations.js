@@ -1,8 +1,9 @@
 /** The list of conversations, which one is open, and its stored messages. The address's hash names the open one. */
 
+import { renameConversation, searchConversations } from "./api.js";
 import { onConnected, onEvent, onForget, request } from "./hub.js";
 import { SETTINGS_ADDRESS } from "./notification-settings.js";
-import { conversations, loginState, makeMessage, makeThread, moreConversations, thread } from "./state.js";
+import { conversations, found, loginState, makeMessage, makeThread, moreConversations, thread } from "./state.js";
 import { follow, isRunning, whenStale } from "./streams.js";
 
 const PAGE = 30;
@@ -41,14 +42,15 @@ export function openConversation(id) {
 }
 
 /** A new conversation got its id with its first answer. */
-export function named(opened, id, title) {
+export function named(opened, id, title, project) {
   opened.id.value = id;
   opened.phase.value = "ready";
   keep(opened);
   if (thread.value === opened) history.replaceState(null, "", `#/c/${id}`);
   if (conversations.value.some((known) => known.id === id)) return;
   const now = new Date().toISOString();
-  conversations.value = [{ id, title, created_at: now, updated_at: now }, ...conversations.value];
+  const made = { id, title, project_id: project, created_at: now, updated_at: now };
+  conversations.value = [made, ...conversations.value];
 }
 
 /** Reads the stored messages; answers that still run are followed from the point up to which they are stored. */
@@ -69,7 +71,10 @@ export async function loadMessages(opened) {
 function renewed(opened, stored) {
   const running = stored.status === "streaming" && stored.stream_id;
   const known = opened.messages.value.find((message) => message.id === stored.id);
-  if (known && !running && known.content.value === stored.content && known.status.value === stored.status) return known;
+  if (known && !running && known.content.value === stored.content && known.status.value === stored.status) {
+    known.rating.value = stored.rating ?? null; // another tab or program may have rated it meanwhile
+    return known;
+  }
   const message = makeMessage(stored);
   if (running) follow(opened, message, stored);
   return message;
@@ -78,8 +83,33 @@ function renewed(opened, stored) {
 export async function deleteConversation(id) {
   await request("conversations.delete", { conversation_id: id });
   threads.delete(id);
-  conversations.value = conversations.value.filter((known) => known.id !== id);
+  relist((list) => list.filter((known) => known.id !== id));
   if (thread.value.id.peek() === id) newConversation();
+}
+
+export async function rename(id, title) {
+  const renamed = await renameConversation(id, title);
+  relist((list) => list.map((known) => (known.id === id ? { ...known, title: renamed.title } : known)));
+}
+
+/** The list, and what a search found of it. */
+function relist(change) {
+  conversations.value = change(conversations.value);
+  if (found.value) found.value = { ...found.value, list: change(found.value.list) };
+}
+
+let searches = 0;
+
+/** Shows what the hub finds in the place of the list; without a text the list again. The last search counts. */
+export async function search(text) {
+  const own = ++searches;
+  const shown = text.trim()
+    ? await searchConversations(text.trim()).then(
+        (list) => ({ list, problem: "" }),
+        (error) => ({ list: [], problem: error.message }),
+      )
+    : null;
+  if (own === searches) found.value = shown;
 }
 
 function keep(opened) {

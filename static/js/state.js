@@ -23,8 +23,12 @@ export const models = signal([]);
 export const modelId = signal("");
 export const chosenModel = computed(() => models.value.find((model) => model.id === modelId.value) ?? null);
 
+export const projects = signal([]);
+export const projectId = signal(null); // of the conversations that begin from now on
+
 export const conversations = signal([]);
 export const moreConversations = signal(false);
+export const found = signal(null); // {list, problem} of the search that stands in the place of the list, or null
 
 /** A conversation as far as it is on the page; `id` is null until the hub has given it one. */
 export function makeThread(id = null) {
@@ -57,7 +61,7 @@ let nextKey = 1;
 
 /**
  * One turn. `status`: sending (an answer is asked for), streaming, complete, stopped, interrupted, failed.
- * `error` says why it failed, `finish` how it ended, `cost` what it has cost so far.
+ * `error` says why it failed, `finish` how it ended, `cost` what it has cost so far, `rating` what its reader thinks of it.
  */
 export function makeMessage(fields) {
   return {
@@ -72,6 +76,7 @@ export function makeMessage(fields) {
     finish: signal({ reason: fields.finish_reason ?? null, detail: fields.detail ?? null }),
     usage: signal(fields.usage ?? null),
     receipt: signal(fields.receipt ?? null),
+    rating: signal(fields.rating ?? null),
     error: signal(fields.error ?? null),
     streamId: fields.stream_id ?? null,
   };
@@ -82,8 +87,11 @@ export function forgetUser() {
   user.value = null;
   wallet.value = null;
   runningCosts.value = {};
+  projects.value = [];
+  projectId.value = null;
   conversations.value = [];
   moreConversations.value = false;
+  found.value = null;
   announcements.value = [];
   notifications.value = [];
   unread.value = 0;

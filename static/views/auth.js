@@ -25,6 +25,18 @@ const PASSWORD = {
   test: "password",
   missing: "Enter a password.",
 };
+/** Asked for once the hub has said that it wants one. */
+export const CODE = {
+  name: "code",
+  label: "Code of your authenticator",
+  type: "text",
+  autocomplete: "one-time-code",
+  capitals: "none",
+  test: "code",
+  missing: "Enter the code that your authenticator shows.",
+  hint: "Six digits, or one of your recovery codes.",
+  focused: true,
+};
 const FORMS = {
   login: {
     title: "Sign in",
@@ -71,19 +83,27 @@ const FORMS = {
 
 export function Auth() {
   const [mode, setMode] = useState("login");
+  const [second, setSecond] = useState(false);
   useEffect(() => {
     document.title = `${FORMS[mode].title} – Smart AI Hub`;
   }, [mode]);
   const [next, question, label] = FORMS[mode].other;
   return html`<${AuthCard} title=${FORMS[mode].title}>
     ${loginNotice.value && html`<p class="notice" role="status">${loginNotice.value}</p>`}
-    <${AuthForm} key=${mode} form=${FORMS[mode]} />
+    <${AuthForm} key=${mode} form=${mode === "login" ? withSecond(second, () => setSecond(true)) : FORMS[mode]} />
     ${mode === "login" && html`<${OtherWays} onForgot=${() => setMode("forgot")} />`}
     <p class="auth-switch">
       ${question}${" "}
       <button type="button" class="link" data-test="switch-form" onClick=${() => setMode(next)}>${label}</button>
     </p>
   <//>`;
+}
+
+/** The sign-in's form; where the hub asks for a code, it gets a field for it. */
+function withSecond(second, onAsked) {
+  const { fields } = FORMS.login;
+  if (second) return { ...FORMS.login, fields: [...fields, CODE] };
+  return { ...FORMS.login, grows: (error) => Boolean(error.fields?.code) && (onAsked(), true) };
 }
 
 /** The frame of every page that stands before the conversation. */
@@ -113,7 +133,10 @@ function OtherWays({ onForgot }) {
     </p>`;
 }
 
-/** A form of named fields. Where it stays on the page after its end, `form.done` says what has become of it. */
+/**
+ * A form of named fields. Where it stays on the page after its end, `form.done` says what has become of it. `form.grows`
+ * tells whether an answer is no failure, because the form gets a further field by it.
+ */
 export function AuthForm({ form }) {
   const [errors, setErrors] = useState({});
   const [busy, setBusy] = useState(false);
@@ -127,14 +150,16 @@ export function AuthForm({ form }) {
     event.preventDefault();
     if (busy) return;
     const values = Object.fromEntries(new FormData(event.currentTarget));
-    const missing = form.fields.filter(({ name }) => !values[name].trim()).map(({ name, missing }) => [name, missing]);
+    const missing = form.fields
+      .filter(({ name, optional }) => !optional && !values[name].trim())
+      .map(({ name, missing }) => [name, missing]);
     if (missing.length) return setErrors(Object.fromEntries(missing));
     setBusy(true);
     try {
       await form.send(values);
       if (form.done) setDone(true);
     } catch (error) {
-      setErrors(placed(error, form));
+      setErrors(form.grows?.(error) ? {} : placed(error, form));
       setBusy(false);
     }
   }
@@ -158,8 +183,10 @@ function placed(error, form) {
   return { form: error.message };
 }
 
-function Field({ name, label, type, autocomplete, test, hint, error }) {
+function Field({ name, label, type, autocomplete, capitals, test, hint, initial, focused, error }) {
   const [shown, setShown] = useState(false);
+  const input = useRef(null);
+  useEffect(() => focused && input.current.focus(), []); // one that came later
   const secret = type === "password";
   const toggle = () => setShown(!shown);
   const note = error ?? hint;
@@ -171,7 +198,9 @@ function Field({ name, label, type, autocomplete, test, hint, error }) {
         name=${name}
         type=${secret && shown ? "text" : type}
         autocomplete=${autocomplete}
-        autocapitalize=${type === "text" ? "words" : "none"}
+        ref=${input}
+        defaultValue=${initial}
+        autocapitalize=${capitals ?? (type === "text" ? "words" : "none")}
         spellcheck=${false}
         required
         data-test=${test}

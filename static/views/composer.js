@@ -8,6 +8,7 @@ import { chosenModel, link, modelId, thread } from "../js/state.js";
 import { forget, recall, remember } from "../js/storage.js";
 import { IconButton } from "./controls.js";
 import { ArrowUp, Stop } from "./icons.js";
+import { ProjectPicker } from "./project-picker.js";
 
 const DRAFT_KEY = "hub.draft";
 const perTab = () => sessionStorage;
@@ -65,6 +66,7 @@ export function Composer({ inputRef, running }) {
 
   const waiting = link.value.name === "lost" && answer?.status.value === "sending";
   return html`<form class="composer" onSubmit=${submit}>
+    <${ProjectPicker} />
     <div class="composer-box">
       <label class="visually-hidden" for="composer">Message</label>
       <textarea

@@ -18,7 +18,15 @@ export const Copy = icon(
   html`<rect x="9" y="9" width="11" height="11" rx="2" />
     <path d="M15 6V5a1 1 0 0 0-1-1H5a1 1 0 0 0-1 1v9a1 1 0 0 0 1 1h1" />`,
 );
+export const ThumbUp = icon(
+  html`<path d="M7.5 11v8.5H4V11zM7.5 11l4-7.5a2 2 0 0 1 2 2.4L13 9.5h5a2 2 0 0 1 2 2.4l-1.2 6a2 2 0 0 1-2 1.6H7.5" />`,
+);
+export const ThumbDown = icon(
+  html`<path d="M7.5 13V4.5H4V13zM7.5 13l4 7.5a2 2 0 0 0 2-2.4l-.5-3.6h5a2 2 0 0 0 2-2.4l-1.2-6a2 2 0 0 0-2-1.6H7.5" />`,
+);
 export const Trash = icon(html`<path d="M5 7h14M10 7V4.5h4V7M7 7l.8 12.5h8.4L17 7" />`);
+export const Pencil = icon(html`<path d="M4.5 19.5l1-4.2L16 4.8l3.2 3.2L8.7 18.5zM13.8 7l3.2 3.2" />`);
+export const Shield = icon(html`<path d="M12 3.5l7 2.5v5.5c0 4.5-3 7.5-7 9-4-1.5-7-4.5-7-9V6zM8.8 11.8l2.3 2.3 4.2-4.4" />`);
 export const Again = icon(html`<path d="M19 12a7 7 0 1 1-2-4.9M19 4v4h-4" />`);
 export const Sun = icon(
   html`<circle cx="12" cy="12" r="4" />

@@ -4,7 +4,7 @@ import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 
 import { exchangeCode, resetPassword, verifyEmail } from "../js/api.js";
-import { AuthCard, AuthForm } from "./auth.js";
+import { AuthCard, AuthForm, CODE } from "./auth.js";
 
 const REFUSED = {
   access_denied: "You did not let Google sign you in.",
@@ -16,6 +16,13 @@ const REFUSED = {
   not_confirmed: "Google did not confirm who you are. Please try again.",
 };
 const TRY_LATER = "The sign-in by Google does not work just now. Please try again later.";
+
+const BY_GOOGLE = "Sign in with Google";
+const SECOND = {
+  submit: "Sign in",
+  send: ({ two_factor_code: second }) => arrive(second),
+  fields: [{ ...CODE, name: "two_factor_code" }],
+};
 
 const VIEWS = { "/auth/reset": Reset, "/auth/verify": Verify, "/auth/callback": Callback };
 
@@ -95,14 +102,25 @@ function Verify() {
 }
 
 /** Exchanges the code for a login, whose cookie the conversation's page then has. */
-async function arrive() {
+async function arrive(second) {
   const error = query.get("error");
   if (error) throw new Error(REFUSED[error] ?? TRY_LATER);
-  await exchangeCode(query.get("code") ?? "");
+  await exchangeCode(query.get("code") ?? "", second);
   location.replace("/");
 }
 
+/** Who has a second factor shows it here; the sign-in waits a few minutes for it. */
 function Callback() {
+  const [asked, setAsked] = useState(false);
+  const work = () =>
+    arrive().catch((error) => {
+      setAsked(Boolean(error.fields?.two_factor_code));
+      throw error;
+    });
   const words = { doing: "Signing you in…", done: "You are signed in.", label: "Back to the sign-in" };
-  return html`<${Working} title="Sign in with Google" work=${arrive} ...${words} />`;
+  if (!asked) return html`<${Working} title=${BY_GOOGLE} work=${work} ...${words} />`;
+  return html`<${AuthCard} title=${BY_GOOGLE}>
+    <${AuthForm} form=${SECOND} />
+    <p class="auth-switch"><a class="link" href="/">${words.label}</a></p>
+  <//>`;
 }

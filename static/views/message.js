@@ -6,9 +6,10 @@ import { useState } from "preact/hooks";
 import { again } from "../js/chat.js";
 import { copyText } from "../js/copy.js";
 import { exactCredits } from "../js/format.js";
+import { rate } from "../js/ratings.js";
 import { models } from "../js/state.js";
 import { IconButton, LinkButton } from "./controls.js";
-import { Again, Check, Copy } from "./icons.js";
+import { Again, Check, Copy, ThumbDown, ThumbUp } from "./icons.js";
 import { MarkdownView } from "./markdown-view.js";
 import { Receipt, ReceiptButton } from "./receipt.js";
 
@@ -86,12 +87,24 @@ function Footer({ message }) {
   if (!message.content.value && !message.receipt.value) return null;
   return html`
     <footer class="message-foot">
-      ${message.content.value && html`<${CopyButton} text=${message.content.value} />`}
+      ${message.content.value && html`<${CopyButton} text=${message.content.value} /><${Rating} message=${message} />`}
       <${ReceiptButton} message=${message} open=${open} onToggle=${() => setOpen(!open)} />
       <span class="message-model">${name}</span>
     </footer>
     ${open && html`<${Receipt} message=${message} />`}
   `;
+}
+
+/** Two buttons of which one may be pressed; pressed again it is so no more. */
+function Rating({ message }) {
+  if (!message.id && !message.streamId) return null; // the hub has not heard of it
+  const button = (icon, wish, label) => {
+    const state = { test: `rate-${wish}`, "aria-pressed": message.rating.value === wish };
+    return html`<${IconButton} icon=${icon} label=${label} ...${state} onClick=${() => rate(message, wish)} />`;
+  };
+  return html`<span class="rating" role="group" aria-label="Rate this answer">
+    ${button(ThumbUp, "up", "Good answer")}${button(ThumbDown, "down", "Bad answer")}
+  </span>`;
 }
 
 function CopyButton({ text }) {

@@ -4,17 +4,23 @@ import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { logout } from "../js/account.js";
-import { deleteConversation, loadOlder, openConversation } from "../js/conversations.js";
+import { deleteConversation, loadOlder, openConversation, search } from "../js/conversations.js";
 import { dayGroup } from "../js/format.js";
-import { conversations, moreConversations, thread, user } from "../js/state.js";
+import { conversations, found, moreConversations, thread, user } from "../js/state.js";
 import { Confirm } from "./confirm.js";
 import { IconButton, Older } from "./controls.js";
-import { Close, Gauge, Leave, Logo, Plus, Trash } from "./icons.js";
+import { Close, Gauge, Leave, Logo, Pencil, Plus, Shield, Trash } from "./icons.js";
+import { OneConversation } from "./one-conversation.js";
 import { ThemeButton } from "./theme-button.js";
+import { TwoFactor } from "./two-factor.js";
+
+const SEARCH_PAUSE_MS = 200; // of the typing, before the hub is asked
 
 export function Sidebar({ hidden, modal, onChosen, onNew, onClose }) {
   const root = useRef(null);
   const [doomed, setDoomed] = useState(null);
+  const [edited, setEdited] = useState(null);
+  const doing = { onChosen, onDelete: setDoomed, onEdit: setEdited };
   useEffect(() => {
     if (modal) root.current.querySelector("[data-test=new-chat]").focus();
   }, [modal]);
@@ -26,9 +32,10 @@ export function Sidebar({ hidden, modal, onChosen, onNew, onClose }) {
     <button type="button" class="button new-chat" data-test="new-chat" onClick=${onNew}>
       <${Plus} />New conversation
     </button>
+    <${Search} />
     <nav class="conversations" aria-label="Conversations">
-      <${Groups} onChosen=${onChosen} onDelete=${setDoomed} />
-      ${moreConversations.value && html`<${Older} load=${loadOlder} />`}
+      ${found.value ? html`<${Found} ...${doing} />` : html`<${Groups} ...${doing} />`}
+      ${!found.value && moreConversations.value && html`<${Older} load=${loadOlder} />`}
     </nav>
     <${Account} />
     ${
@@ -36,10 +43,30 @@ export function Sidebar({ hidden, modal, onChosen, onNew, onClose }) {
       html`<${Confirm} title="Delete this conversation?" text=${`"${doomed.title}" and its messages will be gone for good.`}
       action="Delete" onConfirm=${() => deleteConversation(doomed.id)} onClose=${() => setDoomed(null)} />`
     }
+    ${edited && html`<${OneConversation} known=${edited} onClose=${() => setEdited(null)} />`}
   </aside>`;
 }
 
-function Groups({ onChosen, onDelete }) {
+function Search() {
+  const timer = useRef(0);
+  const changed = ({ currentTarget: { value } }) => {
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => search(value), SEARCH_PAUSE_MS);
+  };
+  const names = { "aria-label": "Search your conversations", placeholder: "Search", "data-test": "search" };
+  return html`<input type="search" class="search" maxlength="100" ...${names} onInput=${changed} />`;
+}
+
+function Found(doing) {
+  const { list, problem } = found.value;
+  const words = problem || (list.length ? "" : "Nothing was found.");
+  return html`<p class="sidebar-empty" role="status" data-test="found" data-count=${list.length}>${words}</p>
+    <ul>
+      ${list.map((known) => html`<${Item} key=${known.id} known=${known} ...${doing} />`)}
+    </ul>`;
+}
+
+function Groups(doing) {
   const groups = new Map();
   for (const known of conversations.value) {
     const day = dayGroup(known.updated_at);
@@ -50,13 +77,15 @@ function Groups({ onChosen, onDelete }) {
     ([day, list]) => html`<section key=${day}>
     <h2>${day}</h2>
     <ul>
-          ${list.map((known) => html`<${Item} key=${known.id} known=${known} ...${{ onChosen, onDelete }} />`)}
+          ${list.map((known) => html`<${Item} key=${known.id} known=${known} ...${doing} />`)}
         </ul>
   </section>`,
   );
 }
 
-function Item({ known, onChosen, onDelete }) {
+const EDIT = { icon: Pencil, hint: "Rename or export", test: "edit" };
+
+function Item({ known, onChosen, onDelete, onEdit }) {
   const current = thread.value.id.value === known.id;
   const title = known.title || "Untitled";
   function open(event) {
@@ -67,12 +96,14 @@ function Item({ known, onChosen, onDelete }) {
   }
   return html`<li class=${current ? "conversation current" : "conversation"} data-test="conversation">
     <a href=${`#/c/${known.id}`} aria-current=${current && "page"} title=${title} onClick=${open}>${title}</a>
+    <${IconButton} ...${EDIT} label=${`Rename or export "${title}"`} onClick=${() => onEdit({ ...known, title })} />
     <${IconButton} icon=${Trash} label=${`Delete "${title}"`} hint="Delete" onClick=${() => onDelete({ ...known, title })} />
   </li>`;
 }
 
 function Account() {
   const [problem, setProblem] = useState("");
+  const [secured, setSecured] = useState(false);
   const { email, first_name: first, last_name: last } = user.value ?? {};
   const name = [first, last].filter(Boolean).join(" ");
   const leave = () => logout().catch((error) => setProblem(error.message));
@@ -85,7 +116,9 @@ function Account() {
       user.value?.role === "admin" &&
       html`<a class="icon-button" href="/admin" data-test="admin" aria-label="Live monitor" title="Live monitor"><${Gauge} /></a>`
     }
+    <${IconButton} icon=${Shield} label="Two-factor sign-in" test="two-factor" onClick=${() => setSecured(true)} />
     <${ThemeButton} />
     <${IconButton} icon=${Leave} label="Sign out" test="logout" onClick=${leave} />
+    ${secured && html`<${TwoFactor} onClose=${() => setSecured(false)} />`}
   </div>`;
 }

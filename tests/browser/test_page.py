@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from playwright.sync_api import WebSocketRoute, expect
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from tests.browser.hubs import SLOW, at_length, slowly
 from tests.browser.visit import PASSWORD, QUESTION, Visit, Visitor, expect_status, grows, text_of, words_in
@@ -167,6 +167,38 @@ def test_other_tab_shows_the_finished_answer(visit: Visit) -> None:
     expect(second.locator('[data-test="message"][data-status="complete"]')).to_have_count(4)
 
 
+def test_an_answer_is_rated_in_all_tabs(visit: Visit) -> None:
+    """By the pointer or the keyboard; a second press withdraws it, and a reload finds it as it was."""
+
+    def thumbs(page: Page) -> tuple[Locator, Locator]:
+        return page.get_by_role("button", name="Good answer"), page.get_by_role("button", name="Bad answer")
+
+    def are(page: Page, up: bool, down: bool) -> None:
+        for button, pressed in zip(thumbs(page), (up, down), strict=True):
+            expect(button).to_have_attribute("aria-pressed", str(pressed).lower())
+
+    visit.sign_up()
+    expect_status(visit.ask(QUESTION), "complete")
+    are(visit.page, False, False)
+    other = visit.tab()
+    other.goto(visit.page.url)
+    are(other, False, False)
+    thumbs(visit.page)[0].click()
+    for page in (visit.page, other):
+        are(page, True, False)
+    thumbs(other)[0].press("Tab")
+    expect(thumbs(other)[1]).to_be_focused()
+    thumbs(other)[1].press("Enter")
+    for page in (other, visit.page):
+        are(page, False, True)
+    assert visit.stored()[-1]["rating"] == "down"
+    visit.page.reload()
+    are(visit.page, False, True)
+    thumbs(visit.page)[1].click()
+    for page in (visit.page, other):
+        are(page, False, False)
+
+
 def test_errors_stand_at_their_fields(visit: Visit) -> None:
     visit.page.goto(visit.url)
     visit.mark("submit").click()
@@ -206,10 +238,32 @@ def test_conversations_are_opened_and_deleted(visit: Visit) -> None:
     expect(visit.mark("message").first).to_contain_text("First question")
     visit.page.go_back()
     expect(visit.mark("message").first).to_contain_text("Second question")
-    visit.mark("conversation").filter(has_text="Second question").get_by_role("button").click()
+    visit.mark("conversation").filter(has_text="Second question").get_by_role("button", name="Delete").click()
     visit.mark("confirm").click()
     expect(visit.mark("conversation")).to_have_count(1)
     expect(visit.mark("message")).to_have_count(0)
+
+
+def test_a_conversation_begins_in_a_project_and_shows_what_is_left_of_its_budget(visit: Visit) -> None:
+    visit.sign_up()
+    expect(visit.mark("project")).to_have_count(0)
+    project = {"name": "Research", "settings": {"default_model": "claude-3", "budget_limit": 1}}
+    assert visit.context.request.post(f"{visit.url}/api/projects", data=project).status == 201
+    visit.page.reload()
+    visit.mark("project").select_option("Research")
+    expect(visit.mark("project-left")).to_have_text("1.0000 credits left of its budget")
+    expect(visit.mark("model")).to_contain_text("Claude")
+    expect_status(visit.ask("First question"), "complete")
+    expect(visit.mark("project")).to_have_count(0)
+    expect(visit.mark("project-name")).to_contain_text("Research")
+    spent = visit.stored()[-1]["receipt"]["charged"]
+    expect(visit.mark("project-left")).to_have_text(f"{1 - spent:.6f} credits left of its budget")
+    visit.page.reload()
+    expect(visit.mark("project-name")).to_contain_text("Research")
+    visit.mark("new-chat").click()
+    expect(visit.mark("project")).to_have_value("")
+    expect_status(visit.ask("Second question"), "complete")
+    expect(visit.mark("project-name")).to_have_count(0)
 
 
 def test_reconnection_backs_off_within_its_bounds(visit: Visit) -> None:

@@ -6,12 +6,14 @@ from typing import Any
 from hub.api_keys import NewKey
 from hub.audit_trail import Actor
 from hub.letters import SUBJECTS
-from models import api_keys
+from models import api_keys, users
 from models.clock import now
 from tests.api_client import ApiClient
 from tests.contract.described import of_answer, operation
 from tests.contract.rows import Row
+from tests.factories import grant
 from tests.outbox import letter_to, token_in
+from tests.patience import until
 from tests.site import Site
 
 _PLAIN = {("ai_aggregator", "/v1/chat/completions")}  # OpenAI's own form: no envelope
@@ -58,6 +60,38 @@ def filled(body: Any, facts: dict[str, str]) -> Any:
     return facts.get(body[1:-1], body) if isinstance(body, str) and body.startswith("{") else body
 
 
+_DESCRIBED = b"""
+openapi: 3.0.3
+info: {title: Users, version: "1"}
+paths:
+  /users:
+    get:
+      summary: List users
+      parameters: [{name: limit, in: query, schema: {type: integer}}]
+      responses: {"200": {description: OK}}
+components:
+  schemas: {User: {type: object}}
+  securitySchemes:
+    bearer: {type: http, scheme: bearer}
+    key: {type: apiKey, in: header, name: X-API-Key}
+security: [{bearer: []}, {key: []}]
+"""
+
+
+async def analysed(client: ApiClient) -> dict[str, str]:
+    """An analysis that is completed, of a file that the client sends."""
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="api.yaml"\r\n\r\n'
+    form = head + _DESCRIBED + b"\r\n--x--\r\n"
+    sent = {"Content-Type": "multipart/form-data; boundary=x"}
+    made = (await client.post("/api/doc-analyzer/analyze", form, headers=sent)).body["analysis_id"]
+
+    async def completed() -> bool:
+        return bool((await client.get(f"/api/doc-analyzer/analyses/{made}")).body["status"] == "completed")
+
+    await until(completed, 30)
+    return {"analysis_123": made}
+
+
 async def ids(site: Site) -> dict[str, str]:
     """What stands where the documents' examples have an id."""
     return {"user_123": (await site.register())["data"]["user"]["id"], "rate_123": await _inactive_rate(site)}
@@ -91,6 +125,16 @@ async def mailed(site: Site, email: str) -> dict[str, str]:
     await site.client().post("/api/auth/forgot-password", {"email": email})
     letter = await letter_to(site.services.settings.data_dir, email, SUBJECTS["reset"])
     return {"reset_token": token_in(letter)}
+
+
+async def may_give(site: Site, client: ApiClient, headers: dict[str, str]) -> dict[str, str]:
+    """Let the caller be somebody who may give a hundred credits; a friend's address."""
+    email = (await client.get("/api/auth/me", headers=headers)).body["email"]
+    caller = await users.by_email(site.services.database, email)
+    assert caller is not None
+    await site.services.identities.change_user(caller["_id"], {"email_verified": True})
+    await grant(site.services.ledger, caller["_id"], 100_000_000)
+    return {"friend": (await site.register())["user"]["email"]}
 
 
 def with_ids(path: str, facts: dict[str, str]) -> str:

@@ -17,8 +17,12 @@ _USER: Final = f"/api/admin/users/{_ID}"
 _RATE: Final = f"/api/admin/exchange-rates/{_ID}"
 _WEBHOOK: Final = f"/api/admin/webhooks/{_ID}"
 _USER_WEBHOOK: Final = f"/v1/webhooks/{_ID}"
+_CONVERSATION: Final = f"/api/history/{_ID}"
 _STREAM: Final = f"/api/streams/{_ID}"
+_CHECKOUT: Final = f"/checkout/{_ID}"
+_ANALYSIS: Final = f"/api/doc-analyzer/analyses/{_ID}"
 _API_KEY: Final = f"/v1/auth/api-keys/{_ID}"
+_PROJECT: Final = f"/api/projects/{_ID}"
 _PLAYGROUND_KEY: Final = f"/api/v1/api-keys/{_ID}"
 _PLAYGROUND_WEBHOOK: Final = f"/api/v1/webhooks/{_ID}"
 
@@ -69,7 +73,11 @@ NEW_PUSH_SUBSCRIPTION: Final = {
         "auth": "BTBZMqHH6r4Tts7J_aSIgg",
     },
 }
+NEW_CONVERSATION: Final = {"message": "Hello", "max_tokens": 5}
+NEW_ANALYSIS: Final = {"source_type": "url", "source_url": "http://docs.invalid/openapi.json"}
+_CODE: Final = {"integration_type": "google", "oauth_code": "4/0AX4XfWh..."}
 NEW_KEY: Final = {"name": "A key"}
+NEW_PROJECT: Final = {"name": "A project"}
 NEW_USER_WEBHOOK: Final = {"url": _NOBODY_LISTENS, "events": ["chat.completion", "billing.charge"]}
 _TOP_UP: Final = {"amount": 50.0, "currency": "USD", "paymentMethod": "card"}
 _EVENT: Final = {"eventType": "ai_interaction", "eventName": "chat_completion", "properties": {"tokens": 30}}
@@ -112,12 +120,21 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("POST", "/api/auth/logout"): Case(),
     ("POST", "/api/auth/resend-verification"): Case(),
     ("GET", "/api/auth/me"): Case(),
+    ("GET", "/api/auth/2fa"): Case(),
+    ("POST", "/api/auth/2fa/setup"): Case(200, {"password": PASSWORD}),
+    ("POST", "/api/auth/2fa/verify"): Case(409, {"code": "123456"}),  # nothing was begun, or is on
+    ("POST", "/api/auth/2fa/disable"): Case(409, {"password": PASSWORD}),
+    ("POST", "/api/auth/2fa/recovery-codes"): Case(409, {"code": "123456"}),
     ("GET", "/api/users/me"): Case(),
     ("PUT", "/api/users/me"): Case(200, {"firstName": "Grace"}),
     ("PUT", "/api/users/me/password"): Case(200, _PASSWORDS),
     ("GET", "/api/credits/balance"): Case(),
     ("GET", "/api/credits/history"): Case(),
     ("POST", "/api/credits/purchase"): Case(200, _PURCHASE),
+    ("GET", "/api/credits/packages"): Case(),
+    ("GET", "/api/credits/auto-recharge"): Case(),
+    ("PUT", "/api/credits/auto-recharge"): Case(200, {"enabled": False}),
+    ("POST", "/api/credits/gift"): Case(400, {}),
     ("GET", "/api/notifications"): Case(),
     ("PUT", f"/api/notifications/{_ID}/read"): Case(thing="notification", owned=True),
     ("PUT", "/api/notifications/read-all"): Case(),
@@ -161,6 +178,12 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("POST", "/api/v1/ai/chat"): Case(200, _CHAT),
     ("POST", "/api/v1/ai/generate"): Case(200, {"prompt": "Hello", "max_tokens": 5}),
     ("GET", "/api/v1/ai/models"): Case(),
+    ("POST", "/api/ai/chat"): Case(200, NEW_CONVERSATION),
+    ("GET", "/api/models"): Case(),
+    ("GET", "/api/history"): Case(),
+    ("GET", f"{_CONVERSATION}/export"): Case(thing="conversation", owned=True),
+    ("PATCH", _CONVERSATION): Case(200, {"title": "A title"}, "conversation", owned=True),
+    ("DELETE", _CONVERSATION): Case(thing="conversation", owned=True),
     ("GET", "/api/v1/ai/usage"): Case(),
     ("GET", "/api/v1/usage"): Case(),
     ("PUT", "/api/auth/profile"): Case(200, {"email": "{address}"}),
@@ -173,6 +196,29 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("GET", "/api/v1/webhooks"): Case(),
     ("POST", "/api/v1/webhooks"): Case(201, NEW_USER_WEBHOOK),
     **_of_webhook(_PLAYGROUND_WEBHOOK, "Playground webhook", owned=True),
+    ("GET", "/api/monitoring/stats"): Case(),
+    ("GET", "/api/dashboard/stats"): Case(),
+    ("GET", "/api/rankings"): Case(),
+    ("GET", "/api/projects"): Case(),
+    ("POST", "/api/projects"): Case(201, NEW_PROJECT),
+    ("GET", _PROJECT): Case(thing="project", owned=True),
+    ("PUT", _PROJECT): Case(200, {"name": "Another name"}, "project", owned=True),
+    ("DELETE", _PROJECT): Case(thing="project", owned=True),
+    ("POST", f"{_PROJECT}/restore"): Case(thing="project", owned=True),
+    ("POST", f"/api/history/messages/{_ID}/rating"): Case(200, {"rating": "up"}, "answer", owned=True),
+    ("POST", "/api/doc-analyzer/analyze"): Case(200, NEW_ANALYSIS),
+    ("GET", "/api/doc-analyzer/analyses"): Case(),
+    ("GET", _ANALYSIS): Case(thing="analysis", owned=True),
+    ("DELETE", _ANALYSIS): Case(thing="analysis", owned=True),
+    ("POST", "/api/doc-analyzer/export/xlsx"): Case(404, {"analysis_id": "analysis_none"}),
+    ("POST", "/api/doc-analyzer/export/sheets"): Case(409, {"analysis_id": "analysis_none"}),  # without Google
+    ("GET", "/api/integrations"): Case(),
+    ("POST", "/api/integrations/connect"): Case(503, _CODE),  # Google is not set up
+    ("POST", "/api/integrations/test"): Case(400),  # of nothing
+    ("POST", "/api/integrations/disconnect"): Case(400),
+    ("GET", "/api/integrations/google/authorize"): Case(503),
+    ("GET", "/api/integrations/google/callback"): Case(302),
+    **{(method, "/integrations/google"): Case() for method in ("GET", "HEAD")},
     ("GET", _STREAM): Case(thing="stream", owned=True),
     ("DELETE", _STREAM): Case(thing="stream", owned=True),
     ("GET", f"{_STREAM}/events"): Case(thing="stream", owned=True),
@@ -183,11 +229,14 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     **{(method, path): Case() for method in ("GET", "HEAD") for path in ("/api", "/api/", OPENAPI, POSTMAN)},
     **{(method, "/unsubscribe"): Case(400) for method in ("GET", "HEAD")},  # without a letter's token
     ("POST", "/unsubscribe"): Case(400, {}),
+    **{(method, _CHECKOUT): Case(thing="checkout") for method in ("GET", "HEAD")},
+    ("POST", _CHECKOUT): Case(400, {}, "checkout"),  # without the form's fields
     **{(method, "/static/(.*)"): Case(thing="file") for method in ("GET", "HEAD")},
     ("GET", "/api/announcements"): Case(),
     ("GET", "/api/admin/users"): Case(),
     ("GET", _USER): Case(thing="user"),
     ("PUT", _USER): Case(200, {"credits": 1500}, "user"),
+    ("DELETE", f"{_USER}/2fa"): Case(409, thing="user"),  # it is off
     ("POST", f"{_USER}/credits/adjust"): Case(200, {"amount": 5, "reason": "A gift", "type": "bonus"}, "user"),
     ("GET", "/api/admin/audit-log"): Case(),
     ("GET", "/api/admin/metrics"): Case(),

@@ -38,6 +38,8 @@ class Refusal:
     def api(self) -> str:
         if " /v1/" in self.call:
             return "ai_aggregator"
+        if AT_ASSISTANT in self.headers or any(f" {path}" in self.call for path in _ASSISTANT):
+            return "ai_assistant"
         at_playground = AT_PLAYGROUND in self.headers or any(f" {path}" in self.call for path in _PLAYGROUND)
         return "ai_playground" if at_playground else "smart_ai_hub"
 
@@ -47,6 +49,12 @@ _PLAYGROUND: Final = (
     *(f"/api/v1/{name}" for name in ("ai/", "api-keys", "webhooks", "usage")),
     *("/api/auth/profile", "/api/auth/password"),
 )
+_ASSISTANT: Final = (
+    *(f"/api/{name}" for name in ("ai/", "models", "history", "projects", "workflows", "integrations")),
+    *(f"/api/{name}" for name in ("doc-analyzer", "monitoring", "dashboard", "rankings")),
+    *(f"/api/credits/{name}" for name in ("auto-recharge", "gift", "packages")),
+)
+AT_ASSISTANT: Final = ("Host", "localhost:8000")
 AT_PLAYGROUND: Final = ("Host", "your-api-domain.com")
 
 _USER: Final = "/api/admin/users"
@@ -352,6 +360,254 @@ WEBHOOKS: Final = [
     )
     for refusal in (*hooks.not_there(), *hooks.wrong_input(), *hooks.not_theirs())
 ]
+_A_WRONG: Final = (400, "INVALID_INPUT")
+_A_UNKNOWN: Final = (401, "AUTHENTICATION_REQUIRED")
+_A_FORBIDDEN: Final = (403, "FORBIDDEN")
+_SAY: Final = {"message": "Hello", "max_tokens": 5}
+_HISTORY: Final = "/api/history"
+# The calls of one conversation, with bodies that are right.
+_OF_CONVERSATION: Final = (("PATCH", "", {"title": "A title"}), ("DELETE", "", None), ("GET", "/export", None))
+ASSISTANT_CHAT: Final = [
+    *(
+        Refusal(reason, "POST /api/ai/chat", {**_SAY, **wrong}, outcome, who)
+        for reason, wrong, outcome, who in (
+            ("a stranger", {}, _A_UNKNOWN, "none"),
+            ("a key without the permission", {}, _A_FORBIDDEN, "key"),
+            ("no credits", {}, TOO_LITTLE, "poor"),
+            ("no credits for a stream", {"stream": True}, TOO_LITTLE, "poor"),
+            ("an unknown model", {"model": "gpt-99"}, NOT_FOUND, "user"),
+            ("an unknown conversation", {"conversation_id": "conv_none"}, NOT_FOUND, "user"),
+            ("another's conversation", {"conversation_id": "{others_conversation}"}, NOT_FOUND, "user"),
+            ("a model that only embeds", _EMBEDDER, _A_WRONG, "user"),
+            ("a temperature above two", {"temperature": 2.5}, _A_WRONG, "user"),
+            ("no message", {"message": ""}, _A_WRONG, "user"),
+            ("a surplus field", {"surplus": 1}, _A_WRONG, "user"),
+        )
+    ),
+    Refusal("no JSON", "POST /api/ai/chat", b"{", _A_WRONG),
+    Refusal("a key of another request", "POST /api/ai/chat", _SAY, (422, "INVALID_INPUT"), headers=_KEY),
+    *(
+        Refusal(reason, f"GET /api/{path}", None, outcome, who)
+        for path in ("models", "history")
+        for reason, outcome, who in (
+            ("a stranger", _A_UNKNOWN, "none"),
+            ("a key without the permission", _A_FORBIDDEN, "key"),
+        )
+    ),
+    *(
+        Refusal("a wrong query", f"GET {_HISTORY}?{query}", None, _A_WRONG)
+        for query in ("limit=0", "offset=-1", "search=", "search=a&conversation_id=conv_none")
+    ),
+    Refusal("an unknown conversation", f"GET {_HISTORY}?conversation_id=conv_none", None, NOT_FOUND),
+    Refusal("another's conversation", f"GET {_HISTORY}?conversation_id={{others_conversation}}", None, NOT_FOUND),
+    *(
+        Refusal(reason, f"{method} {_HISTORY}/{conversation}{rest}", body, outcome, who)
+        for method, rest, body in _OF_CONVERSATION
+        for reason, conversation, outcome, who in (
+            ("an unknown conversation", "conv_none", NOT_FOUND, "user"),
+            ("another's conversation", "{others_conversation}", NOT_FOUND, "user"),
+            ("a stranger", "{others_conversation}", _A_UNKNOWN, "none"),
+            ("a key without the permission", "{others_conversation}", _A_FORBIDDEN, "key"),
+        )
+    ),
+    Refusal("an empty title", f"PATCH {_HISTORY}/{{others_conversation}}", {"title": ""}, _A_WRONG),
+    Refusal("an unknown form", f"GET {_HISTORY}/{{others_conversation}}/export?format=pdf", None, _A_WRONG),
+]
+_TWO_FACTOR: Final = "/api/auth/2fa"
+TWO_FACTOR: Final = [
+    Refusal("a wrong password", f"POST {_TWO_FACTOR}/setup", {"password": "wrong"}, UNKNOWN),
+    Refusal("no password", f"POST {_TWO_FACTOR}/setup", {}, WRONG),
+    Refusal("a set-up that was not begun", f"POST {_TWO_FACTOR}/verify", {"code": "123456"}, CONFLICT),
+    Refusal("what is off already", f"POST {_TWO_FACTOR}/disable", {"password": PASSWORD}, CONFLICT),
+    Refusal("what is off", f"POST {_TWO_FACTOR}/recovery-codes", {"code": "123456"}, CONFLICT),
+    Refusal("an administrator's own", f"DELETE {_USER}/{{admin}}/2fa", None, (403, "AUTHORIZATION_FAILED"), "admin"),
+    Refusal("an unknown user", f"DELETE {_USER}/user_nobody/2fa", None, NOT_FOUND, "admin"),
+    Refusal("what is off", f"DELETE {_USER}/{{user}}/2fa", None, CONFLICT, "admin"),
+    Refusal("neither password nor code", f"POST {_TWO_FACTOR}/disable", {}, WRONG),
+    *(
+        Refusal("no code", f"POST {_TWO_FACTOR}/{path}", {"code": ""}, WRONG)
+        for path in ("verify", "disable", "recovery-codes")
+    ),
+    *(
+        Refusal(reason, f"POST {_TWO_FACTOR}/{path}", {"code": "123456"}, outcome, who)
+        for path in ("verify", "disable", "recovery-codes")
+        for reason, outcome, who in (
+            ("a stranger", UNKNOWN, "none"),
+            ("an API key", (403, "AUTHORIZATION_FAILED"), "key"),
+        )
+    ),
+]
+_RATE: Final = "POST /api/history/messages/{answer}/rating"
+INSIGHT: Final = [
+    *(
+        Refusal("a stranger", f"GET /api/{path}", None, _A_UNKNOWN, "none")
+        for path in ("monitoring/stats", "dashboard/stats", "rankings")
+    ),
+    Refusal("a user", "GET /api/monitoring/stats", None, _A_FORBIDDEN),
+    Refusal("a key", "GET /api/monitoring/stats", None, _A_FORBIDDEN, "key"),
+    Refusal("a key without the permission", "GET /api/rankings", None, _A_FORBIDDEN, "key"),
+    Refusal("a key without the permission", _RATE, {"rating": "up"}, _A_FORBIDDEN, "key"),
+    Refusal("a stranger", _RATE, {"rating": "up"}, _A_UNKNOWN, "none"),
+    *(
+        Refusal("no rating", _RATE, body, _A_WRONG)
+        for body in ({}, {"rating": "good"}, {"rating": 1}, {"rating": "up", "score": 5})
+    ),
+    Refusal("an answer that nothing came of", _RATE, {"rating": "up"}, CONFLICT),
+    Refusal("another's answer", "POST /api/history/messages/{others_answer}/rating", {"rating": "up"}, NOT_FOUND),
+    Refusal("an unknown answer", "POST /api/history/messages/msg_none/rating", {"rating": "up"}, NOT_FOUND),
+]
+_NEW_PROJECT: Final = {"name": "A project"}
+_PROJECTS: Final = "/api/projects"
+# The calls of one project, with bodies that are right.
+_OF_PROJECT: Final = (
+    *(("GET", "", None), ("PUT", "", {"name": "Another name"}), ("DELETE", "", None)),
+    ("POST", "/restore", None),
+)
+PROJECTS: Final = [
+    *(
+        Refusal(reason, f"{method} {_PROJECTS}/{project}{rest}", body, outcome, who)
+        for method, rest, body in _OF_PROJECT
+        for reason, project, outcome, who in (
+            ("an unknown project", "999999", NOT_FOUND, "user"),
+            ("no number", "proj_1", NOT_FOUND, "user"),
+            ("another's project", "{others_project}", NOT_FOUND, "user"),
+            ("a stranger", "{project}", _A_UNKNOWN, "none"),
+            ("a key without the permission", "{project}", _A_FORBIDDEN, "key"),
+        )
+    ),
+    *(
+        Refusal("a deleted project", f"{method} {_PROJECTS}/{{deleted_project}}", body, NOT_FOUND)
+        for method, body in (("GET", None), ("PUT", {"name": "Another name"}), ("DELETE", None))
+    ),
+    *(
+        Refusal(reason, call, {**_NEW_PROJECT, **wrong}, _A_WRONG)
+        for call in (f"POST {_PROJECTS}", f"PUT {_PROJECTS}/{{project}}")
+        for reason, wrong in (
+            ("a name of nothing", {"name": ""}),
+            ("an unknown model", {"settings": {"default_model": "gpt-99"}}),
+            ("a budget of nothing", {"settings": {"budget_limit": 0}}),
+            ("an unknown setting", {"settings": {"colour": "red"}}),
+            ("an unknown field", {"colour": "red"}),
+        )
+    ),
+    Refusal("no name", f"POST {_PROJECTS}", {}, _A_WRONG),
+    Refusal("no JSON", f"POST {_PROJECTS}", b"{", _A_WRONG),
+    Refusal("nothing to change", f"PUT {_PROJECTS}/{{project}}", {}, _A_WRONG),
+    Refusal("an unknown filter", f"GET {_PROJECTS}?deleted=perhaps", None, _A_WRONG),
+    Refusal("a stranger", f"GET {_PROJECTS}", None, _A_UNKNOWN, "none"),
+    Refusal("a stranger", f"POST {_PROJECTS}", _NEW_PROJECT, _A_UNKNOWN, "none"),
+    Refusal("a key without the permission", f"POST {_PROJECTS}", _NEW_PROJECT, _A_FORBIDDEN, "key"),
+]
+_CHECKOUT: Final = {"package": "pro", "payment_method": "stripe", "return_url": "https://your-app.com/credits/success"}
+_GIFT: Final = {"recipient_email": "{other}", "amount": 1, "message": "Happy birthday!"}
+_RULE: Final = {"enabled": True, "threshold": 5, "package": "pro", "payment_method": "pm_123"}
+ASSISTANT_CREDITS: Final = [
+    *(
+        Refusal(reason, "POST /api/credits/purchase", {**_CHECKOUT, **wrong}, outcome, who, headers=(AT_ASSISTANT,))
+        for reason, wrong, outcome, who in (
+            ("a stranger", {}, _A_UNKNOWN, "none"),
+            ("a key without the permission", {}, _A_FORBIDDEN, "key"),
+            ("an unknown package", {"package": "gold"}, _A_WRONG, "user"),
+            ("another company", {"payment_method": "paypal"}, _A_WRONG, "user"),
+            ("a script to return to", {"return_url": "javascript:alert(1)"}, _A_WRONG, "user"),
+            ("a path to return to", {"return_url": "/credits/success"}, _A_WRONG, "user"),
+            ("Smart AI Hub's form", {"packageId": "pro"}, _A_WRONG, "user"),
+        )
+    ),
+    *(
+        Refusal(reason, "POST /api/credits/gift", {**_GIFT, **wrong}, outcome, who)
+        for reason, wrong, outcome, who in (
+            ("a stranger", {}, _A_UNKNOWN, "none"),
+            ("a key without the permission", {}, _A_FORBIDDEN, "key"),
+            ("an address that nobody has confirmed", {}, _A_FORBIDDEN, "poor"),
+            ("a gift to oneself", {"recipient_email": "{email}"}, _A_WRONG, "user"),
+            ("an unknown address", {"recipient_email": "nobody@example.org"}, NOT_FOUND, "user"),
+            ("more than there is", {"amount": 100}, TOO_LITTLE, "user"),
+            ("more than a day allows", {"amount": 1001}, _A_WRONG, "user"),
+            ("nothing", {"amount": 0}, _A_WRONG, "user"),
+            ("seven decimals", {"amount": 0.0000001}, _A_WRONG, "user"),
+            ("a message with controls", {"message": "\u202e"}, _A_WRONG, "user"),
+        )
+    ),
+    Refusal("a key of another request", "POST /api/credits/gift", _GIFT, (422, "INVALID_INPUT"), headers=_KEY),
+    *(
+        Refusal(reason, "PUT /api/credits/auto-recharge", {**_RULE, **wrong}, outcome, who)
+        for reason, wrong, outcome, who in (
+            ("a stranger", {}, _A_UNKNOWN, "none"),
+            ("a key without the permission", {}, _A_FORBIDDEN, "key"),
+            ("an unknown package", {"package": "gold"}, _A_WRONG, "user"),
+            ("no payment method's id", {"payment_method": "stripe"}, _A_WRONG, "user"),
+            ("a threshold of nothing", {"threshold": 0}, _A_WRONG, "user"),
+        )
+    ),
+    Refusal("a rule without a package", "PUT /api/credits/auto-recharge", {"enabled": True}, _A_WRONG),
+    Refusal("a stranger", "GET /api/credits/auto-recharge", None, _A_UNKNOWN, "none"),
+    *(
+        Refusal("a wrong query", f"GET /api/credits/history?{query}", None, _A_WRONG, headers=(AT_ASSISTANT,))
+        for query in ("limit=0", "offset=-1", "limit=x", "type=sale", "from=yesterday")
+    ),
+    *(
+        Refusal("a stranger", f"GET /api/credits/{path}", None, _A_UNKNOWN, "none", headers=(AT_ASSISTANT,))
+        for path in ("balance", "history")
+    ),
+]
+_ANALYZER: Final = "/api/doc-analyzer"
+_ADDRESS: Final = {"source_type": "url", "source_url": "https://api.example.com/openapi.json", "format": "openapi3"}
+_CONSENT: Final = {"integration_type": "google", "oauth_code": "4/0AX4XfWh..."}
+DOCUMENTS: Final = [
+    *(
+        Refusal(reason, f"POST {_ANALYZER}/analyze", {**_ADDRESS, **wrong}, outcome, who)
+        for reason, wrong, outcome, who in (
+            ("a stranger", {}, _A_UNKNOWN, "none"),
+            ("a key without the permission", {}, _A_FORBIDDEN, "key"),
+            ("a private address", {"source_url": "http://10.0.0.1/openapi.json"}, _A_WRONG, "user"),
+            ("this machine", {"source_url": "http://localhost/openapi.json"}, _A_WRONG, "user"),
+            ("another port", {"source_url": "http://api.example.com:8080/"}, _A_WRONG, "user"),
+            ("another scheme", {"source_url": "file:///etc/passwd"}, _A_WRONG, "user"),
+            ("an unknown format", {"format": "word"}, _A_WRONG, "user"),
+            ("another source", {"source_type": "ftp"}, _A_WRONG, "user"),
+            ("a surplus field", {"surplus": 1}, _A_WRONG, "user"),
+        )
+    ),
+    Refusal("no address", f"POST {_ANALYZER}/analyze", {"source_type": "url"}, _A_WRONG),
+    Refusal("no JSON", f"POST {_ANALYZER}/analyze", b"{", _A_WRONG),
+    *(
+        Refusal("an unknown analysis", call, body, NOT_FOUND)
+        for call, body in (
+            (f"GET {_ANALYZER}/analyses/analysis_none", None),
+            (f"DELETE {_ANALYZER}/analyses/analysis_none", None),
+            (f"POST {_ANALYZER}/export/xlsx", {"analysis_id": "analysis_none"}),
+        )
+    ),
+    *(
+        Refusal("a stranger", call, body, _A_UNKNOWN, "none")
+        for call, body in (
+            (f"GET {_ANALYZER}/analyses", None),
+            (f"POST {_ANALYZER}/export/xlsx", {"analysis_id": "analysis_none"}),
+            (f"POST {_ANALYZER}/export/sheets", {"analysis_id": "analysis_none"}),
+            ("GET /api/integrations", None),
+            ("POST /api/integrations/connect", _CONSENT),
+        )
+    ),
+    Refusal("no Google account", f"POST {_ANALYZER}/export/sheets", {"analysis_id": "analysis_none"}, CONFLICT),
+    Refusal("no analysis named", f"POST {_ANALYZER}/export/sheets", {"include_examples": True}, _A_WRONG),
+    Refusal(
+        "a word for a flag", f"POST {_ANALYZER}/export/xlsx", {"analysis_id": "x", "include_examples": "yes"}, _A_WRONG
+    ),
+    Refusal("a wrong page", f"GET {_ANALYZER}/analyses?limit=0", None, _A_WRONG),
+    Refusal("Google that is not set up", "POST /api/integrations/connect", _CONSENT, (503, "SERVICE_UNAVAILABLE")),
+    Refusal("an unknown type", "POST /api/integrations/connect", {**_CONSENT, "integration_type": "fax"}, _A_WRONG),
+    Refusal("no code", "POST /api/integrations/connect", {"integration_type": "google"}, _A_WRONG),
+    *(
+        Refusal(reason, f"POST /api/integrations/{path}{query}", None, outcome)
+        for path in ("test", "disconnect")
+        for reason, query, outcome in (
+            ("no type", "", _A_WRONG),
+            ("an unknown type", "?integration_type=fax", _A_WRONG),
+            ("one that is not connected", "?integration_type=google", NOT_FOUND),
+        )
+    ),
+]
 RECEIVED: Final = [
     Refusal("an unsigned webhook", f"POST {RECEIVER}", b"{}", UNKNOWN, "none"),
     _received("a webhook that was tampered with", "{seconds}", "{signed_otherwise}"),
@@ -360,4 +616,10 @@ RECEIVED: Final = [
 ]
 REFUSALS: Final = [
     *(*AUTH, *MONEY, *CHAT, *ADMINISTRATION, *AI_AGGREGATOR, *AI_PLAYGROUND, *PLAYGROUND_AI, *WEBHOOKS, *RECEIVED),
+    *ASSISTANT_CHAT,
+    *ASSISTANT_CREDITS,
+    *TWO_FACTOR,
+    *INSIGHT,
+    *PROJECTS,
+    *DOCUMENTS,
 ]

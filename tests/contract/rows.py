@@ -558,7 +558,211 @@ AI_PLAYGROUND += [
     ),
 ]
 
+_INSIGHT = [
+    Row(
+        *("ai_assistant", "GET", "/api/monitoring/stats"),
+        {
+            "total_users": 1250,
+            "active_users_24h": 342,
+            "total_workflows": 5600,
+            "workflows_executed_24h": 12450,
+            "total_ai_calls_24h": 45780,
+            "credits_consumed_24h": 125000,
+            "uptime_percentage": 99.98,
+        },
+        credential="admin",
+    ),
+    Row(
+        *("ai_assistant", "GET", "/api/dashboard/stats"),
+        {
+            "projects_count": 5,
+            "workflows_count": 12,
+            "total_executions": 1250,
+            "executions_today": 45,
+            "credits_used_total": 5000,
+            "credits_used_today": 120,
+            "favorite_model": "gpt-4",
+            "most_active_workflow": None,  # of a user who has none
+        },
+        credential="cookie",
+    ),
+    Row(
+        *("ai_assistant", "GET", "/api/rankings"),
+        {
+            "rankings": [
+                {
+                    "model": "gpt-4",
+                    "score": 9.5,
+                    "total_uses": 125000,
+                    "avg_response_time_ms": 2500,
+                    "user_satisfaction": 4.8,
+                }
+            ],
+            "updated_at": "2025-11-09T10:00:00Z",
+        },
+        credential="cookie",
+    ),
+]
+_PROJECT = {
+    "id": 1,
+    "name": "My First Project",
+    "description": "Learning AI automation",
+    "created_at": "2025-01-15T00:00:00Z",
+}
+_PROJECT_FIELDS = {
+    "name": "New Project",
+    "description": "Project description",
+    "settings": {"default_model": "gpt-4", "budget_limit": 1000},
+}
+_PROJECT_STATS = {"total_workflows": 5, "total_executions": 1250, "credits_used": 5000}
+_SHOWN_PROJECT = {**_PROJECT, "workflows": None, "integrations": None, "stats": _PROJECT_STATS}
+_PROJECTS = [
+    Row(
+        *("ai_assistant", "GET", "/api/projects"),
+        {"projects": [{**_PROJECT, "updated_at": "2025-11-09T00:00:00Z", "workflow_count": 5, "integration_count": 2}]},
+        credential="cookie",
+    ),
+    Row(
+        *("ai_assistant", "POST", "/api/projects", {**_PROJECT, **_PROJECT_FIELDS}),
+        *(_PROJECT_FIELDS, 201, "cookie"),
+        by="the document and 13.2",
+    ),
+    Row("ai_assistant", "GET", "/api/projects/project_id", _SHOWN_PROJECT, credential="cookie"),
+    Row(
+        *("ai_assistant", "PUT", "/api/projects/project_id", _SHOWN_PROJECT),
+        {"name": "Updated Name", "description": "Updated description"},
+        credential="cookie",
+        by="13.1",
+    ),
+    Row(
+        *("ai_assistant", "DELETE", "/api/projects/project_id"),
+        {"message": "Project deleted successfully", "id": 1},
+        credential="cookie",
+    ),
+]
+_CHAT_OF_THE_ASSISTANT = [
+    Row(
+        *("ai_assistant", "POST", "/api/ai/chat"),
+        {
+            "response": "Quantum computing is...",
+            "model": "gpt-4",
+            "tokens_used": 245,
+            "credits_consumed": 10,
+            "conversation_id": "conv_123",
+        },
+        {
+            "message": "Explain quantum computing in simple terms",
+            "model": "gpt-4",
+            "conversation_id": "{conv_123}",
+            "temperature": 0.7,
+            "max_tokens": 500,
+        },
+        credential="cookie",
+    ),
+    Row(
+        *("ai_assistant", "GET", "/api/models"),
+        {
+            "models": [
+                {
+                    "id": "gpt-4",
+                    "name": "GPT-4",
+                    "provider": "openai",
+                    "cost_per_1k_tokens": 0.03,
+                    "max_tokens": 8192,
+                    "capabilities": ["chat", "code", "analysis"],
+                }
+            ]
+        },
+        credential="cookie",
+    ),
+    Row(
+        *("ai_assistant", "GET", "/api/history?limit=50&offset=0"),
+        {
+            "conversations": [
+                {
+                    "id": "conv_123",
+                    "created_at": "2025-11-09T10:00:00Z",
+                    "model": "gpt-4",
+                    "message_count": 12,
+                    "last_message": "Thank you for the explanation!",
+                }
+            ],
+            "total": 100,
+            "limit": 50,
+            "offset": 0,
+        },
+        credential="cookie",
+    ),
+]
+_ANALYZED = {
+    "id": "analysis_123",
+    "status": "completed",
+    "created_at": "2025-11-09T10:00:00Z",
+    "completed_at": "2025-11-09T10:00:25Z",
+    "results": {
+        "endpoints": [{"path": "/users", "method": "GET", "summary": "List users", "parameters": [], "responses": {}}],
+        "authentication": ["bearer", "api_key"],
+        "security_issues": [],
+        "statistics": {"total_endpoints": 45, "total_schemas": 23},
+    },
+}
+_DOCUMENTS = [
+    Row(
+        *("ai_assistant", "POST", "/api/doc-analyzer/analyze"),
+        {"analysis_id": "analysis_123", "status": "processing", "estimated_time_seconds": 30},
+        {"source_type": "url", "source_url": "https://api.example.com/openapi.json", "format": "openapi3"},
+        credential="cookie",
+    ),
+    Row("ai_assistant", "GET", "/api/doc-analyzer/analyses/analysis_123", _ANALYZED, credential="cookie"),
+]
+# Those that need an account at Google, which the default configuration has not.
+AT_GOOGLE = [
+    Row(
+        *("ai_assistant", "GET", "/api/integrations"),
+        {
+            "integrations": [
+                {"id": 1, "type": "google", "name": "ada", "status": "connected", "connected_at": "", "last_used": None}
+            ]
+        },
+        credential="cookie",
+    ),
+    Row(
+        *("ai_assistant", "POST", "/api/integrations/connect"),
+        {"id": 2, "type": "google", "status": "connected"},
+        {"integration_type": "google", "oauth_code": "{code}"},
+        credential="cookie",
+    ),
+    Row(
+        *("ai_assistant", "POST", "/api/integrations/test?integration_type=google"),
+        {"status": "success", "message": "Connection test successful", "details": {}},
+        credential="cookie",
+    ),
+    Row(
+        *("ai_assistant", "POST", "/api/doc-analyzer/export/sheets"),
+        {
+            "spreadsheet_id": "1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms",
+            "spreadsheet_url": "https://docs.google.com/spreadsheets/d/...",
+            "sheets_created": ["Endpoints", "Schemas", "Security"],
+        },
+        {
+            "analysis_id": "{analysis_123}",
+            "spreadsheet_name": "API Documentation Analysis",
+            "include_examples": True,
+        },
+        credential="cookie",
+    ),
+    Row(
+        *("ai_assistant", "POST", "/api/integrations/disconnect?integration_type=google"),
+        {"message": "Integration disconnected successfully"},
+        credential="cookie",
+    ),
+]
+
 AI_ASSISTANT = [
+    *_DOCUMENTS,
+    *_CHAT_OF_THE_ASSISTANT,
+    *_INSIGHT,
+    *_PROJECTS,
     Row("ai_assistant", "POST", "/api/auth/login", _ASSISTANT_LOGIN, _SIGN_IN, credential="none"),
     Row(
         *("ai_assistant", "GET", "/api/health", {"status": "healthy", "version": "2.0.0", "timestamp": ""}),
@@ -578,6 +782,18 @@ AI_ASSISTANT = [
             "auto_recharge_enabled": True,
             "auto_recharge_threshold": 100,
         },
+        credential="cookie",
+    ),
+    Row(
+        *("ai_assistant", "POST", "/api/credits/purchase"),
+        {"checkout_url": "https://checkout.stripe.com/...", "session_id": "cs_test_123"},
+        {"package": "pro", "payment_method": "stripe", "return_url": "https://your-app.com/credits/success"},
+        credential="cookie",
+    ),
+    Row(
+        *("ai_assistant", "POST", "/api/credits/gift"),
+        {"gift_id": "gift_123", "status": "sent", "recipient": "friend@example.com", "amount": 100},
+        {"recipient_email": "{friend}", "amount": 100, "message": "Happy birthday!"},
         credential="cookie",
     ),
     Row(
@@ -849,6 +1065,14 @@ BESIDE_THE_DOCUMENTS = {
     ("smart_ai_hub", "/api/auth/methods"): "how one may sign in, for the page",
     ("smart_ai_hub", "/api/auth/google/callback"): "where Google sends the browser back to",
     ("smart_ai_hub", "/api/auth/google/exchange"): "a login for the code that a sign-in by Google ends with",
+    ("smart_ai_hub", "/api/admin/users/([A-Za-z0-9_]{1,64})/2fa"): "its end for a user who has lost it",
+    ("smart_ai_hub", "/api/auth/2fa"): "whether two-factor sign-in is on, which the AI Assistant's `has_2fa` says",
+    ("smart_ai_hub", "/api/auth/2fa/setup"): "its beginning: the secret for an authenticator",
+    ("smart_ai_hub", "/api/auth/2fa/verify"): "its switching on",
+    ("smart_ai_hub", "/api/auth/2fa/disable"): "its switching off",
+    ("smart_ai_hub", "/api/auth/2fa/recovery-codes"): "a new set of recovery codes",
+    ("ai_assistant", "/api/history/([A-Za-z0-9_]{1,64})"): "one conversation, to be renamed or deleted",
+    ("ai_assistant", "/api/history/([A-Za-z0-9_]{1,64})/export"): "one conversation as a file",
     ("smart_ai_hub", "/api/auth/verify-email"): "the link of a verification mail",
     ("smart_ai_hub", "/api/auth/resend-verification"): "a further verification mail",
     ("smart_ai_hub", "/metrics"): "for Prometheus",
@@ -882,4 +1106,13 @@ BESIDE_THE_DOCUMENTS = {
     ("ai_aggregator", "GET /v1/webhooks"): "the list of what was configured",
     ("ai_aggregator", "/v1/webhooks/([A-Za-z0-9_]{1,64})"): "one of them, to be changed or removed",
     **_of_webhook("ai_aggregator", "/v1/webhooks"),
+    ("ai_assistant", "/api/history/messages/([A-Za-z0-9_]{1,64})/rating"): "what a user thinks of an answer",
+    ("ai_assistant", "/api/doc-analyzer/analyses"): "the analyses of a user",
+    ("ai_assistant", f"DELETE /api/doc-analyzer/analyses/{_ID}"): "the end of one before its month is over",
+    ("ai_assistant", "/api/doc-analyzer/export/xlsx"): "the export for who has no Google account",
+    ("ai_assistant", "/api/integrations/google/authorize"): "the address of Google's consent page",
+    ("ai_assistant", "/api/integrations/google/callback"): "where Google sends the browser back to",
+    ("ai_assistant", "/api/credits/packages"): "what the purchase of the document may name",
+    ("ai_assistant", "/api/credits/auto-recharge"): "named by the design, 13.10; the balance of the document shows it",
+    ("ai_assistant", f"/api/projects/{_ID}/restore"): "what a soft deletion is for",
 }

@@ -6,8 +6,19 @@ import pytest
 
 from handlers.access import methods_of
 from handlers.application import ROUTES
-from tests.contract.examples import asked, filled, ids, mailed, notification_id, own_ids, unlike, with_ids
-from tests.contract.rows import BESIDE_THE_DOCUMENTS, HOSTS, ROWS, Row
+from tests.contract.examples import (
+    analysed,
+    asked,
+    filled,
+    ids,
+    mailed,
+    may_give,
+    notification_id,
+    own_ids,
+    unlike,
+    with_ids,
+)
+from tests.contract.rows import AT_GOOGLE, BESIDE_THE_DOCUMENTS, HOSTS, ROWS, Row
 from tests.factories import grant_points
 from tests.site import PASSWORD, Site
 
@@ -40,6 +51,15 @@ async def test_the_documented_example_is_answered_as_documented(site: Site, row:
         headers |= {"X-Service-Token": site.services.settings.service_token, "X-User-ID": user_id}
     if row.bare_path.endswith("/usage"):
         await client.post("/api/v1/ai/chat", {"messages": [{"role": "user", "content": "Hello"}]})
+    if row.bare_path in ("/api/dashboard/stats", "/api/rankings"):
+        said = [{"role": "user", "content": "Hello"}]
+        await client.post("/api/v1/ai/chat", {"messages": said}, dialect="ai_playground")
+    if row.bare_path in ("/api/ai/chat", "/api/history"):
+        facts["conv_123"] = (await client.post("/api/ai/chat", {"message": "Hello"})).body["conversation_id"]
+    if row.bare_path.startswith("/api/projects"):
+        facts["project_id"] = str((await client.post("/api/projects", {"name": "A project"}, status=201)).body["id"])
+    facts |= await analysed(client) if row.bare_path.startswith("/api/doc-analyzer/analyses/") else {}
+    facts |= await may_give(site, client, headers) if row.bare_path == "/api/credits/gift" else {}
     body = filled(row.body, facts)
     assert await asked(client, row, with_ids(row.path, facts), body, headers) == []
 
@@ -54,7 +74,7 @@ def _methods(api: str, path: str) -> set[str]:
 
 
 def test_each_row_has_its_route() -> None:
-    assert [row for row in ROWS if row.method not in _methods(row.api, row.bare_path)] == []
+    assert [row for row in (*ROWS, *AT_GOOGLE) if row.method not in _methods(row.api, row.bare_path)] == []
 
 
 def test_each_route_has_its_row_or_a_reason() -> None:
@@ -73,7 +93,8 @@ def _has_row(api: str, method: str, pattern: str) -> bool:
     """A row, or a reason for this method alone."""
     if (api, f"{method} {pattern}") in BESIDE_THE_DOCUMENTS:
         return True
-    return any((row.api, row.method) == (api, method) and re.fullmatch(pattern, row.bare_path) for row in ROWS)
+    rows = [row for row in (*ROWS, *AT_GOOGLE) if (row.api, row.method) == (api, method)]
+    return any(re.fullmatch(pattern, row.bare_path) for row in rows)
 
 
 def test_what_stands_beside_the_documents_exists() -> None:

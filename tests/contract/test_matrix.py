@@ -10,7 +10,19 @@ from tornado.httpclient import HTTPResponse
 
 from handlers.access import Access, access_of, methods_of
 from handlers.application import every_route
-from tests.contract.matrix import CASES, MAKING, NEW_KEY, NEW_PUSH_SUBSCRIPTION, NEW_USER_WEBHOOK, Case
+from hub.payments.records import Purchase
+from models.conversations import message_of_stream
+from tests.contract.matrix import (
+    CASES,
+    MAKING,
+    NEW_ANALYSIS,
+    NEW_CONVERSATION,
+    NEW_KEY,
+    NEW_PROJECT,
+    NEW_PUSH_SUBSCRIPTION,
+    NEW_USER_WEBHOOK,
+    Case,
+)
 from tests.factories import grant_points
 from tests.site import Site
 from tests.ws_client import Client, Refused
@@ -107,6 +119,14 @@ class Cast:
             return str(json.loads((await self.made("administrator", *MAKING[name])).body)["data"]["id"])
         if name == "API key":
             return str(json.loads((await self.made("owner", "/v1/auth/api-keys", NEW_KEY)).body)["data"]["id"])
+        if name == "project":
+            return str(json.loads((await self.made("owner", "/api/projects", NEW_PROJECT)).body)["id"])
+        if name == "analysis":
+            return str(
+                json.loads((await self.made("owner", "/api/doc-analyzer/analyze", NEW_ANALYSIS)).body)["analysis_id"]
+            )
+        if name == "conversation":
+            return str(json.loads((await self.made("owner", "/api/ai/chat", NEW_CONVERSATION)).body)["conversation_id"])
         if name == "user webhook":
             return str(json.loads((await self.made("owner", "/v1/webhooks", NEW_USER_WEBHOOK)).body)["data"]["id"])
         if name == "push subscription":
@@ -115,8 +135,15 @@ class Cast:
         if name == "Playground webhook":
             made = json.loads((await self.made("owner", "/api/v1/webhooks", NEW_USER_WEBHOOK)).body)
             return str(made["data"]["webhook"]["id"])
+        if name == "checkout":
+            order = Purchase(_id(self.owner), "credit", 1_000_000, 100, "stripe", "A package")
+            opened = await self.site.services.credits.checkouts.open(order, "https://your-app.com/")
+            return str(opened["session"])
         if name == "stream":
             return str((await self.made("owner", "/api/mcp/chat/completions", _CHAT)).headers["X-Hub-Stream-Id"])
+        if name == "answer":
+            stream = await self.thing("stream")
+            return str((await message_of_stream(self.site.services.database, stream) or {})["_id"])
         if name == "notification":
             (welcome,), _ = await self.site.services.notifications.page(_id(self.owner), 1, None)
             return str(welcome["_id"])

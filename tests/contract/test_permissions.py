@@ -35,10 +35,12 @@ _QUESTION: Final[Mapping[str, Any]] = {
 PERMISSIONS: Final[Mapping[str, str]] = {
     "account:read": """
         GET /api/auth/me
+        GET /api/auth/2fa
         GET /api/users/me
         GET /api/notifications
         GET /api/notifications/settings
         GET /api/notifications/push
+        GET /api/integrations
     """,
     "account:write": f"""
         POST /api/auth/resend-verification
@@ -48,14 +50,31 @@ PERMISSIONS: Final[Mapping[str, str]] = {
         PUT /api/notifications/settings
         POST /api/notifications/push/subscriptions
         DELETE /api/notifications/push/subscriptions/{_ID}
+        POST /api/projects
+        PUT /api/projects/{_ID}
+        DELETE /api/projects/{_ID}
+        POST /api/projects/{_ID}/restore
+        POST /api/integrations/connect
+        POST /api/integrations/test
+        POST /api/integrations/disconnect
+        POST /api/doc-analyzer/export/sheets
     """,
     "ai:read": f"""
         GET /api/mcp/models
         GET /v1/models
         GET /v1/models/(.+)
         GET /api/v1/ai/models
+        GET /api/models
+        GET /api/history
+        GET /api/history/{_ID}/export
+        GET /api/rankings
         GET /api/streams/{_ID}
         GET /api/streams/{_ID}/events
+        GET /api/projects
+        GET /api/projects/{_ID}
+        GET /api/doc-analyzer/analyses
+        GET /api/doc-analyzer/analyses/{_ID}
+        POST /api/doc-analyzer/export/xlsx
     """,
     "ai:write": f"""
         POST /api/mcp/chat/completions
@@ -65,11 +84,18 @@ PERMISSIONS: Final[Mapping[str, str]] = {
         POST /v1/embeddings
         POST /api/v1/ai/chat
         POST /api/v1/ai/generate
+        POST /api/ai/chat
+        PATCH /api/history/{_ID}
+        DELETE /api/history/{_ID}
+        POST /api/history/messages/{_ID}/rating
         DELETE /api/streams/{_ID}
+        POST /api/doc-analyzer/analyze
+        DELETE /api/doc-analyzer/analyses/{_ID}
     """,
     "credits:read": """
         GET /api/credits/balance
         GET /api/credits/history
+        GET /api/credits/auto-recharge
         GET /api/v1/points/balance
         GET /api/v1/points/history
         GET /api/v1/points/daily-reward-status
@@ -79,6 +105,8 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     """,
     "credits:write": """
         POST /api/credits/purchase
+        POST /api/credits/gift
+        PUT /api/credits/auto-recharge
         POST /api/v1/points/exchange-from-credits
         POST /api/v1/points/purchase
         POST /api/v1/points/claim-daily-reward
@@ -88,6 +116,7 @@ PERMISSIONS: Final[Mapping[str, str]] = {
         GET /v1/analytics/dashboard
         GET /v1/analytics/events
         GET /api/v1/ai/usage
+        GET /api/dashboard/stats
         GET /api/v1/usage
     """,
     "webhooks:read": f"""
@@ -125,6 +154,11 @@ ANY_KEY: Final = """
 # No key, whatever it was given: who signs in, and what is a credential.
 NO_KEY: Final = f"""
     POST /api/auth/logout
+    GET /api/integrations/google/authorize
+    POST /api/auth/2fa/setup
+    POST /api/auth/2fa/verify
+    POST /api/auth/2fa/disable
+    POST /api/auth/2fa/recovery-codes
     PUT /api/auth/profile
     PUT /api/auth/password
     PUT /api/users/me/password
@@ -256,6 +290,7 @@ _COMMANDS: Final[Mapping[str, Mapping[str, object]]] = {
     "chat.start": {"model": "gpt-4", "message": "Hello"},
     "chat.stop": {"stream_id": "unknown1"},
     "chat.resume": {"stream_id": "unknown1", "epoch": "x", "after": 0},
+    "chat.rate": {"stream_id": "unknown1", "rating": "up"},
     "conversations.list": {},
     "conversations.messages": {"conversation_id": "unknown1"},
     "conversations.delete": {"conversation_id": "unknown1"},

@@ -10,6 +10,7 @@ from hub.audit import audit
 from hub.webhooks import signatures
 from hub.webhooks.receiver import PATH as RECEIVER
 from models.clock import now, timestamp
+from models.conversations import MESSAGES, message_of_stream
 from tests.api_client import Answer
 from tests.contract.described import of_answer, operation
 from tests.contract.examples import filled, mailed, notification_id
@@ -115,10 +116,51 @@ async def stage(site: Site) -> Stage:
         "active_rate": next(rate["id"] for rate in rates if rate["isActive"]),
         "key": "a-key-that-was-used",
     }
+    await site.services.identities.change_user(facts["user"], {"email_verified": True})  # who may give credits
     facts |= await webhooks(site, facts["user"], _id(other))
+    facts |= {"answer": await _empty_answer(site, facts["user"]), "others_answer": await _answer(site, other)}
+    facts |= await _projects(site, tokens["user"], other["access_token"])
+    begun = await site.client("ai_assistant", token=other["access_token"]).post("/api/ai/chat", {"message": "Hello"})
+    facts["others_conversation"] = begun.body["conversation_id"]
     used = {"Idempotency-Key": facts["key"]}
     await site.client(token=tokens["user"]).post(EXCHANGE, {"creditAmount": 1}, headers=used)
     return Stage(site, facts, tokens)
+
+
+async def _projects(site: Site, user: str, other: str) -> dict[str, str]:
+    """Projects of two users, whose access tokens these are; one of them was deleted."""
+    owners = {"project": user, "deleted_project": user, "others_project": other}
+    clients = {name: site.client("ai_assistant", token=token) for name, token in owners.items()}
+    facts = {
+        name: str((await client.post("/api/projects", {"name": "A project"}, status=201)).body["id"])
+        for name, client in clients.items()
+    }
+    path = f"/api/projects/{facts['deleted_project']}"
+    await clients["deleted_project"].request("DELETE", path, status=200)
+    return facts
+
+
+async def _answer(site: Site, registered: dict[str, Any]) -> str:
+    """A finished answer of a user's."""
+    body = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}], "maxTokens": 5}
+    client = site.client(token=registered["access_token"])
+    stream = (await client.post("/api/mcp/chat/completions", body)).headers["X-Hub-Stream-Id"]
+    return str((await message_of_stream(site.services.database, stream) or {})["_id"])
+
+
+async def _empty_answer(site: Site, user: str) -> str:
+    """One that failed before its first word."""
+    message = {
+        "_id": "msg_empty",
+        "user": user,
+        "conversation": None,
+        "role": "assistant",
+        "content": "",
+        "lengths": [],
+    }
+    message |= {"model": "gpt-4", "stream": "chat_empty", "status": "failed", "created_at": now()}
+    await site.services.database[MESSAGES].insert_one(message)
+    return "msg_empty"
 
 
 @pytest.mark.gen_test

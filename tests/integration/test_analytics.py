@@ -123,7 +123,7 @@ async def test_what_was_refused_or_came_to_nothing_is_not_counted(site: Site) ->
 def _used(user: str, moment: datetime, charged: int = 10, wallet: str | None = None, model: str = "gpt-4") -> Operation:
     """The end of a completion that was begun at a moment; with a `wallet`, and paid from it."""
     row: Document = {"_id": new_id("chat"), "user": user, "model": model, "prompt_tokens": 3, "completion_tokens": 4}
-    row |= {"charged": charged, "duration_ms": 50, "created_at": moment}
+    row |= {"charged": charged, "duration_ms": 50, "first_token_ms": 20, "created_at": moment}
     insert, day = used(user, moment, model, lambda receipt: row)
     legs = [] if wallet is None else [Leg(wallet, "credit", "usage", -charged, "test")]
     return Operation(new_id("op"), legs=legs, inserts=[insert], updates=[day])

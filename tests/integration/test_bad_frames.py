@@ -22,6 +22,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "model": "gpt-4",
         "messages": MESSAGES,
         "conversation_id": "conv_1",
+        "project_id": 7,
         "max_tokens": 5,
         "temperature": 0.5,
         "top_p": 0.5,
@@ -31,6 +32,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     },
     "chat.stop": {"stream_id": "stream_1"},
     "chat.resume": {"stream_id": "stream_1", "epoch": "abc", "after": 3},
+    "chat.rate": {"message_id": "msg_1", "rating": "up"},
     "conversations.list": {"limit": 5, "before": "conv_1"},
     "conversations.messages": {"conversation_id": "conv_1", "limit": 5},
     "conversations.delete": {"conversation_id": "conv_1"},
@@ -43,14 +45,16 @@ REQUIRED: Final = {
     "subscribe": ("channel",),
     "unsubscribe": ("channel",),
     "history": ("after",),
-    "chat.start": ("model", "messages"),
+    "chat.start": ("messages",),  # and the model, where no project is named
     "chat.stop": ("stream_id",),
     "chat.resume": ("stream_id", "epoch", "after"),
+    "chat.rate": ("message_id", "rating"),
     "conversations.messages": ("conversation_id",),
     "conversations.delete": ("conversation_id",),
     "notifications.read": ("ids",),
 }
 NUMBERS: Final = frozenset({"temperature", "top_p"})
+RIGHT_ALL_THE_SAME: Final = (("stop", "x"), ("rating", None))
 COMMANDS_PER_SOCKET = 60  # below the burst that a connection may send
 
 
@@ -85,7 +89,9 @@ async def test_a_wrong_type_in_any_field(face: Face) -> None:
     wrong: list[Any] = []
     for command, example in EXAMPLES.items():
         cases = [
-            case for case in bad_input.wrong_types(example, numbers=NUMBERS) if (case[0], case[1]) != ("stop", "x")
+            case
+            for case in bad_input.wrong_types(example, numbers=NUMBERS)
+            if (case[0], case[1]) not in RIGHT_ALL_THE_SAME
         ]
         answers = await replies(face, [{"type": command, **changed} for _, _, changed in cases])
         wrong += [

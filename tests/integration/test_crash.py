@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from config.catalogue import load_catalogue
-from hub.prices import charge_micro
+from hub.prices import charge_micro, credits_number
 from models import wallets
 from models.conversations import MESSAGES, message_of_stream
 from models.database import Database, Document
@@ -16,7 +16,7 @@ from tests.http_streams import Response, abort_all, ask
 from tests.running_hub import RunningHub
 from tests.ws_client import Client
 
-V1 = "/v1/chat/completions"
+V1, PROJECTS = "/v1/chat/completions", "/api/projects"
 MODEL = "claude-3"
 STREAMS = 20
 FINISHED = 3
@@ -44,10 +44,10 @@ class Running:
 
 
 class Clients:
-    """Those who ask by SSE and by WebSocket, half each, until the hub is gone."""
+    """Those who ask by SSE and, in a project, by WebSocket, half each, until the hub is gone."""
 
-    def __init__(self, hub: RunningHub, token: str) -> None:
-        self.hub, self.token = hub, token
+    def __init__(self, hub: RunningHub, token: str, project: int) -> None:
+        self.hub, self.token, self.project = hub, token, project
         self.running: list[Running] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -79,7 +79,7 @@ class Clients:
     async def _by_socket(self, running: Running) -> None:
         socket = await Client.open(self.hub.port)
         await socket.request("connect", token=self.token)
-        started = await socket.request("chat.start", **running.body)
+        started = await socket.request("chat.start", **running.body, project_id=self.project)
         running.id, running.epoch = started["stream_id"], started["epoch"]
         while True:
             delta = await socket.push("chat.delta", stream_id=running.id)
@@ -121,7 +121,8 @@ def test_a_killed_hub_owes_and_is_owed_nothing(start_hub: StartHub, mongod_uri: 
 async def _crash(hub: RunningHub, mongod_uri: str) -> None:
     token = await asyncio.to_thread(hub.register)
     finished = await finish_some(hub, token)
-    clients = Clients(hub, token)
+    made = await ask(hub.port, "POST", PROJECTS, token=token, body={"name": "A project"})
+    clients = Clients(hub, token, (await made.json())["id"])
     await clients.start(STREAMS // 2)
     await asyncio.sleep(FIRST_HALF_SECONDS)
     await clients.start(STREAMS - STREAMS // 2)
@@ -135,6 +136,7 @@ async def _crash(hub: RunningHub, mongod_uri: str) -> None:
         assert await wallets.holds_open(database) == STREAMS
         await asyncio.to_thread(hub.start)
         await _assert_settled(hub, database, checkpoints)
+        await _assert_counted(hub, token, clients, checkpoints)
         await _assert_told(hub, token, clients.running, checkpoints)
         await _assert_retries(hub, token, clients.running, checkpoints)
         await _assert_kept(hub, token, finished)
@@ -158,6 +160,14 @@ async def _assert_settled(hub: RunningHub, database: Database, checkpoints: dict
     (wallet,) = [wallet async for wallet in wallets.scan_wallets(database)]
     assert wallet["credits"] == CREDITS_MICRO - sum(receipts)
     assert wallet["credits_held"] == 0
+
+
+async def _assert_counted(hub: RunningHub, token: str, clients: Clients, checkpoints: dict[str, Document]) -> None:
+    """The project has spent what its own answers are charged, and holds nothing."""
+    charged = [charge_of(checkpoints[stream.id]) for stream in clients.running if stream.number % 2]
+    shown = await (await ask(hub.port, "GET", f"{PROJECTS}/{clients.project}", token=token)).json()
+    assert (shown["stats"]["credits_used"], shown["stats"]["credits_held"]) == (credits_number(sum(charged)), 0)
+    assert sum(charged) > 0
 
 
 async def _assert_told(hub: RunningHub, token: str, running: list[Running], checkpoints: dict[str, Document]) -> None:

@@ -12,10 +12,13 @@ from models.api_keys import API_KEYS
 from models.clock import now
 from models.database import Database, DatabaseError, Document, DuplicateKey
 from models.ids import new_id
+from models.projects import PROJECTS
 
 DAY_SECONDS: Final = 86_400
 # What goes by itself: the date that counts, and how many seconds after it.
 EXPIRES: Final = {
+    "analyses": ("expires_at", 0),
+    "analysis_parts": ("expires_at", 0),
     "analytics_events": ("created_at", 90 * DAY_SECONDS),
     "deliveries": ("created_at", 14 * DAY_SECONDS),
     "events": ("created_at", 7 * DAY_SECONDS),
@@ -23,6 +26,7 @@ EXPIRES: Final = {
     "idempotency": ("created_at", 7 * DAY_SECONDS),
     "logins": ("expires_at", 0),
     "mails": ("expires_at", 0),
+    "model_days": ("day", 40 * DAY_SECONDS),
     "messages": ("expires_at", 0),
     "notice_jobs": ("expires_at", 0),
     "notifications": ("expires_at", 0),
@@ -31,6 +35,8 @@ EXPIRES: Final = {
     "received_webhooks": ("received_at", 3_600),
     "request_stats": ("minute", 35 * DAY_SECONDS),
     "revocations": ("created_at", DAY_SECONDS),
+    "uptime": ("day", 35 * DAY_SECONDS),
+    "two_factor": ("expires_at", 0),
 }
 COUNTS: Final = ("credits", "credits_held", "points", "seq", "version", "offset")
 
@@ -103,7 +109,9 @@ async def test_a_wallet_below_zero_or_in_fractions_is_refused(database: Database
         (wallets.WALLETS, with_quota(used=0.5)),
         (wallets.WALLETS, with_quota(of=None)),
         (wallets.WALLETS, with_quota(ends_at="2026-11-28")),
+        (wallets.WALLETS, with_budget(closed=1)),
         (API_KEYS, {"_id": "key_1"}),
+        (PROJECTS, {"_id": "proj_1"}),
     ],
 )
 async def test_what_no_operation_writes_is_refused(database: Database, collection: str, document: Document) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ async def _abandon(
     *,
     delivered: int,
     micro: int = 10**9,
-    budget: Budget | None = None,
+    budgets: Sequence[Budget] = (),
     quota: Quota | None = None,
     model: str = MODEL.id,
 ) -> Left:
@@ -97,9 +98,9 @@ async def _abandon(
     job = Job(stream, MODEL, [], 10, 100, {}, True, "smart_ai_hub", "/ws", [], False, key)
     start = opening(job)
     owned = {"node": node, "stream": stream.id, "message": stream.message}
-    hold = replace(place(user, HELD, **owned, budget=budget, quota=quota), model=model)
-    if budget is not None:
-        await ledger.commit(Operation(new_id("key"), budgets=[OpenBudget(user, budget.key, budget.period)]))
+    hold = replace(place(user, HELD, **owned, budgets=budgets, quota=quota), model=model)
+    counted = [OpenBudget(user, budget.key, budget.period) for budget in budgets]
+    await ledger.commit(Operation(new_id("key"), budgets=counted))
     await ledger.commit(Operation(f"place:{hold.hold}", holds=[hold], inserts=start.inserts, updates=start.updates))
     if delivered:
         stream.deltas += [Delta("Hello "), Delta("there")]
@@ -150,6 +151,7 @@ async def test_a_dead_nodes_hold_is_settled_at_its_checkpoint(database: Database
     assert (day["user"], day["model"], day["requests"], day["tokens"], day["charged"]) == (
         *(left.user, MODEL.id, 1, 17, charge),
     )
+    assert day["broken"] == 1 and "timed" not in day, "how long the process was dead says nothing of the model"
     (row,) = await database[USAGE].find({}, limit=10)
     assert (row["endpoint"], row["status"]) == ("/ws", "interrupted")
     message = await _message(database, left)
@@ -164,21 +166,43 @@ async def test_a_dead_nodes_hold_is_settled_at_its_checkpoint(database: Database
     assert await differences(database) == []
 
 
-async def test_what_a_dead_node_held_of_a_budget_is_spent_or_free(database: Database, tmp_path: Path) -> None:
+async def test_what_a_dead_node_held_of_budgets_is_spent_or_free(database: Database, tmp_path: Path) -> None:
+    budgets = (Budget("key_1", HELD, "total"), Budget("proj_1", None, "total", project=3))
     async with running(database) as process:
         survivor = await _survivor(process, tmp_path)
         node = await _dead_node(database, tmp_path)
-        budget = Budget("key_1", HELD, "total")
-        left = await _abandon(process.ledger, node, delivered=7, budget=budget)
+        left = await _abandon(process.ledger, node, delivered=7, budgets=budgets)
         before = await wallets.wallet(database, left.user)
-        assert before is not None and before["budgets"]["key_1"]["held"] == HELD
+        assert before is not None and [counters["held"] for counters in before["budgets"].values()] == [HELD, HELD]
+        assert await differences(database) == []
+        assert await survivor.sweeper.sweep() == 1
+        await survivor.node.close()
+    wallet = await wallets.wallet(database, left.user)
+    assert wallet is not None
+    counted = [(counters["held"], counters["spent"]["amount"]) for counters in wallet["budgets"].values()]
+    assert counted == [(0, charge_micro(MODEL, 10, 7))] * 2
+    told = (await entries(database, left.user))[-1]["metadata"]
+    assert (told["key"], told["project"]) == ("key_1", 3)
+    (row,) = await database[USAGE].find({"user": left.user}, limit=2)
+    assert (row["project"], row["charged"]) == (3, charge_micro(MODEL, 10, 7))
+    assert await differences(database) == []
+
+
+async def test_a_hold_of_an_earlier_version_counts_against_its_only_budget(database: Database, tmp_path: Path) -> None:
+    kept = {"key": "key_1", "limit": HELD, "period": "total"}
+    async with running(database) as process:
+        survivor = await _survivor(process, tmp_path)
+        node = await _dead_node(database, tmp_path)
+        left = await _abandon(process.ledger, node, delivered=7, budgets=[Budget("key_1", HELD, "total")])
+        older = {"$set": {"budget": kept}, "$unset": {"budgets": 1}}
+        assert await database["holds"].update_one({"_id": left.hold}, older)
+        assert await differences(database) == []
         assert await survivor.sweeper.sweep() == 1
         await survivor.node.close()
     wallet = await wallets.wallet(database, left.user)
     assert wallet is not None
     counters = wallet["budgets"]["key_1"]
     assert (counters["held"], counters["spent"]["amount"]) == (0, charge_micro(MODEL, 10, 7))
-    assert (await entries(database, left.user))[-1]["metadata"]["key"] == "key_1"
     assert await differences(database) == []
 
 
@@ -192,6 +216,8 @@ async def test_a_hold_without_delivery_is_released(database: Database, tmp_path:
     assert (await _message(database, left))["status"] == "interrupted"
     assert len(await _failures(database, left)) == 1
     assert await idempotency.record(database, left.key) is None  # the same key may try again
+    (day,) = await database[USAGE_DAYS].find({}, limit=10)
+    assert (day["user"], day["model"], day["fruitless"], "requests" in day) == (left.user, MODEL.id, 1, False)
     assert await differences(database) == []
 
 

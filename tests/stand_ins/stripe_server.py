@@ -3,7 +3,8 @@
     hub --> StripeLine (counts; may withhold the answer to a charge that was made) --> LocalStripe
 
 localstripe has payment intents and their webhooks; it does not honour idempotency keys, so that a second charge would show.
-What it leaves out of an intent (`amount_received`) the line adds.
+What it leaves out of an intent (`amount_received`) the line adds, and what it does not know: Checkout
+(`stripe_checkout.py`), and cards that ask for an owner who is away.
 """
 
 import asyncio
@@ -17,9 +18,12 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from tests.stand_ins.stripe_checkout import StripeCheckout
+
 API_KEY = "sk_test_12345"
 WEBHOOK_SECRET = "whsec_of_the_tests"
 START_SECONDS_MAX = 20.0
+_AWAY = "off_session=true"
 _PROGRAM = """
 import sys
 from aiohttp import web
@@ -110,6 +114,7 @@ class StripeLine:
 
     def __init__(self, stripe: LocalStripe) -> None:
         self._stripe = stripe
+        self.checkout = StripeCheckout(stripe.ask)
         self._word: str | None = None
         self._silent = False
         self.withheld = 0
@@ -139,18 +144,43 @@ class StripeLine:
 
     async def _pass_on(self, request: web.Request) -> web.Response:
         self.asked.append((request.method, request.path))
-        sent = {name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers}
-        body = await request.read()
-        url = self._stripe.url + request.path_qs
-        async with self._session.request(request.method, url, data=body, headers=sent) as answer:
-            content = self._completed(await answer.read())
+        status, content = await self._answer(request)
         if self._word is not None and self._word in f"{request.method} {request.path}":
             self.withheld += 1
             self.was_cut.set()
             if not self._silent and request.transport is not None:
                 request.transport.abort()
             await asyncio.Event().wait()  # until the client has gone
-        return web.Response(status=answer.status, body=content, content_type=answer.content_type)
+        return web.Response(status=status, body=content, content_type="application/json")
+
+    async def _answer(self, request: web.Request) -> tuple[int, bytes]:
+        body = (await request.read()).decode()
+        key = request.headers.get("Idempotency-Key")
+        found = await self.checkout.answer(request.method, request.path, request.query_string, body, key)
+        if found is not None:
+            return found[0], json.dumps(found[1]).encode()
+        away = body.lower() == _AWAY and request.path.endswith("/confirm")
+        status, content = await self._passed_on(request, "" if away else body)
+        if away and json.loads(content).get("status") == "requires_action":
+            return await self._asks_who_is_away(json.loads(content)["id"])
+        return status, self._completed(content)
+
+    async def _passed_on(self, request: web.Request, body: str) -> tuple[int, bytes]:
+        sent = {name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers}
+        url = self._stripe.url + request.path_qs
+        async with self._session.request(request.method, url, data=body, headers=sent) as answer:
+            return answer.status, await answer.read()
+
+    async def _asks_who_is_away(self, intent: str) -> tuple[int, bytes]:
+        """As Stripe answers: the charge is declined, and the intent waits for another method."""
+        await self._stripe.ask("POST", f"/v1/payment_intents/{intent}/cancel")
+        message = "Your card was declined. This transaction requires authentication."
+        error = {"type": "card_error", "code": "authentication_required", "message": message}
+        self.told[intent] = {"status": "requires_payment_method", "last_payment_error": error}
+        shown = json.loads(
+            self._completed(json.dumps(await self._stripe.ask("GET", f"/v1/payment_intents/{intent}")).encode())
+        )
+        return 402, json.dumps({"error": {**error, "payment_intent": shown}}).encode()
 
     def _completed(self, content: bytes) -> bytes:
         shown = json.loads(content)

@@ -1,5 +1,6 @@
 """Quotas in the wallet: what counts, when a period turns over and where, what its user is told, what is given back."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -49,11 +50,11 @@ class User:
         self.told += [event["data"] for event in outcome.events if event["type"] == "quota.warning"]
         return outcome
 
-    def place(self, quota: Quota | None, want: int = 1, at_least: int = 1, budget: Budget | None = None) -> PlaceHold:
+    def place(self, quota: Quota | None, want: int = 1, at_least: int = 1, budgets: Sequence[Budget] = ()) -> PlaceHold:
         self._asked += 1
         hold = f"h{self._asked}"
         return PlaceHold(
-            *(hold, "ada", want, at_least, "node_1", FRIDAY, "stream", "msg", "gpt-4", 10), budget, quota=quota
+            *(hold, "ada", want, at_least, "node_1", FRIDAY, "stream", "msg", "gpt-4", 10), budgets, quota=quota
         )
 
     def ask(self, quota: Quota | None = FREE, moment: datetime = FRIDAY, times: int = 1) -> str:
@@ -116,7 +117,7 @@ def test_what_is_refused_for_credits_does_not_count() -> None:
     assert isinstance(outcome.error, HubError) and outcome.error.code is Code.INSUFFICIENT_CREDITS
     assert user.used() == (0, 0, 0)
     budget = Budget("key_1", 10, "day")  # of a key that is no more
-    outcome = user.apply(FRIDAY, user.place(FREE, budget=budget))
+    outcome = user.apply(FRIDAY, user.place(FREE, budgets=[budget]))
     assert isinstance(outcome.error, HubError) and outcome.error.code is Code.UNAUTHENTICATED
     assert user.used() == (0, 0, 0)
 

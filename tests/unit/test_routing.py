@@ -27,6 +27,10 @@ LIMIT_CLASSES = {
         /api/auth/google
         /api/auth/google/callback
         /api/auth/google/exchange
+        /api/auth/2fa/setup
+        /api/auth/2fa/verify
+        /api/auth/2fa/disable
+        /api/auth/2fa/recovery-codes
         /api/auth/forgot-password
         /api/auth/reset-password
         /api/auth/verify-email
@@ -66,6 +70,7 @@ LIMIT_CLASSES = {
     "admin": """
         /api/admin/users
         /api/admin/users/([A-Za-z0-9_]{1,64})
+        /api/admin/users/([A-Za-z0-9_]{1,64})/2fa
         /api/admin/users/([A-Za-z0-9_]{1,64})/credits/adjust
         /api/admin/audit-log
         /api/admin/metrics

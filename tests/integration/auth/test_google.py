@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import jwt
+import pyotp
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -65,9 +66,9 @@ class Browser:
         back = await at_provider(await self.begin(redirect, **more))
         return await self.callback(**back)
 
-    async def exchange(self, code: str, status: int = 200) -> Any:
+    async def exchange(self, code: str, status: int = 200, **second: str) -> Any:
         headers = {"Cookie": self.cookie} if self.cookie else {}
-        return await self.site.client().post(EXCHANGE, {"code": code}, status=status, headers=headers)
+        return await self.site.client().post(EXCHANGE, {"code": code, **second}, status=status, headers=headers)
 
 
 async def at_provider(address: str, **form: str) -> dict[str, str]:
@@ -317,6 +318,29 @@ async def test_who_came_by_google_may_set_a_password_and_has_none_before(browser
     await client.post("/api/auth/login", {"email": EMAIL, "password": f"{PASSWORD}x"}, status=401)
     by_google = await browser.exchange(query_of(await browser.sign_in())["code"])
     assert by_google.data["user"]["id"] == before["_id"], "both ways lead to the same account"
+
+
+@pytest.mark.gen_test
+async def test_a_second_factor_is_asked_for_here_too(browser: Browser) -> None:
+    """It is set up by a fresh login, for there is no password; the sign-in's code stays good until the factor is right."""
+    site = browser.site
+    tokens = (await browser.exchange(query_of(await browser.sign_in())["code"])).data["tokens"]
+    client = site.client(token=tokens["accessToken"])
+    totp = pyotp.TOTP((await client.post("/api/auth/2fa/setup", {})).data["secret"])
+    await client.post("/api/auth/2fa/verify", {"code": totp.now()})
+    code = query_of(await Browser(site).sign_in(ELSEWHERE))["code"]
+    for given in ({}, {"two_factor_code": "000000"}, {"two_factor_code": totp.now()}):  # the last one is used up
+        refused = await browser.exchange(code, 401, **given)
+        assert refused.body["error"]["details"][0]["field"] == "two_factor_code"
+    right = totp.at(now(), counter_offset=1)
+    assert (await browser.exchange(code, two_factor_code=right)).data["user"]["email"] == EMAIL
+    await browser.exchange(code, 401, two_factor_code=right)
+    await site.services.database["logins"].update_many({}, {"$set": {"created_at": now() - timedelta(hours=1)}})
+    await client.post("/api/auth/2fa/disable", {"code": "000000"}, status=401)
+    await site.services.database["two_factor"].delete_many({})
+    await site.services.database["users"].update_many({}, {"$unset": {"two_factor": ""}})
+    stale = await client.post("/api/auth/2fa/setup", {}, status=403)
+    assert "too old" in stale.body["error"]["message"]
 
 
 @pytest.mark.gen_test

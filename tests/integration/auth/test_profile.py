@@ -197,8 +197,8 @@ async def test_a_sign_in_that_overlaps_a_change_of_the_password_does_not_outlive
     user = (await site.register())["data"]["user"]["id"]
     compared = (await site.services.database["users"].find_one({"_id": user}) or {})["password"]
     logins = site.services.database["logins"]
-    await site.services.identities._sign_in(user, compared)
+    await site.services.identities.sign_in(user, by_password=compared)
     assert await logins.count({"user": user}) == 2
     with pytest.raises(HubError, match="Invalid email or password"):
-        await site.services.identities._sign_in(user, "the hash before " + compared)
+        await site.services.identities.sign_in(user, by_password="the hash before " + compared)
     assert await logins.count({"user": user}) == 2

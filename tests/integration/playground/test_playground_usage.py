@@ -153,7 +153,14 @@ async def test_quotas_stand_beside_the_figures(site: Site) -> None:
 def _begun(user: str, moment: datetime, model: str = "gpt-4", charged: int = 1) -> Operation:
     """The end of a completion that was begun at a moment."""
     row: Document = {"_id": new_id("chat"), "user": user, "model": model, "prompt_tokens": 3, "completion_tokens": 4}
-    row |= {"charged": charged, "duration_ms": 50, "status": "complete", "endpoint": "/ws", "created_at": moment}
+    row |= {
+        "charged": charged,
+        "duration_ms": 50,
+        "first_token_ms": 20,
+        "status": "complete",
+        "endpoint": "/ws",
+        "created_at": moment,
+    }
     insert, day = used(user, moment, model, lambda receipt: row)
     return Operation(new_id("op"), inserts=[insert], updates=[day])
 

@@ -60,6 +60,8 @@ async def _chat(site: Site, client: Client, user: str) -> None:
     await client.answer_of(started["stream_id"])
     await client.push("balance")
     await client.event("chat.completed")
+    rated = await client.request("chat.rate", stream_id=started["stream_id"], rating="up")
+    assert (await client.event("chat.rated"))["event"]["data"] == rated
     stream = Stream(id="stream_failed", user=user, model="gpt-4", conversation=None, message="msg_f")
     stream.append([Delta("half")], 1)
     stream.finish(FAILED)

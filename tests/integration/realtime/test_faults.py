@@ -114,6 +114,7 @@ RIGHT: dict[str, Any] = {
     "idempotency_key": ["5"],
     "token": ["5"],
     "stop": ["5"],
+    "rating": [None],
     "stream": [True],
 }
 VALID: dict[str, dict[str, Any]] = {
@@ -124,6 +125,7 @@ VALID: dict[str, dict[str, Any]] = {
     "chat.start": {"model": "gpt-4", "message": "hi"},
     "chat.stop": {"stream_id": "s"},
     "chat.resume": {"stream_id": "s", "epoch": "e", "after": 0},
+    "chat.rate": {"stream_id": "s", "rating": "up"},
     "conversations.messages": {"conversation_id": "c"},
     "conversations.delete": {"conversation_id": "c"},
     "notifications.read": {"ids": ["n"]},

@@ -235,6 +235,8 @@ def test_others_do_not_exist(hub: Site) -> None:
         tries: list[tuple[str, dict[str, Any]]] = [
             ("chat.resume", {"stream_id": stream, "epoch": started["epoch"], "after": 0}),
             ("chat.stop", {"stream_id": stream}),
+            ("chat.rate", {"stream_id": stream, "rating": "up"}),
+            ("chat.rate", {"message_id": started["message_id"], "rating": None}),
             ("chat.start", {"model": "gpt-4", "message": "hi", "conversation_id": conversation}),
             ("conversations.messages", {"conversation_id": conversation}),
             ("conversations.delete", {"conversation_id": conversation}),

@@ -1,0 +1,112 @@
+"""A document behind an address that a user gave: fetched over SafeHttp, in a bounded time, and no more than fits.
+
+    url -> checked, called -> redirect? checked and called anew, three times at most -> unpacked -> looked at -> bytes
+
+Each hop is a request of its own: nothing is carried from one to the next, and none leads from https back to http.
+"""
+
+import asyncio
+import re
+import zlib
+from typing import Final
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+import aiohttp
+
+from config import assistant
+from hub.analyser.looks import NotText, TextCheck
+from hub.errors import HubError
+from hub.safe_http import SafeHttp, reason
+
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_READ_BYTES: Final = 65_536
+_ANY_WINDOW: Final = 47  # zlib's or gzip's head, whichever comes
+_TYPES: Final = re.compile(
+    r"application/(?:json|x-json|yaml|x-yaml|octet-stream|vnd\.oai\.openapi|[\w.+-]+\+(?:json|yaml))"
+    r"|text/(?:plain|markdown|x-markdown|json|yaml|x-yaml|vnd\.yaml|x-web-markdown)"
+)
+_PACKED: Final = ("gzip", "x-gzip", "deflate")
+
+
+class FetchFailed(Exception):
+    """There is no document; the message says why, for whoever gave the address."""
+
+
+async def fetched(http: SafeHttp, url: str) -> bytes:
+    """The document, as text in UTF-8. Raises `FetchFailed`."""
+    try:
+        async with asyncio.timeout(assistant.ANALYSIS_FETCH_SECONDS_MAX):
+            return await _followed(http, url)
+    except TimeoutError:
+        seconds = assistant.ANALYSIS_FETCH_SECONDS_MAX
+        raise FetchFailed(f"The address did not give the whole document within {seconds:g} seconds") from None
+    except NotText as error:
+        raise FetchFailed(f"What the address gives must be text (JSON, YAML or Markdown), and is {error}") from None
+    except (aiohttp.ClientError, OSError, HubError, ValueError) as error:
+        raise FetchFailed(f"The address cannot be read: {reason(error)}") from error
+
+
+async def _followed(http: SafeHttp, url: str) -> bytes:
+    for _ in range(assistant.ANALYSIS_REDIRECTS_MAX + 1):
+        async with http.get(url) as response:
+            if response.status not in _REDIRECTS:
+                return await _document(response)
+            url = led_to(url, response.headers.get("Location"))
+    raise FetchFailed(f"The address redirects more than {assistant.ANALYSIS_REDIRECTS_MAX} times")
+
+
+def led_to(url: str, location: str | None) -> str:
+    """Where a redirect leads, which is looked at when it is called. Raises `FetchFailed`."""
+    if not location:
+        raise FetchFailed("The address redirects to nowhere")
+    led = urldefrag(urljoin(url, location)).url
+    if urlsplit(url).scheme == "https" and urlsplit(led).scheme == "http":
+        raise FetchFailed("The address redirects from https to http")
+    return led
+
+
+async def _document(response: aiohttp.ClientResponse) -> bytes:
+    if response.status != 200:
+        raise FetchFailed(f"The address answers with status {response.status}")
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind and not _TYPES.fullmatch(kind):
+        raise FetchFailed(f"The address gives {kind[:100]}, and not JSON, YAML or Markdown")
+    if (response.content_length or 0) > assistant.ANALYSIS_FETCHED_BYTES_MAX:
+        raise _too_large()
+    return await _read(response, _Unpacker(response.headers.get("Content-Encoding", "")))
+
+
+async def _read(response: aiohttp.ClientResponse, unpacker: "_Unpacker") -> bytes:
+    check, kept = TextCheck(), bytearray()
+    async for piece in response.content.iter_chunked(_READ_BYTES):
+        text = unpacker.unpacked(piece, assistant.ANALYSIS_FETCHED_BYTES_MAX - len(kept))
+        check.feed(text)
+        kept += text
+    check.finish()
+    if not kept:
+        raise FetchFailed("The address gives nothing")
+    return bytes(kept)
+
+
+class _Unpacker:
+    """The hub asks for what is not packed; some servers pack it all the same."""
+
+    def __init__(self, encoding: str) -> None:
+        name = encoding.strip().lower()
+        if name not in ("", "identity", *_PACKED):
+            raise FetchFailed(f"The address gives its document packed as {name[:50]}, for which nobody asked")
+        self._packer = zlib.decompressobj(_ANY_WINDOW) if name in _PACKED else None
+
+    def unpacked(self, piece: bytes, left: int) -> bytes:
+        """Raises `FetchFailed` for more than what is `left`, of which no more than a byte is made."""
+        try:
+            text = piece if self._packer is None else self._packer.decompress(piece, left + 1)
+        except zlib.error:
+            raise FetchFailed("The address gives its document packed in a way that cannot be unpacked") from None
+        if len(text) > left:
+            raise _too_large()
+        return text
+
+
+def _too_large() -> FetchFailed:
+    return FetchFailed(f"The document is larger than {assistant.ANALYSIS_FETCHED_BYTES_MAX >> 20} MiB")

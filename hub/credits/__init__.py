@@ -1,0 +1,1 @@
+"""What a user's credits have beside being spent: checkout pages, auto-recharge, and gifts."""

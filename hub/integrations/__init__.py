@@ -1,0 +1,1 @@
+"""Integrations: what users let the hub do for them at other companies."""

@@ -1,0 +1,153 @@
+"""Google's APIs as the hub uses them: spreadsheets made and filled, and whose account it is. Plain JSON over HTTPS.
+
+It knows no user of ours: each call is given an access token, and raises `TokenRefused` where another one may do. All other
+failures are `HubError`s: UNAVAILABLE, or CONFLICT for what Google does not allow.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+import structlog
+
+from config import assistant
+from config.settings import Settings
+from hub.errors import Code, HubError
+from hub.retry_after import retry_after_seconds
+
+log = structlog.get_logger(__name__)
+
+_PAUSES: Final = (0.5, 2.0)  # seconds before a call is made again that Google could not take just then
+_LATER: Final = (429, 500, 502, 503, 504)
+_RETRY_SECONDS: Final = 30.0
+_SAID_CHARS_MAX: Final = 300
+
+
+class TokenRefused(Exception):
+    """The access token is not good, or not any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spreadsheet:
+    """One that was made: Google's id, the address for a browser, and the titles of its sheets."""
+
+    id: str
+    url: str
+    sheets: tuple[str, ...]
+
+
+class GoogleApi:
+    """One per process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._sheets = f"{settings.google_sheets_url}/v4/spreadsheets"
+        self._drive = f"{settings.google_drive_url}/drive/v3"
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Must run in the loop that will use it."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=assistant.INTEGRATION_CONNECTIONS_MAX),
+            timeout=aiohttp.ClientTimeout(total=assistant.INTEGRATION_CALL_SECONDS_MAX),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def account(self, token: str) -> str:
+        """The e-mail address of the account that a token is of."""
+        answer = await self._call("GET", f"{self._drive}/about?fields=user(emailAddress)", token)
+        return str(answer.get("user", {}).get("emailAddress", ""))
+
+    async def create(self, token: str, title: str, sheets: list[dict[str, Any]]) -> Spreadsheet:
+        """An empty spreadsheet; of `sheets` each has a `title`, `rows` and `columns`."""
+        body = {"properties": {"title": title}, "sheets": [_sheet(sheet) for sheet in sheets]}
+        fields = "spreadsheetId,spreadsheetUrl,sheets.properties.title"
+        made = await self._call("POST", f"{self._sheets}?fields={fields}", token, orjson.dumps(body))
+        try:
+            titles = tuple(str(sheet["properties"]["title"]) for sheet in made["sheets"])
+            return Spreadsheet(str(made["spreadsheetId"]), str(made["spreadsheetUrl"]), titles)
+        except (LookupError, TypeError) as error:
+            raise _away("its answer names no spreadsheet") from error
+
+    async def fill(self, token: str, spreadsheet_id: str, body: bytes) -> None:
+        """Write cells: `body` is one of `values:batchUpdate`. Done twice it comes to the same."""
+        await self._call("POST", f"{self._sheets}/{quote(spreadsheet_id, '')}/values:batchUpdate", token, body)
+
+    async def delete(self, token: str, spreadsheet_id: str) -> None:
+        await self._call("DELETE", f"{self._drive}/files/{quote(spreadsheet_id, '')}", token)
+
+    async def _call(self, method: str, url: str, token: str, body: bytes | None = None) -> dict[str, Any]:
+        """The answer of one call, made again where Google could not take it."""
+        for pause in _PAUSES:
+            status, _, answer = await self._once(method, url, token, body)
+            if status not in _LATER:
+                return _checked(status, answer)
+            await asyncio.sleep(pause)
+        status, after, answer = await self._once(method, url, token, body)
+        if status in _LATER:
+            raise _away(f"status {status}: {_said(answer)}", retry_after_seconds(after))
+        return _checked(status, answer)
+
+    async def _once(self, method: str, url: str, token: str, body: bytes | None) -> tuple[int, str | None, Any]:
+        assert self._session is not None, "opened first"
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        try:
+            call = self._session.request(method, url, data=body, headers=headers, allow_redirects=False)
+            async with call as response:
+                text = await _read(response)
+        except (aiohttp.ClientError, OSError) as error:
+            raise _away(f"{type(error).__name__}: {error}") from error
+        return response.status, response.headers.get("Retry-After"), _parsed(text)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    kept = bytearray()
+    async for piece in response.content.iter_any():
+        kept += piece
+        if len(kept) > assistant.INTEGRATION_ANSWER_BYTES_MAX:
+            raise _away("its answer is too large")
+    return bytes(kept)
+
+
+def _parsed(text: bytes) -> Any:
+    """Whatever is no JSON counts as an empty object; a successful deletion says nothing."""
+    try:
+        return orjson.loads(text) if text else {}
+    except ValueError:
+        return {}
+
+
+def _checked(status: int, answer: Any) -> dict[str, Any]:
+    if status == 401:
+        raise TokenRefused
+    if status == 403:
+        raise HubError(Code.CONFLICT, f"Google does not allow this: {_said(answer)}")
+    if not 200 <= status < 300 or not isinstance(answer, dict):
+        raise _away(f"status {status}: {_said(answer)}")
+    return answer
+
+
+def _said(answer: Any) -> str:
+    """Google's own words, where it has any."""
+    try:
+        return str(answer["error"]["message"])[:_SAID_CHARS_MAX]
+    except (LookupError, TypeError):
+        return "it gives no reason"
+
+
+def _sheet(sheet: dict[str, Any]) -> dict[str, Any]:
+    grid = {"rowCount": sheet["rows"], "columnCount": sheet["columns"]}
+    frozen = {"frozenRowCount": 1} if sheet["rows"] > 1 else {}  # Google refuses a sheet that is frozen as a whole
+    return {"properties": {"title": sheet["title"], "gridProperties": {**grid, **frozen}}}
+
+
+def _away(reason: str, after: float | None = None) -> HubError:
+    log.warning("Google's API cannot be used", reason=reason[:_SAID_CHARS_MAX])
+    return HubError(Code.UNAVAILABLE, "Google cannot do this just now", retry_after_seconds=after or _RETRY_SECONDS)

@@ -1,0 +1,230 @@
+"""A user's accounts at other companies: connected, tried, used, and disconnected. Google is the one there is.
+
+    connect --tokens, sealed--> INTEGRATIONS --opened, renewed when near their end--> Google's API
+                                     +-- consent ended there: status `error`, and its user is told
+
+Tokens are sealed at rest and opened for the one call that needs them.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any, Final, Self, TypeVar
+
+import orjson
+import structlog
+
+from config import assistant
+from config.settings import Settings
+from hub.errors import Code, HubError
+from hub.google import Google
+from hub.google_sign_in import Beginning
+from hub.integrations.google_api import GoogleApi, Spreadsheet, TokenRefused
+from hub.integrations.google_consent import GoogleConsent, Tokens
+from hub.ledger import Ledger
+from hub.notifications import notice
+from hub.operations import Composed, Operation, Update
+from hub.sealed import Sealed
+from models import counters, integrations
+from models.clock import now
+from models.database import Database, Document, DuplicateKey, Transaction
+from models.ids import new_id
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+_GOOGLE: Final = "google"
+_HOW: Final = "connect one by POST /api/integrations/connect, or at GET /api/integrations/google/authorize"
+_ENDED: Final = "Google says that the hub may not use this account any more"
+_UNREADABLE: Final = "what was kept of this account cannot be read any more"
+
+
+class Integrations:
+    """One per process. Methods raise `DatabaseError`, and `HubError` as they say."""
+
+    def __init__(self, settings: Settings, database: Database, ledger: Ledger) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._google = Google(settings)
+        self._consent = GoogleConsent(settings, database, self._google)
+        self._api = GoogleApi(settings)
+        self._sealed = Sealed(settings.jwt_secret, "integrations")
+
+    @classmethod
+    async def open(cls, settings: Settings, database: Database, ledger: Ledger) -> Self:
+        """Must run in the loop that will use it."""
+        made = cls(settings, database, ledger)
+        await made._google.open()
+        await made._api.open()
+        return made
+
+    async def close(self) -> None:
+        await self._google.close()
+        await self._api.close()
+
+    async def of_user(self, user: str) -> list[Document]:
+        return await integrations.of_user(self._database, user)
+
+    # --- connecting ---------------------------------------------------------------------------------------------
+
+    async def begin(self, user: str, browser: str) -> Beginning:
+        """Towards Google's consent page. Raises `HubError` UNAVAILABLE."""
+        return await self._consent.begin(user, browser)
+
+    async def finish(self, state: str, browser: str, code: str) -> None:
+        """The browser is back with a code. Raises `HubError`: FORBIDDEN, INVALID, CONFLICT, UNAVAILABLE."""
+        user, verifier = await self._consent.finish(state, browser)
+        await self._keep(user, await self._consent.exchange(code, None, verifier))
+
+    async def connect(self, user: str, code: str, redirect_uri: str | None, project: int | None = None) -> Document:
+        """By a code that a program of the user's has from Google; for a project of the user's, or where it was before.
+
+        Raises `HubError`: INVALID, CONFLICT, UNAVAILABLE.
+        """
+        return await self._keep(user, await self._consent.exchange(code, redirect_uri, None), project)
+
+    async def _keep(self, user: str, tokens: Tokens, project: int | None = None) -> Document:
+        try:
+            name = await self._api.account(tokens.access)
+        except TokenRefused:
+            raise HubError(Code.CONFLICT, "Google gave a token, and does not take it") from None
+        moment = now()
+        made = {
+            "_id": new_id("integ"),
+            "number": await counters.next_number(self._database, integrations.NUMBERS),
+            "user": user,
+            "type": _GOOGLE,
+            "name": name or "Google",
+            "status": "connected",
+            "sealed": self._seal(tokens),
+            "renewed_at": moment,
+            "connected_at": moment,
+            "last_used": None,
+            **({} if project is None else {"project": project}),
+        }
+        try:
+            return await integrations.put(self._database, made)
+        except DuplicateKey:  # two tabs at once: the second one changes what the first one made
+            return await integrations.put(self._database, made)
+
+    async def disconnect(self, user: str, kind: str) -> None:
+        """With its tokens, here and at Google. Raises `HubError` NOT_FOUND."""
+        found = await integrations.remove(self._database, user, kind)
+        if found is None:
+            raise _none(kind, Code.NOT_FOUND)
+        try:
+            await self._consent.revoke(self._open(found))
+        except (HubError, ValueError) as error:  # it is gone here, which is what was asked for
+            log.info("a consent was not taken back at Google", error=str(error)[:200])
+
+    # --- using --------------------------------------------------------------------------------------------------
+
+    async def connected(self, user: str, kind: str) -> Document:
+        """One that can be used. Raises `HubError` CONFLICT, and how to connect it."""
+        found = await integrations.of_type(self._database, user, kind)
+        if found is None:
+            raise _none(kind, Code.CONFLICT)
+        if found["status"] != "connected":
+            raise _broken(found["error"])
+        return found
+
+    async def test(self, user: str, kind: str) -> str:
+        """Ask for the account's name, as it is now. Raises `HubError`: NOT_FOUND, CONFLICT, UNAVAILABLE."""
+        found = await integrations.of_type(self._database, user, kind)
+        if found is None:
+            raise _none(kind, Code.NOT_FOUND)
+        return await self._using(found, self._api.account)
+
+    async def new_spreadsheet(
+        self, user: str, title: str, sheets: list[dict[str, Any]], bodies: Sequence[bytes]
+    ) -> Spreadsheet:
+        """In the user's Google account; `bodies` fill its sheets. One that cannot be filled is removed again.
+
+        Raises `HubError`: CONFLICT, UNAVAILABLE.
+        """
+        google = await self.connected(user, _GOOGLE)
+        made = await self._using(google, lambda token: self._api.create(token, title, sheets))
+        try:
+            for body in bodies:
+                await self._using(google, partial(self._api.fill, spreadsheet_id=made.id, body=body))
+        except BaseException:
+            await self._remove_spreadsheet(google, made)
+            raise
+        return made
+
+    async def _remove_spreadsheet(self, google: Document, made: Spreadsheet) -> None:
+        try:
+            await self._using(google, lambda token: self._api.delete(token, made.id))
+        except HubError as error:
+            log.warning("a spreadsheet was left half filled", error=error.message)
+
+    async def _using(self, found: Document, call: Callable[[str], Awaitable[T]]) -> T:
+        """What a call with a good access token gives. Raises `HubError`: CONFLICT, UNAVAILABLE."""
+        tokens = await self._good(found)
+        try:
+            done = await call(tokens.access)
+        except TokenRefused:
+            tokens = await self._renewed(found, tokens)
+            done = await self._again(found, call, tokens)
+        await integrations.used(self._database, found["_id"], now())
+        return done
+
+    async def _again(self, found: Document, call: Callable[[str], Awaitable[T]], tokens: Tokens) -> T:
+        try:
+            return await call(tokens.access)
+        except TokenRefused:
+            raise await self._end(found, _ENDED) from None
+
+    async def _good(self, found: Document) -> Tokens:
+        """Tokens as they were kept last, renewed where they are near their end."""
+        latest = await integrations.of_type(self._database, found["user"], found["type"])
+        if latest is None:
+            raise _none(found["type"], Code.CONFLICT)
+        try:
+            tokens = self._open(latest)
+        except ValueError:
+            raise await self._end(latest, _UNREADABLE) from None
+        margin = assistant.INTEGRATION_TOKEN_MARGIN_SECONDS
+        return tokens if tokens.expires_at > now().timestamp() + margin else await self._renewed(latest, tokens)
+
+    async def _renewed(self, found: Document, tokens: Tokens) -> Tokens:
+        fresh = await self._consent.renew(tokens)
+        if fresh is None:
+            raise await self._end(found, _ENDED)
+        await integrations.renew(self._database, found, self._seal(fresh), now())
+        return fresh
+
+    async def _end(self, found: Document, reason: str) -> HubError:
+        """Mark one that does not work any more, and tell its user, once; what the caller is to be told."""
+        operation_id = new_id("integ_end")
+
+        async def compose(transaction: Transaction) -> Operation:
+            latest = await integrations.within(transaction, found["user"], found["type"])
+            if latest is None or latest["status"] != "connected" or latest["connected_at"] != found["connected_at"]:
+                return Operation(operation_id)  # it was told, or connected anew meanwhile
+            text = f"{reason[0].upper()}{reason[1:]} ({latest['name']}). Connect it again to use it."
+            insert, event = notice(found["user"], "warning", "account", "Google is disconnected", text)
+            change = {"$set": {"status": "error", "error": reason}}
+            update = Update(integrations.INTEGRATIONS, {"_id": latest["_id"]}, change)
+            return Operation(operation_id, inserts=[insert], updates=[update], events=[event])
+
+        await self._ledger.commit(Composed(operation_id, compose))
+        return _broken(reason)
+
+    # --- tokens -------------------------------------------------------------------------------------------------
+
+    def _seal(self, tokens: Tokens) -> str:
+        return self._sealed.seal(orjson.dumps(asdict(tokens)).decode())
+
+    def _open(self, found: Mapping[str, Any]) -> Tokens:
+        """Raises `ValueError`."""
+        return Tokens(**orjson.loads(self._sealed.open(found["sealed"])))
+
+
+def _none(kind: str, code: Code) -> HubError:
+    return HubError(code, f"No {kind} account is connected: {_HOW}")
+
+
+def _broken(reason: str) -> HubError:
+    return HubError(Code.CONFLICT, f"The connection does not work: {reason}. To mend it, {_HOW}")

@@ -1,0 +1,1 @@
+"""The document analyser from outside: uploads, addresses, jobs and exports."""

@@ -33,8 +33,8 @@ PLAYGROUND_DEFAULTS: Final = {"model": "minimax", "max_tokens": 1_000, "temperat
 class ChatRequest:
     """A completion as every face asks for it; fields are checked for type and bounds by the face.
 
-    Without a `model` it is the conversation's last, the project's, or else `DEFAULT_MODEL`; `project` is a project's number. `endpoint` is the path
-    that was asked. Either `messages` (OpenAI's form) or `message` (the next turn of a kept
+    Without a `model` it is the conversation's last, the project's, or else `DEFAULT_MODEL`; `project` is a project's
+    number. `endpoint` is the path that was asked. Either `messages` (OpenAI's form) or `message` (the next turn of a kept
     conversation). `streamed` says how the provider is called. `parameters` are OpenAI's other fields, passed on; `choices`
     is how many answers are wanted. `native` is the same request as it was written in Anthropic's form, for who speaks it.
     """

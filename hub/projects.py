@@ -23,8 +23,8 @@ from models.database import Database, Document, Transaction
 from models.ids import new_id
 from models.projects import PROJECTS
 
-
-_UNCOUNTED: Final[Document] = {"held": 0, "spent": {"amount": 0}}  # of one that went for good while it was being looked at
+# Of one that went for good while it was being looked at.
+_UNCOUNTED: Final[Document] = {"held": 0, "spent": {"amount": 0}}
 
 
 @dataclass(frozen=True, slots=True)

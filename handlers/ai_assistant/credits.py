@@ -121,7 +121,8 @@ def _rule_view(rule: Document | None) -> Json:
     if rule is None:
         nothing = dict.fromkeys(("threshold", "package", "payment_method", "last_failure", "next_attempt_at"))
         return {"enabled": False, **nothing, **_today(0)}
-    rests_until = recharges.rests_until(rule)
+    moment = now()
+    rests_until = recharges.rests_until(rule, moment)
     return {
         "enabled": rule["enabled"],
         "threshold": credits_number(rule["threshold"]),
@@ -129,7 +130,7 @@ def _rule_view(rule: Document | None) -> Json:
         "payment_method": rule["method"],
         "last_failure": rule["reason"],
         "next_attempt_at": None if rests_until is None else timestamp(rests_until),
-        **_today(recharges.paid_today(rule, now())),
+        **_today(recharges.paid_today(rule, moment)),
     }
 
 

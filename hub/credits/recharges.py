@@ -98,9 +98,9 @@ class Recharges:
 
     async def sweep(self) -> None:
         """Find those whose fall nobody noted: their process died, or could not write. A portion of all rules at a time."""
-        users = await auto_recharges.idle(self._database, self._swept, assistant.RECHARGE_SWEEP_MAX)
-        self._swept = users[-1] if len(users) == assistant.RECHARGE_SWEEP_MAX else ""
-        for wallet in await wallets.many(self._database, users):
+        idle = await auto_recharges.idle(self._database, self._swept, assistant.RECHARGE_SWEEP_MAX)
+        self._swept = idle[-1] if len(idle) == assistant.RECHARGE_SWEEP_MAX else ""
+        for wallet in await wallets.many(self._database, idle):
             if _is_low(wallet):
                 self._ask(wallet["_id"])
 
@@ -116,13 +116,12 @@ class Recharges:
         attempt = rule.get("attempt") or await self._begin(rule)
         if attempt is None:
             return
-        if (
-            attempt["package"] not in self._packages
-        ):  # it was taken off; what was charged for it is credited all the same
+        package = self._packages.get(attempt["package"])
+        if package is None:  # it was taken off sale; what was charged for it is credited all the same
             await auto_recharges.end(self._database, rule, {})
             return
         try:
-            status = await self._bought(rule["_id"], attempt)
+            status = await self._bought(rule["_id"], attempt, package)
         except HubError as error:
             await self._failed(rule, attempt, error)
         else:
@@ -150,9 +149,8 @@ class Recharges:
         wallet = await wallets.wallet(self._database, rule["_id"])
         return user is not None and user["status"] == "active" and wallet is not None and _is_low(wallet)
 
-    async def _bought(self, user: str, attempt: Document) -> str:
+    async def _bought(self, user: str, attempt: Document, package: Package) -> str:
         """How the attempt's purchase stands; its own key makes a further look at it no further purchase."""
-        package = self._packages[attempt["package"]]
         purchase = Purchase(
             *(user, "credit", package.micro, package.cents, attempt["method"]),
             title=f"Auto-recharge: {package.name} package",
@@ -224,10 +222,11 @@ def paid_today(rule: Document, moment: datetime) -> int:
     return int(rule["count"]) if rule["day"] == name_of("day", moment) else 0
 
 
-def rests_until(rule: Document) -> datetime | None:
+def rests_until(rule: Document, moment: datetime) -> datetime | None:
     """When the next attempt is due, where a decline or a day's largest number of them has it wait."""
-    waits = rule["enabled"] and "due_at" in rule and rule.get("claim") is None and "attempt" not in rule
-    return rule["due_at"] if waits else None
+    due_at: datetime = rule.get("due_at", moment)
+    waits = rule["enabled"] and rule.get("claim") is None and "attempt" not in rule
+    return due_at if waits and due_at > moment else None
 
 
 def _is_low(wallet: Document) -> bool:

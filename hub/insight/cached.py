@@ -23,7 +23,3 @@ class Cached(Generic[T]):
             if self._kept is None or time.monotonic() - self._kept[0] >= self._seconds:
                 self._kept = time.monotonic(), await self._make()
             return self._kept[1]
-
-    def forget(self) -> None:
-        """The next one who asks gets a new one."""
-        self._kept = None

@@ -34,7 +34,9 @@ _DATA: Final[dict[str, dict[str, Any]]] = {
         "error": {"code": "provider_failed", "message": "The provider failed"},
     },
     "chat.rated": {
-        **{"message_id": "msg_test", "stream_id": "chat_test", "conversation_id": "conv_test"},
+        "message_id": "msg_test",
+        "stream_id": "chat_test",
+        "conversation_id": "conv_test",
         "rating": "up",
     },
     "embedding.completed": {

@@ -11,7 +11,8 @@ export async function rate(message, wish) {
   const rating = before === wish ? null : wish;
   message.rating.value = rating;
   try {
-    await request("chat.rate", { ...(message.id ? { message_id: message.id } : { stream_id: message.streamId }), rating });
+    const answer = message.id ? { message_id: message.id } : { stream_id: message.streamId };
+    await request("chat.rate", { ...answer, rating });
     announcement.value = SAID[rating] ?? "Rating withdrawn.";
   } catch (error) {
     if (message.rating.peek() === rating) message.rating.value = before;

@@ -61,7 +61,8 @@ let nextKey = 1;
 
 /**
  * One turn. `status`: sending (an answer is asked for), streaming, complete, stopped, interrupted, failed.
- * `error` says why it failed, `finish` how it ended, `cost` what it has cost so far, `rating` what its reader thinks of it.
+ * `error` says why it failed, `finish` how it ended, `cost` what it has cost so far, `rating` what its reader thinks
+ * of it.
  */
 export function makeMessage(fields) {
   return {

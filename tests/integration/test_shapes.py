@@ -9,8 +9,10 @@ from pymongo.database import Database as Driver
 
 from models import wallets
 from models.api_keys import API_KEYS
+from models.auto_recharges import AUTO_RECHARGES
 from models.clock import now
 from models.database import Database, DatabaseError, Document, DuplicateKey
+from models.gifts import GIFTS, new_gift
 from models.ids import new_id
 from models.projects import PROJECTS
 
@@ -37,6 +39,10 @@ EXPIRES: Final = {
     "revocations": ("created_at", DAY_SECONDS),
     "uptime": ("day", 35 * DAY_SECONDS),
     "two_factor": ("expires_at", 0),
+}
+RECHARGE: Final = {
+    **{"_id": "user_1", "enabled": True, "threshold": 1, "package": "pro", "method": "pm_1"},
+    **{"revision": 1, "failures": 0, "count": 0},
 }
 COUNTS: Final = ("credits", "credits_held", "points", "seq", "version", "offset")
 
@@ -111,6 +117,12 @@ async def test_a_wallet_below_zero_or_in_fractions_is_refused(database: Database
         (wallets.WALLETS, with_quota(ends_at="2026-11-28")),
         (wallets.WALLETS, with_budget(closed=1)),
         (API_KEYS, {"_id": "key_1"}),
+        (wallets.WALLETS, {**wallets.new_wallet("user_1", "epoch", now()), "recharge_below": -1}),
+        (GIFTS, new_gift("gift_1", "user_1", "user_2", 0, "", now())),
+        (GIFTS, {"_id": "gift_1", "amount": 1}),
+        (AUTO_RECHARGES, {**RECHARGE, "threshold": 0}),
+        (AUTO_RECHARGES, {**RECHARGE, "count": -1}),
+        (AUTO_RECHARGES, {**RECHARGE, "enabled": 1}),
         (PROJECTS, {"_id": "proj_1"}),
     ],
 )

@@ -153,15 +153,15 @@ async def test_the_payment_of_a_checkout_cannot_be_brought_again(paid_site: Site
 
 
 @pytest.mark.gen_test
-async def test_a_session_whose_answer_was_lost_is_known_to_nobody(paid_site: Site, line: StripeLine) -> None:
-    user = await customer(paid_site)
+async def test_a_session_whose_answer_was_lost_is_known_to_nobody(hasty_site: Site, line: StripeLine) -> None:
+    user = await customer(hasty_site)
     line.cut("/v1/checkout/sessions")
     await opened(user, 503, key="k")
     line.mend()
     answer = (await opened(user, key="k")).body
     assert len(line.checkout.sessions) == 2
     await line.checkout.pays(answer["session_id"])
-    assert await paid_site.services.purchases.sweep(now() + LATER) == 1
+    assert await hasty_site.services.purchases.sweep(now() + LATER) == 1
     assert await user.balance() == BOUGHT
-    page = our_page(paid_site, line, answer["session_id"])
+    page = our_page(hasty_site, line, answer["session_id"])
     assert (await page.get()).code == 200

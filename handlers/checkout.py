@@ -9,17 +9,14 @@ address is anybody's, and stands there as a link.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tornado.httputil import HTTPServerRequest
-from tornado.web import RequestHandler
 
 from config import assistant, limits
 from handlers.access import public
-from handlers.pages import HEADERS, content_security_policy
+from handlers.cards import Card
 from handlers.routing import Route
 from hub.credits import return_urls
 from hub.credits.checkouts import Checkouts
@@ -31,16 +28,6 @@ from models.database import DatabaseError, Document
 if TYPE_CHECKING:
     from handlers.application import HubApplication
 
-_PAGE: Final = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
-).get_template("checkout.html")
-_HEADERS: Final = {
-    **HEADERS,
-    "Content-Type": "text/html; charset=utf-8",
-    "Content-Security-Policy": content_security_policy(b""),
-    "Referrer-Policy": "no-referrer",  # the address is a secret
-    "Cache-Control": "no-store",
-}
 _METHOD: Final = "pm_card_visa"
 
 
@@ -65,15 +52,12 @@ _OTHERS: Final = Shown("That did not work", "Another site's page sent this. Noth
 _AWAY: Final = Shown("Not just now", "The hub cannot do this at the moment: open the page again in a minute.")
 
 
-class Checkout(RequestHandler):
+class Checkout(Card):
     """One checkout."""
 
-    body_bytes_max = assistant.CHECKOUT_FORM_BYTES_MAX
+    template = "checkout.html"
 
-    def set_default_headers(self) -> None:
-        self.clear_header("Server")
-        for name, value in _HEADERS.items():
-            self.set_header(name, value)
+    body_bytes_max = assistant.CHECKOUT_FORM_BYTES_MAX
 
     @public
     async def get(self, page: str) -> None:
@@ -163,8 +147,7 @@ class Checkout(RequestHandler):
         )
 
     def _show(self, shown: Shown, status: int = 200) -> None:
-        self.set_status(status)
-        self.finish(_PAGE.render(asdict(shown)))
+        self.show(status, **asdict(shown))
 
 
 def _status_of(raised: BaseException) -> int:

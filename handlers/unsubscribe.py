@@ -5,15 +5,13 @@ all that it takes, no cookie counts, and its body is not looked at.
 """
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from tornado.web import RequestHandler, stream_request_body
+from tornado.web import stream_request_body
 
 from config import limits
 from handlers.access import public
-from handlers.pages import HEADERS, content_security_policy
+from handlers.cards import Card
 from handlers.routing import Route
 from hub.errors import HubError
 from hub.notices.unsubscribe import ALL, Unsubscribing
@@ -21,17 +19,6 @@ from models.database import DatabaseError
 
 if TYPE_CHECKING:
     from handlers.application import HubApplication
-
-_PAGE: Final = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
-).get_template("unsubscribe.html")
-_HEADERS: Final = {
-    **HEADERS,
-    "Content-Type": "text/html; charset=utf-8",
-    "Content-Security-Policy": content_security_policy(b""),
-    "Referrer-Policy": "no-referrer",  # the address holds the token
-    "Cache-Control": "no-store",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +41,10 @@ _AWAY: Final = Shown(
 
 
 @stream_request_body
-class Unsubscribe(RequestHandler):
+class Unsubscribe(Card):
     """Takes any body, as mail programs send forms of either kind, and drops it."""
 
-    def set_default_headers(self) -> None:
-        self.clear_header("Server")
-        for name, value in _HEADERS.items():
-            self.set_header(name, value)
+    template = "unsubscribe.html"
 
     def data_received(self, chunk: bytes) -> None:
         pass
@@ -104,8 +88,7 @@ class Unsubscribe(RequestHandler):
         return self.request.query_arguments.get("token", [b""])[-1].decode(errors="replace")
 
     def _show(self, shown: Shown, status: int = 200) -> None:
-        self.set_status(status)
-        self.finish(_PAGE.render(asdict(shown)))
+        self.show(status, **asdict(shown))
 
 
 def _mails(what: str) -> str:

@@ -41,9 +41,12 @@ EXPIRES: Final = {
     "two_factor": ("expires_at", 0),
 }
 RECHARGE: Final = {
-    **{"_id": "user_1", "enabled": True, "threshold": 1, "package": "pro", "method": "pm_1"},
-    **{"revision": 1, "failures": 0, "count": 0},
-}
+    "_id": "user_1",
+    "enabled": True,
+    "threshold": 1,
+    "package": "pro",
+    "method": "pm_1",
+} | dict.fromkeys(("revision", "failures", "count"), 0)
 COUNTS: Final = ("credits", "credits_held", "points", "seq", "version", "offset")
 
 

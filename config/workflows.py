@@ -1,0 +1,49 @@
+"""The bounds of workflows: their definitions, their templates, their schedules, and their executions.
+
+As `config/limits.py` has all others: a name, a unit, and why it is what it is.
+"""
+
+from typing import Final
+
+# --- definitions --------------------------------------------------------------------------------------------
+DEFINITION_BYTES_MAX: Final = 256 << 10  # as JSON: a quarter of what a body may have
+DEFINITION_PATHS_MAX: Final = 2_000  # in all its templates: each is parsed, and looked up among the nodes
+NODES_MAX: Final = 50  # those inside a `for_each` included
+EDGES_MAX: Final = 200
+EDGES_OUT_MAX: Final = 20  # of one node, and of the trigger: as many as run side by side
+NODE_ID_CHARS_MAX: Final = 64
+VALUES_DEPTH_MAX: Final = 8  # objects and lists within each other, in what a node sends or sets
+VALUES_MAX: Final = 1_000  # in it, its keys not counted
+RETRY_ATTEMPTS_MAX: Final = 5  # the first one included
+RETRY_BACKOFF_SECONDS_MAX: Final = 300.0  # before the second attempt; each further pause is twice as long
+RETRY_PAUSE_SECONDS_MAX: Final = 3_600.0  # however often that was doubled
+PROMPT_CHARS_MAX: Final = 65_536
+TEXT_CHARS_MAX: Final = 65_536  # of a mail's body, and of other texts that have no bound of their own
+LABEL_CHARS_MAX: Final = 200  # of a name at another company: a sheet's range, a chat, who is to approve
+TELEGRAM_TEXT_CHARS_MAX: Final = 4_096  # as the Bot API takes it
+SHEET_ROWS_MAX: Final = 500  # written down in a definition
+HEADERS_MAX: Final = 20
+HEADER_CHARS_MAX: Final = 2_048
+TEMPERATURE_MAX: Final = 2.0
+DELAY_SECONDS_MAX: Final = 30 * 86_400.0
+APPROVAL_SECONDS_MAX: Final = 30 * 86_400
+APPROVAL_SECONDS: Final = 7 * 86_400  # that an approval is waited for, where its node says nothing
+ITEMS_MAX: Final = 20  # of one `for_each`
+ITEM_NODES_MAX: Final = 5  # that it does for each of them, one after the other
+
+# --- templates ----------------------------------------------------------------------------------------------
+TEMPLATE_CHARS_MAX: Final = 65_536
+TEMPLATE_OUTPUT_BYTES_MAX: Final = 65_536  # UTF-8, of all that one node's templates become
+TEMPLATE_PATHS_MAX: Final = 200  # in all texts of one node: what comes to nothing takes its time too
+PATH_CHARS_MAX: Final = 200
+PATH_STEPS_MAX: Final = 16  # names and positions of one path
+POSITION_DIGITS_MAX: Final = 6
+
+# --- schedules ----------------------------------------------------------------------------------------------
+CRON_CHARS_MAX: Final = 100
+CRON_YEARS_MAX: Final = 8  # to the next time: from one 29 February to another, over a year that is no leap year
+CRON_TIMES_PASSED_MAX: Final = 1_500  # in search of the next: each minute of a day that a zone left out, as Samoa did
+
+# --- executions ---------------------------------------------------------------------------------------------
+STEPS_MAX: Final = 50  # of one execution, each item's included; however often one is tried
+STEPS_AT_ONCE: Final = 20  # of one execution

@@ -1,0 +1,1 @@
+"""Workflows: what a definition says, when its trigger fires, and which of its steps comes next."""

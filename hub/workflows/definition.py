@@ -18,13 +18,13 @@ from hub.errors import Code, FieldError, HubError, invalid
 from hub.fields import Input
 from hub.fields import load as load_input
 from hub.workflows import graph, templates
+from hub.workflows.graph import FIELD, Json
 from hub.workflows.node_types import DefinitionInput
 
-Json = dict[str, Any]
-
-FIELD: Final = "definition"
 # What is to be known of a node by those after it.
 _FACTS: Final = ("output", "error")
+# It would find nothing there; whoever writes it means what no workflow is told, and hears so at once.
+_ENVIRONMENT: Final = "env"
 _POSITION: Final = re.compile(r"\.([0-9]+)(?=\.|$)")
 
 
@@ -65,8 +65,7 @@ def _fields_loaded(definition: Any) -> Json:
         loaded: Json = load_input(_WHOLE, {FIELD: definition})[FIELD]
     except HubError as error:
         details = [FieldError(_bracketed(each.field), each.message, each.value) for each in error.details]
-        _refuse(details)
-        raise
+        raise _refusal(details) from None
     return loaded
 
 
@@ -76,35 +75,23 @@ def _bracketed(field: str) -> str:
 
 def _refuse(failures: Sequence[FieldError]) -> None:
     if failures:
-        told = [
-            FieldError(each.field[: hub_limits.FIELD_CHARS_MAX], each.message, each.value)
-            for each in failures[: hub_limits.FAILURES_TOLD_MAX]
-        ]
-        raise HubError(Code.INVALID, f"{told[0].field}: {told[0].message}", told)
+        raise _refusal(failures)
+
+
+def _refusal(failures: Sequence[FieldError]) -> HubError:
+    """Of very many the first, by paths that are no longer than others."""
+    told = [
+        FieldError(each.field[: hub_limits.FIELD_CHARS_MAX], each.message, each.value)
+        for each in failures[: hub_limits.FAILURES_TOLD_MAX]
+    ]
+    return HubError(Code.INVALID, f"{told[0].field}: {told[0].message}", told)
 
 
 # --- what only the whole can tell -------------------------------------------------------------------------------
 
 
-def _each(definition: Json) -> Iterator[tuple[str, Json]]:
-    """All nodes by their paths, those inside a `for_each` after it."""
-    for number, node in enumerate(definition["nodes"]):
-        field = f"{FIELD}.nodes[{number}]"
-        yield field, node
-        yield from _inner(field, node)
-
-
-def _inner(field: str, node: Json) -> Iterator[tuple[str, Json]]:
-    do = f"{field}.config.do"
-    if node["type"] == "for_each" and isinstance(node["config"]["do"], dict):
-        yield do, node["config"]["do"]
-        return
-    for position, inner in enumerate(graph.inner_nodes(node)):
-        yield f"{do}[{position}]", inner
-
-
 def _unknown_models(definition: Json, models: Collection[str]) -> Iterator[FieldError]:
-    for field, node in _each(definition):
+    for field, node in graph.all_nodes(definition):
         if node["type"] == "ai_call" and node["config"]["model"] not in models:
             model = node["config"]["model"]
             yield FieldError(f"{field}.config.model", "is not the id of an AI model", model)
@@ -113,13 +100,12 @@ def _unknown_models(definition: Json, models: Collection[str]) -> Iterator[Field
 def _wrong_paths(definition: Json) -> Iterator[FieldError]:
     """A path into a node must lead into one that has ended whenever this one starts, so that it always means the same."""
     before = graph.ancestors(graph.graph_of(definition))
-    known = {node["id"] for _, node in _each(definition)}
-    for number, node in enumerate(definition["nodes"]):
-        field = f"{FIELD}.nodes[{number}]"
+    known = {node["id"] for _, node in graph.all_nodes(definition)}
+    for field, node in graph.top_nodes(definition):
         seen = set(before[node["id"]])
         config = {name: value for name, value in node["config"].items() if name != "do"}
         yield from _wrong_in(config, f"{field}.config", seen, known)
-        for inner_field, inner in _inner(field, node):
+        for inner_field, inner in graph.inner_fields(field, node):
             yield from _wrong_in(inner["config"], f"{inner_field}.config", seen, known)
             seen.add(inner["id"])
 
@@ -134,6 +120,8 @@ def _wrong_in(config: Json, field: str, seen: Collection[str], known: Collection
 
 
 def _wrong_in_path(path: templates.Path, seen: Collection[str], known: Collection[str]) -> str:
+    if path.steps[0] == _ENVIRONMENT:
+        return "but settings and the environment are not to be had"
     steps = path.steps[1:] if path.steps[0] == "nodes" else path.steps
     if steps is path.steps and steps[0] not in known:
         return ""  # it leads into the trigger's payload, or to the item that is at hand

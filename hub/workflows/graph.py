@@ -11,6 +11,7 @@ from hub.errors import FieldError
 
 Json = dict[str, Any]
 
+FIELD: Final = "definition"  # what paths of failures begin with
 TRIGGER: Final = "trigger"
 # They stand for something else: an edge's end, or in templates.
 RESERVED_IDS: Final = frozenset({TRIGGER, "nodes", "item", "index"})
@@ -71,6 +72,25 @@ def inner_nodes(node: Mapping[str, Any]) -> list[Json]:
     return [done] if isinstance(done, dict) else list(done)
 
 
+def top_nodes(definition: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
+    """Nodes with the paths of their fields, without those inside a `for_each`."""
+    for number, node in enumerate(definition["nodes"]):
+        yield f"{FIELD}.nodes[{number}]", node
+
+
+def inner_fields(field: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
+    """The same for those inside this node, whose own path is `field`."""
+    is_list = node["type"] == "for_each" and isinstance(node["config"]["do"], list)
+    for position, inner in enumerate(inner_nodes(node)):
+        yield f"{field}.config.do[{position}]" if is_list else f"{field}.config.do", inner
+
+
+def all_nodes(definition: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
+    for field, node in top_nodes(definition):
+        yield field, node
+        yield from inner_fields(field, node)
+
+
 # --- what is wrong with it --------------------------------------------------------------------------------------
 
 
@@ -83,39 +103,30 @@ def failures(definition: Mapping[str, Any]) -> list[FieldError]:
     return list(_circles(graph)) or list(_unreached(graph))
 
 
-def _ids(definition: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Every id with the path of its field, those inside a `for_each` too."""
-    for number, node in enumerate(definition["nodes"]):
-        yield f"definition.nodes[{number}].id", node["id"]
-        do = f"definition.nodes[{number}].config.do"
-        lone = node["type"] == "for_each" and isinstance(node["config"]["do"], dict)
-        for position, inner in enumerate(inner_nodes(node)):
-            yield f"{do}.id" if lone else f"{do}[{position}].id", inner["id"]
-
-
 def _broken_ids(definition: Mapping[str, Any]) -> Iterator[FieldError]:
     seen: set[str] = set()
-    for field, name in _ids(definition):
+    for field, node in all_nodes(definition):
+        name = node["id"]
         if name in RESERVED_IDS:
-            yield FieldError(field, f"must be another than {', '.join(sorted(RESERVED_IDS))}", name)
+            yield FieldError(f"{field}.id", f"must be another than {', '.join(sorted(RESERVED_IDS))}", name)
         if name in seen:
-            yield FieldError(field, "stands for another node already", name)
+            yield FieldError(f"{field}.id", "stands for another node already", name)
         seen.add(name)
 
 
 def _too_many(definition: Mapping[str, Any]) -> Iterator[FieldError]:
-    if sum(1 for _ in _ids(definition)) > limits.NODES_MAX:
-        yield FieldError("definition.nodes", f"must be at most {limits.NODES_MAX}, those inside a for_each included")
+    if sum(1 for _ in all_nodes(definition)) > limits.NODES_MAX:
+        yield FieldError(f"{FIELD}.nodes", f"must be at most {limits.NODES_MAX}, those inside a for_each included")
     for name, count in Counter(edge.source for edge in edges_of(definition)).items():
         if count > limits.EDGES_OUT_MAX:
-            yield FieldError("definition.edges", f"must be at most {limits.EDGES_OUT_MAX} that leave {name}", name)
+            yield FieldError(f"{FIELD}.edges", f"must be at most {limits.EDGES_OUT_MAX} that leave {name}", name)
 
 
 def _broken_edges(definition: Mapping[str, Any]) -> Iterator[FieldError]:
     types = {TRIGGER: TRIGGER, **{node["id"]: node["type"] for node in definition["nodes"]}}
     seen: set[Edge] = set()
     for number, edge in enumerate(edges_of(definition)):
-        field = f"definition.edges[{number}]"
+        field = f"{FIELD}.edges[{number}]"
         if edge in seen:
             yield FieldError(field, "stands there already")
         seen.add(edge)
@@ -140,7 +151,7 @@ def _circles(graph: Graph) -> Iterator[FieldError]:
     try:
         _sorter(graph).prepare()
     except CycleError as error:
-        yield FieldError("definition.edges", f"must not lead back to where they were: {' -> '.join(error.args[1])}")
+        yield FieldError(f"{FIELD}.edges", f"must not lead back to where they were: {' -> '.join(error.args[1])}")
 
 
 def _unreached(graph: Graph) -> Iterator[FieldError]:
@@ -151,4 +162,4 @@ def _unreached(graph: Graph) -> Iterator[FieldError]:
         found += targets
     for number, name in enumerate(graph.nodes):
         if name not in reached:
-            yield FieldError(f"definition.nodes[{number}]", "is never reached from the trigger", name)
+            yield FieldError(f"{FIELD}.nodes[{number}]", "is never reached from the trigger", name)

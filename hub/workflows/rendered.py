@@ -40,7 +40,7 @@ class Words(Text):
         return super()._deserialize(templates.as_text(value), attr, data, **kwargs)
 
 
-class Line(Words):
+class OneLine(Words):
     """One that is a line: it stands in the head of a mail or a request."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
@@ -54,7 +54,7 @@ class Lines(Strict):
     """Lines by name."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, str]:
-        line = Line(high=limits.HEADER_CHARS_MAX)
+        line = OneLine(high=limits.HEADER_CHARS_MAX)
         lines, failures = {}, {}
         for name, given in value.items():
             try:
@@ -85,25 +85,25 @@ class AiCall(Schema):
 
 class SendEmail(Schema):
     to = Email()
-    subject = Line(low=1, high=outgoing.SUBJECT_CHARS_MAX)
+    subject = OneLine(low=1, high=outgoing.SUBJECT_CHARS_MAX)
     body = Words(high=limits.TEXT_CHARS_MAX)
 
 
 class HttpRequest(Schema):
     """Whether the address may be called is looked at when it is."""
 
-    url = Line(low=1, high=hub_limits.WEBHOOK_URL_CHARS_MAX)
+    url = OneLine(low=1, high=hub_limits.WEBHOOK_URL_CHARS_MAX)
     headers = Lines()
 
 
 class TelegramMessage(Schema):
-    chat_id = Line(low=1, high=limits.LABEL_CHARS_MAX)
+    chat_id = OneLine(low=1, high=limits.LABEL_CHARS_MAX)
     text = Words(low=1, high=limits.TELEGRAM_TEXT_CHARS_MAX)
 
 
 class GoogleSheetsAppend(Schema):
-    spreadsheet_id = Line(low=1, high=limits.LABEL_CHARS_MAX)
-    range = Line(low=1, high=limits.LABEL_CHARS_MAX)
+    spreadsheet_id = OneLine(low=1, high=limits.LABEL_CHARS_MAX)
+    range = OneLine(low=1, high=limits.LABEL_CHARS_MAX)
     values = Rows()
 
 

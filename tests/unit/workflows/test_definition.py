@@ -331,7 +331,7 @@ def transform(name: str, text: str) -> Json:
             "{{payload.output}}",
             "{{item.x}}",
             "{{index}}",
-            "{{env}}",
+            "{{email.env}}",
         )
     ],
 )
@@ -347,6 +347,14 @@ def test_paths_into_nodes_that_need_not_have_ended_are_refused(text: str) -> Non
     definition = chain(transform("a", "{{x}}"), transform("b", text)) | {"edges": edges("trigger>a", "a>b", "a>c")}
     definition["nodes"].append(transform("c", "{{x}}"))
     assert list(refused(definition)) == ["definition.nodes[1].config.set.v"]
+
+
+@pytest.mark.parametrize("path", ["env", "env.HUB_JWT_SECRET"])
+def test_the_environment_is_not_to_be_had(path: str) -> None:
+    found = refused(chain(transform("a", "{{" + path + "}}")))
+    assert found == {
+        "definition.nodes[0].config.set.v": f"has {{{{{path}}}}}, but settings and the environment are not to be had"
+    }
 
 
 def test_what_is_done_for_each_item_sees_what_was_done_for_it_before() -> None:

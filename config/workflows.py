@@ -42,7 +42,7 @@ POSITION_DIGITS_MAX: Final = 6
 # --- schedules ----------------------------------------------------------------------------------------------
 CRON_CHARS_MAX: Final = 100
 CRON_YEARS_MAX: Final = 8  # to the next time: from one 29 February to another, over a year that is no leap year
-CRON_TIMES_PASSED_MAX: Final = 1_500  # in search of the next: each minute of a day that a zone left out, as Samoa did
+CRON_GAPS_PASSED_MAX: Final = 4  # times that a clock leaves out, in search of the next: no two come in one year
 
 # --- executions ---------------------------------------------------------------------------------------------
 STEPS_MAX: Final = 50  # of one execution, each item's included; however often one is tried

@@ -15,7 +15,6 @@ Pure. What was missed, for however long, is due once.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -36,6 +35,7 @@ _FIELD: Final = re.compile(rf"{_PART}(?:,{_PART})*+")
 _ENDS: Final = re.compile(r"(\w+)-(\w+)")
 _LEAP_YEAR: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MINUTE: Final = timedelta(minutes=1)
+_INSTANT: Final = timedelta(microseconds=1)
 
 
 def check(cron: str, field: str = "cron") -> str:
@@ -51,7 +51,7 @@ def check(cron: str, field: str = "cron") -> str:
     if any(_is_one(low, high) for low, high in _ENDS.findall(cron)):
         raise invalid(field, "has a range from a value to itself")
     try:
-        next(_walls(cron, _LEAP_YEAR), None)
+        _wall_after(cron, _LEAP_YEAR)
     except CroniterBadCronError:
         raise invalid(field, "has a value that is not one of its field's") from None
     except CroniterBadDateError:
@@ -78,9 +78,11 @@ class Schedule:
 
     def next_fire(self, after: datetime) -> datetime:
         """The first of its moments that is later than `after`, in UTC. Raises `HubError` INVALID where none comes."""
+        shown = after.astimezone(self.zone)
         every_hour = croniter.expand(self.cron)[0][_HOUR] == _EVERY
+        showings = (0, 1) if every_hour and _repetition(shown) else (0,)
         try:
-            return min(self._next_of(after, showing, every_hour) for showing in ((0, 1) if every_hour else (0,)))
+            return min(self._next_of(shown, showing, every_hour) for showing in showings)
         except (CroniterBadDateError, OverflowError):
             raise _never("cron") from None
 
@@ -92,34 +94,43 @@ class Schedule:
         first = self.next_fire(last)
         return first if first <= at else None
 
-    def _next_of(self, after: datetime, showing: int, every_hour: bool) -> datetime:
+    def _next_of(self, shown: datetime, showing: int, every_hour: bool) -> datetime:
         """The same, where a time that the clock shows twice is taken to be its first showing (0) or its second (1)."""
-        shown = after.astimezone(self.zone)
-        begin = shown - _repetition(shown) if showing > shown.fold else shown
-        for wall in _walls(self.cron, begin):
-            moment = self._moment(wall.replace(tzinfo=self.zone, fold=showing), every_hour)
-            if moment is not None and moment > after:
+        wall = self._begin(shown, showing)
+        for _ in range(limits.CRON_GAPS_PASSED_MAX):
+            local = _wall_after(self.cron, wall).replace(tzinfo=self.zone, fold=showing)
+            moment = local.astimezone(UTC)
+            if moment.astimezone(self.zone).replace(tzinfo=None) == local.replace(tzinfo=None):
                 return moment
+            set_at = self._set_at(local)
+            if not every_hour:
+                return set_at
+            wall = set_at.astimezone(self.zone) - _INSTANT
         raise _never("cron")
 
-    def _moment(self, local: datetime, every_hour: bool) -> datetime | None:
-        """When the clock shows this; where it never does, when it is set forward, or None for a schedule of every hour."""
-        moment = local.astimezone(UTC)
-        if moment.astimezone(self.zone).replace(tzinfo=None) == local.replace(tzinfo=None):
-            return moment
-        return None if every_hour else self._set_forward(local)
+    def _begin(self, shown: datetime, showing: int) -> datetime:
+        """Where to look on the clock: later than what it shows, and among what it shows twice, past what is over or before
+        what is still to come.
+        """
+        repetition = _repetition(shown)
+        if not repetition or showing == shown.fold:
+            return shown
+        again = self._set_at(shown).astimezone(self.zone)
+        return again + repetition * shown.fold - _INSTANT
 
-    def _set_forward(self, local: datetime) -> datetime:
-        """The moment at which the clock leaves this time out, to the minute, by halving what lies around it."""
-        early, late = (local.replace(fold=fold).astimezone(UTC) for fold in (1, 0))
+    def _set_at(self, local: datetime) -> datetime:
+        """The moment at which the clock is set, to the minute, for a time that it shows twice or leaves out: halved out of
+        the two moments that this time may mean, of which one lies before it.
+        """
+        early, late = sorted(local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
         before = early.astimezone(self.zone).utcoffset()
         while late - early > _MINUTE:
-            middle = early + (late - early) // _MINUTE // 2 * _MINUTE
+            middle = early + (late - early) / 2
             if middle.astimezone(self.zone).utcoffset() == before:
                 early = middle
             else:
                 late = middle
-        return late
+        return late.replace(second=0, microsecond=0)
 
 
 def _repetition(local: datetime) -> timedelta:
@@ -128,11 +139,12 @@ def _repetition(local: datetime) -> timedelta:
     return max(first - second, timedelta())
 
 
-def _walls(cron: str, after: datetime) -> Iterator[datetime]:
-    """Times on a clock that is never set, without a zone. Raises what croniter does."""
+def _wall_after(cron: str, after: datetime) -> datetime:
+    """The next time on a clock that is never set, without a zone. Raises what croniter does."""
     wall = after.replace(tzinfo=None, fold=0)
     times = croniter(cron, wall, datetime, max_years_between_matches=limits.CRON_YEARS_MAX)
-    return (times.get_next() for _ in range(limits.CRON_TIMES_PASSED_MAX))
+    found: datetime = times.get_next()
+    return found
 
 
 def _never(field: str) -> HubError:

@@ -187,6 +187,42 @@ def test_it_fires_when_a_simple_reader_says_so() -> None:
         assert not any(_matches(cron, each) for each in passed), cron
 
 
+def _by_minutes(cron: str, zone: str, after: datetime) -> datetime:
+    """The rules once more, by looking at the clock each minute: a time of certain hours comes when the clock shows it, or
+    something later, for the first time.
+    """
+    every_hour, at = cron.split(" ")[1] == "*", after.replace(second=0) - timedelta(hours=3)
+    highest = at.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    while True:
+        at += timedelta(minutes=1)
+        wall = at.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+        new = [wall - timedelta(minutes=n) for n in range(int((wall - highest) / timedelta(minutes=1)))]
+        highest = max(highest, wall)
+        if at > after and any(_matches(cron, each) for each in ([wall] if every_hour else new)):
+            return at
+
+
+@pytest.mark.parametrize(
+    ("zone", "change"),
+    [
+        *(("Europe/Berlin", "2026-03-29T01:00"), ("Europe/Berlin", "2026-10-25T01:00")),
+        *(("Australia/Lord_Howe", "2026-04-04T15:00"), ("Australia/Lord_Howe", "2026-10-03T15:30")),
+        *(("Antarctica/Troll", "2026-03-29T01:00"), ("Antarctica/Troll", "2026-10-25T01:00")),
+        *(("America/St_Johns", "2010-03-14T03:31"), ("America/St_Johns", "2010-11-07T02:31")),
+        *(("Africa/Casablanca", "2026-02-15T02:00"), ("Pacific/Apia", "2011-12-30T10:00")),
+    ],
+)
+def test_around_a_set_clock_it_fires_when_looking_at_it_says_so(zone: str, change: str) -> None:
+    chance = random.Random(change)
+    for hours in ("*", "*", "0-3", "1,2", "23,0,1"):
+        cron = f"{chance.randint(0, 29)},{chance.randint(30, 59)} {hours} * * *"
+        at = moment(change) - timedelta(seconds=chance.randint(0, 9_000))
+        for _ in range(5):
+            fires = schedule(cron, zone).next_fire(at)
+            assert fires == _by_minutes(cron, zone, at), cron
+            at = fires + timedelta(seconds=chance.choice([0, 0, 1_200]))
+
+
 def test_times_are_a_minute_apart_at_least_and_ascend_in_every_zone() -> None:
     chance = random.Random(6)
     for zone in ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Antarctica/Troll", "Africa/Casablanca"):

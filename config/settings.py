@@ -77,6 +77,7 @@ class Settings:
     google_issuer_url: str  # to the letter, so that this one may end in a slash
     google_sheets_url: str  # GOOGLE_SHEETS_URL and GOOGLE_DRIVE_URL: where Google's APIs answer
     google_drive_url: str
+    telegram_api_url: str  # TELEGRAM_API_URL: where the Bot API answers
     oauth_redirects: frozenset[str]  # where a sign-in by Google may end, to the letter
     smtp_url: str | None  # smtp[s]://[user:password@]host[:port]; none: mail goes into the data folder's outbox
     mail_from: str
@@ -152,6 +153,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         google_issuer_url=reader.issuer("GOOGLE_ISSUER_URL", "https://accounts.google.com"),
         google_sheets_url=reader.url("GOOGLE_SHEETS_URL", "https://sheets.googleapis.com"),
         google_drive_url=reader.url("GOOGLE_DRIVE_URL", "https://www.googleapis.com"),
+        telegram_api_url=reader.url("TELEGRAM_API_URL", "https://api.telegram.org"),
         oauth_redirects=reader.redirects("HUB_OAUTH_REDIRECTS", public_url),
         smtp_url=reader.smtp("HUB_SMTP_URL"),
         mail_from=reader.sender("HUB_MAIL_FROM", public_url),

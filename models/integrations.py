@@ -1,25 +1,30 @@
 """Integrations: a user's accounts at other companies, one of a type.
 
 `{_id: integ_..., number, user, type, name, status: connected | error, sealed, renewed_at, connected_at, last_used,
-error?, project?}`: `project` is the number of the project that it belongs to, `number` is the id that one documented
-API shows; `name` is what the account is called there. `sealed` are its credentials, which who reads the database cannot
-use; `renewed_at` changes with them, and is what a change of them is conditional on. `error` says why one that does not
-work any more has to be connected anew.
+error?, project?, chat_id?, hook?}`: `project` is the number of the project that it belongs to, `number` is the id that
+one documented API shows; `name` is what the account is called there. `sealed` are its credentials, which who reads the
+database cannot use; `renewed_at` changes with them, and is what a change of them is conditional on. `error` says why one
+that does not work any more has to be connected anew. A Telegram bot has the `chat_id` that it writes to, None for none,
+and `hook`, by which the address that Telegram sends its updates to is known.
 """
 
 from datetime import datetime
 from typing import Final
 
 from models.collection_shape import CollectionShape, Index
-from models.database import Database, Document, Transaction
+from models.database import Database, Document, DuplicateKey, Transaction
 
 INTEGRATIONS: Final = "integrations"
 NUMBERS: Final = "integrations"  # their counter
-TYPES: Final = ("google",)
+TYPES: Final = ("google", "telegram")
 SHAPES = (
     CollectionShape(
         INTEGRATIONS,
-        indexes=(Index([("user", 1), ("type", 1)], unique=True), Index([("number", 1)], unique=True)),
+        indexes=(
+            Index([("user", 1), ("type", 1)], unique=True),
+            Index([("number", 1)], unique=True),
+            Index([("hook", 1)], unique=True, only_where={"hook": {"$exists": True}}),
+        ),
         schema={"required": ["number", "user", "type", "name", "status", "sealed", "connected_at"]},
     ),
 )
@@ -38,6 +43,11 @@ async def of_type(database: Database, user: str, kind: str) -> Document | None:
     return await database[INTEGRATIONS].find_one(_of(user, kind))
 
 
+async def by_hook(database: Database, hook: str) -> Document | None:
+    """The bot whose updates come to this address."""
+    return await database[INTEGRATIONS].find_one({"hook": {"$eq": hook}})
+
+
 async def within(transaction: Transaction, user: str, kind: str) -> Document | None:
     """As an operation of the ledger finds it."""
     found = await transaction.find(INTEGRATIONS, _of(user, kind))
@@ -45,10 +55,14 @@ async def within(transaction: Transaction, user: str, kind: str) -> Document | N
 
 
 async def put(database: Database, made: Document) -> Document:
-    """In the place of the user's one of this type, whose id and number stay, or as a new one.
+    """In the place of the user's one of this type, whose id and number stay, or as a new one."""
+    try:
+        return await _put(database, made)
+    except DuplicateKey:  # two tabs at once: the second one changes what the first one made
+        return await _put(database, made)
 
-    Raises `DuplicateKey` where two make it at the same time.
-    """
+
+async def _put(database: Database, made: Document) -> Document:
     first = {name: made[name] for name in ("_id", "number")}
     fields = {name: value for name, value in made.items() if name not in ("_id", "number", "user", "type")}
     change = {"$set": fields, "$setOnInsert": first, "$unset": {"error": True}}

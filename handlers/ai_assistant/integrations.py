@@ -1,9 +1,13 @@
-"""Integrations: the caller's accounts at other companies, of which Google is the one there is."""
+"""Integrations: the caller's accounts at other companies: Google's, and bots at Telegram."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from marshmallow import ValidationError, validates_schema
+
 from config import assistant, limits
+from config import workflows as workflow_limits
 from handlers.access import login, public, scope
 from handlers.ai_assistant.numbers import NUMBER_MAX
 from handlers.base import ApiHandler
@@ -28,15 +32,42 @@ _TYPE: Final = Parameter(
 _TOLD: Final = tuple(Parameter(name, "As Google says it") for name in ("state", "code", "error"))
 
 
+# What each type is connected by: what it needs, and what it may have.
+_CREDENTIALS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "google": ("oauth_code", ("redirect_uri",)),
+    "telegram": ("bot_token", ("chat_id",)),
+}
+
+
 class ConnectInput(Input):
-    """`redirect_uri` is the address that the code was made for; without it, the hub's own callback. It becomes a part of the
-    project, where one is named.
+    """Of Google, `redirect_uri` is the address that the code was made for; without it, the hub's own callback. Of Telegram,
+    `chat_id` is the chat that the bot writes to and hears of. It becomes a part of the project, where one is named.
     """
 
     integration_type = Choice(TYPES, required=True)
-    oauth_code = Text(low=1, high=assistant.INTEGRATION_CODE_CHARS_MAX, example="4/0AX4XfWh...", required=True)
+    oauth_code = Text(low=1, high=assistant.INTEGRATION_CODE_CHARS_MAX, example="4/0AX4XfWh...")
     redirect_uri = Text(low=1, high=limits.OAUTH_VALUE_CHARS_MAX, example="postmessage")
+    bot_token = Text(low=1, high=assistant.INTEGRATION_CODE_CHARS_MAX, example="123456:ABC-DEF")
+    chat_id = Text(
+        low=1,
+        high=workflow_limits.LABEL_CHARS_MAX,
+        pattern="-?[0-9]{1,20}|@[A-Za-z0-9_]+",
+        says="must be a chat's number, or its public name with an @",
+        example="123456789",
+    )
     project_id = Integer(low=1, high=NUMBER_MAX)
+
+    @validates_schema(skip_on_field_errors=False)
+    def _has_its_credentials(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        if (kind := data.get("integration_type")) is None:
+            return
+        needed, allowed = _CREDENTIALS[kind]
+        known = {name for needs, may in _CREDENTIALS.values() for name in (needs, *may)}
+        failures = {name: [f"is not for {kind}"] for name in sorted(known & set(data) - {needed, *allowed})}
+        if needed not in data:
+            failures[needed] = ["is required"]
+        if failures:
+            raise ValidationError(failures)
 
 
 class All(ApiHandler):
@@ -54,13 +85,17 @@ class Connect(ApiHandler):
     @scope("account:write")
     @takes(ConnectInput())
     async def post(self) -> None:
-        """Connect an account by the code that its company gave; one that is connected already is changed."""
-        given, user = self.load_body(), self.caller.user_id
+        """Connect an account by the code or token that its company gave; one that is connected already is changed."""
+        given, user, all_types = self.load_body(), self.caller.user_id, self.services.integrations
         project = given.get("project_id")
         if project is not None:
             await belongings.project(self.services.database, user, project)
-        made = await self.services.integrations.connect(user, given["oauth_code"], given.get("redirect_uri"), project)
-        self.answer(view(made))
+        if given["integration_type"] == all_types.telegram.TYPE:
+            made = await all_types.telegram.connect(user, given["bot_token"], given.get("chat_id"), project)
+            address = {"webhook_url": all_types.telegram.address(made["hook"])}
+            self.answer(view(made) | address)
+            return
+        self.answer(view(await all_types.connect(user, given["oauth_code"], given.get("redirect_uri"), project)))
 
 
 class OfType(ApiHandler):
@@ -77,8 +112,7 @@ class Test(OfType):
     @asks(_TYPE)
     async def post(self) -> None:
         """Ask the company whether the account can still be used."""
-        account = await self.services.integrations.test(self.caller.user_id, self.integration_type())
-        details = {"account": account, "can_write_spreadsheets": True}
+        details = await self.services.integrations.test(self.caller.user_id, self.integration_type())
         self.answer({"status": "success", "message": "Connection test successful", "details": details})
 
 
@@ -134,6 +168,7 @@ def view(integration: Document) -> Json:
         "last_used": None if last_used is None else timestamp(last_used),
         "error": integration.get("error"),
         "project_id": integration.get("project"),
+        **({"chat_id": integration["chat_id"]} if "chat_id" in integration else {}),
     }
 
 

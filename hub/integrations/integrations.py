@@ -1,4 +1,5 @@
-"""A user's accounts at other companies: connected, tried, used, and disconnected. Google is the one there is.
+"""A user's accounts at other companies: connected, tried, used, and disconnected. Google's are here, and Telegram's bots in
+`hub/integrations/telegram.py`.
 
     connect --tokens, sealed--> INTEGRATIONS --opened, renewed when near their end--> Google's API
                                      +-- consent ended there: status `error`, and its user is told
@@ -19,15 +20,15 @@ from config.settings import Settings
 from hub.errors import Code, HubError
 from hub.google import Google
 from hub.google_sign_in import Beginning
+from hub.integrations.endings import UNREADABLE, broken, end, none
 from hub.integrations.google_api import GoogleApi, Spreadsheet, TokenRefused
 from hub.integrations.google_consent import GoogleConsent, Tokens
+from hub.integrations.telegram import Telegram
 from hub.ledger import Ledger
-from hub.notifications import notice
-from hub.operations import Composed, Operation, Update
 from hub.sealed import Sealed
 from models import counters, integrations
 from models.clock import now
-from models.database import Database, Document, DuplicateKey, Transaction
+from models.database import Database, Document
 from models.ids import new_id
 
 T = TypeVar("T")
@@ -35,9 +36,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 _GOOGLE: Final = "google"
-_HOW: Final = "connect one by POST /api/integrations/connect, or at GET /api/integrations/google/authorize"
 _ENDED: Final = "Google says that the hub may not use this account any more"
-_UNREADABLE: Final = "what was kept of this account cannot be read any more"
 
 
 class Integrations:
@@ -50,6 +49,7 @@ class Integrations:
         self._consent = GoogleConsent(settings, database, self._google)
         self._api = GoogleApi(settings)
         self._sealed = Sealed(settings.jwt_secret, "integrations")
+        self.telegram = Telegram(settings, database, ledger, self._sealed)
 
     @classmethod
     async def open(cls, settings: Settings, database: Database, ledger: Ledger) -> Self:
@@ -57,11 +57,13 @@ class Integrations:
         made = cls(settings, database, ledger)
         await made._google.open()
         await made._api.open()
+        await made.telegram.open()
         return made
 
     async def close(self) -> None:
         await self._google.close()
         await self._api.close()
+        await self.telegram.close()
 
     async def of_user(self, user: str) -> list[Document]:
         return await integrations.of_user(self._database, user)
@@ -103,16 +105,16 @@ class Integrations:
             "last_used": None,
             **({} if project is None else {"project": project}),
         }
-        try:
-            return await integrations.put(self._database, made)
-        except DuplicateKey:  # two tabs at once: the second one changes what the first one made
-            return await integrations.put(self._database, made)
+        return await integrations.put(self._database, made)
 
     async def disconnect(self, user: str, kind: str) -> None:
         """With its tokens, here and at Google. Raises `HubError` NOT_FOUND."""
         found = await integrations.remove(self._database, user, kind)
         if found is None:
-            raise _none(kind, Code.NOT_FOUND)
+            raise none(kind, Code.NOT_FOUND)
+        if kind == self.telegram.TYPE:
+            await self.telegram.disconnected(found)
+            return
         try:
             await self._consent.revoke(self._open(found))
         except (HubError, ValueError) as error:  # it is gone here, which is what was asked for
@@ -124,17 +126,22 @@ class Integrations:
         """One that can be used. Raises `HubError` CONFLICT, and how to connect it."""
         found = await integrations.of_type(self._database, user, kind)
         if found is None:
-            raise _none(kind, Code.CONFLICT)
+            raise none(kind, Code.CONFLICT)
         if found["status"] != "connected":
-            raise _broken(found["error"])
+            raise broken(kind, found["error"])
         return found
 
-    async def test(self, user: str, kind: str) -> str:
-        """Ask for the account's name, as it is now. Raises `HubError`: NOT_FOUND, CONFLICT, UNAVAILABLE."""
+    async def test(self, user: str, kind: str) -> dict[str, Any]:
+        """Ask whose the account is, as it is now, and what may be done by it.
+
+        Raises `HubError`: NOT_FOUND, CONFLICT, UNAVAILABLE.
+        """
         found = await integrations.of_type(self._database, user, kind)
         if found is None:
-            raise _none(kind, Code.NOT_FOUND)
-        return await self._using(found, self._api.account)
+            raise none(kind, Code.NOT_FOUND)
+        if kind == self.telegram.TYPE:
+            return await self.telegram.test(found)
+        return {"account": await self._using(found, self._api.account), "can_write_spreadsheets": True}
 
     async def new_spreadsheet(
         self, user: str, title: str, sheets: list[dict[str, Any]], bodies: Sequence[bytes]
@@ -174,43 +181,26 @@ class Integrations:
         try:
             return await call(tokens.access)
         except TokenRefused:
-            raise await self._end(found, _ENDED) from None
+            raise await end(self._ledger, found, _ENDED) from None
 
     async def _good(self, found: Document) -> Tokens:
         """Tokens as they were kept last, renewed where they are near their end."""
         latest = await integrations.of_type(self._database, found["user"], found["type"])
         if latest is None:
-            raise _none(found["type"], Code.CONFLICT)
+            raise none(found["type"], Code.CONFLICT)
         try:
             tokens = self._open(latest)
         except ValueError:
-            raise await self._end(latest, _UNREADABLE) from None
+            raise await end(self._ledger, latest, UNREADABLE) from None
         margin = assistant.INTEGRATION_TOKEN_MARGIN_SECONDS
         return tokens if tokens.expires_at > now().timestamp() + margin else await self._renewed(latest, tokens)
 
     async def _renewed(self, found: Document, tokens: Tokens) -> Tokens:
         fresh = await self._consent.renew(tokens)
         if fresh is None:
-            raise await self._end(found, _ENDED)
+            raise await end(self._ledger, found, _ENDED)
         await integrations.renew(self._database, found, self._seal(fresh), now())
         return fresh
-
-    async def _end(self, found: Document, reason: str) -> HubError:
-        """Mark one that does not work any more, and tell its user, once; what the caller is to be told."""
-        operation_id = new_id("integ_end")
-
-        async def compose(transaction: Transaction) -> Operation:
-            latest = await integrations.within(transaction, found["user"], found["type"])
-            if latest is None or latest["status"] != "connected" or latest["connected_at"] != found["connected_at"]:
-                return Operation(operation_id)  # it was told, or connected anew meanwhile
-            text = f"{reason[0].upper()}{reason[1:]} ({latest['name']}). Connect it again to use it."
-            insert, event = notice(found["user"], "warning", "account", "Google is disconnected", text)
-            change = {"$set": {"status": "error", "error": reason}}
-            update = Update(integrations.INTEGRATIONS, {"_id": latest["_id"]}, change)
-            return Operation(operation_id, inserts=[insert], updates=[update], events=[event])
-
-        await self._ledger.commit(Composed(operation_id, compose))
-        return _broken(reason)
 
     # --- tokens -------------------------------------------------------------------------------------------------
 
@@ -220,11 +210,3 @@ class Integrations:
     def _open(self, found: Mapping[str, Any]) -> Tokens:
         """Raises `ValueError`."""
         return Tokens(**orjson.loads(self._sealed.open(found["sealed"])))
-
-
-def _none(kind: str, code: Code) -> HubError:
-    return HubError(code, f"No {kind} account is connected: {_HOW}")
-
-
-def _broken(reason: str) -> HubError:
-    return HubError(Code.CONFLICT, f"The connection does not work: {reason}. To mend it, {_HOW}")

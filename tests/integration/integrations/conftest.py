@@ -1,4 +1,4 @@
-"""The fixtures of a served hub whose Google is a stand-in."""
+"""The fixtures of a served hub whose Google, or Telegram, is a stand-in."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,8 +7,9 @@ from tornado.ioloop import IOLoop
 
 from tests.site import Site, serve, site
 from tests.stand_ins.google_cloud import GoogleCloud
+from tests.stand_ins.telegram_bot_api import TelegramBotApi
 
-__all__ = ["google", "google_site", "serve", "site"]
+__all__ = ["google", "google_site", "serve", "site", "telegram", "telegram_site"]
 
 
 @pytest.fixture
@@ -22,3 +23,16 @@ def google(io_loop: IOLoop) -> Iterator[GoogleCloud]:
 @pytest.fixture
 def google_site(serve: Callable[..., Site], google: GoogleCloud) -> Site:
     return serve(**google.settings)
+
+
+@pytest.fixture
+def telegram(io_loop: IOLoop) -> Iterator[TelegramBotApi]:
+    made = TelegramBotApi()
+    io_loop.run_sync(made.start)
+    yield made
+    io_loop.run_sync(made.stop)
+
+
+@pytest.fixture
+def telegram_site(serve: Callable[..., Site], telegram: TelegramBotApi) -> Site:
+    return serve(**telegram.settings)

@@ -159,7 +159,7 @@ async def test_a_code_that_is_of_no_use_is_refused(google_site: Site, google: Go
         ({"oauth_code": "4/0AX4XfWh..."}, "oauth_code"),
         ({"oauth_code": google.code("postmessage")}, "oauth_code"),
         ({"redirect_uri": "https://evil.example.com/"}, "redirect_uri"),
-        ({"integration_type": "telegram"}, "integration_type"),
+        ({"integration_type": "slack"}, "integration_type"),
     ):
         details = (await connect(client, google, 400, **fields))["error"]["details"]
         assert details["field"] == field, fields
@@ -168,7 +168,7 @@ async def test_a_code_that_is_of_no_use_is_refused(google_site: Site, google: Go
     assert "offline" in (await connect(client, google, 400))["error"]["message"]
     google.refreshes, google.scope = True, "openid email"
     assert "Sheets" in (await connect(client, google, 400))["error"]["message"]
-    for query in ("", "?integration_type=telegram"):
+    for query in ("", "?integration_type=slack"):
         assert (await client.post(f"{ALL}/test{query}", status=400)).body["error"]["details"]["field"]
 
 

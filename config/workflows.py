@@ -47,3 +47,37 @@ CRON_GAPS_PASSED_MAX: Final = 4  # times that a clock leaves out, in search of t
 # --- executions ---------------------------------------------------------------------------------------------
 STEPS_MAX: Final = 50  # of one execution, each item's included; however often one is tried
 STEPS_AT_ONCE: Final = 20  # of one execution
+HOPS_MAX: Final = 3  # workflows that set each other off by their own addresses
+EXECUTIONS_RUNNING_MAX: Final = 200  # of one user: those that wait for an answer for days included
+EXECUTIONS_AT_ONCE: Final = 50  # that one process works on
+EXECUTIONS_OF_USER_AT_ONCE: Final = 10  # of them, of one user: whoever has hundreds keeps no others waiting
+ACTIVE_SECONDS_MAX: Final = 120.0  # of one execution; the time that it waits is not counted
+EXECUTION_LEASE_SECONDS: Final = 30
+EXECUTION_CHECK_SECONDS: Final = 1.0  # between two looks at whether it is still ours, and wanted
+EXECUTION_POLL_SECONDS: Final = 1.0  # for what another process began, and for what is due again
+EXECUTION_CLOSE_SECONDS: Final = 3.0  # at the end, for steps that are under way
+EXECUTION_DAYS: Final = 30  # that one is kept, once it has ended
+LOGS_MAX: Final = 500  # of one execution: of more the last
+LOG_CHARS_MAX: Final = 500
+PAYLOAD_BYTES_MAX: Final = 256 << 10  # as JSON: a quarter of what a body may have
+OUTPUT_BYTES_MAX: Final = 65_536  # of one step, as JSON
+RESULT_EVENT_BYTES_MAX: Final = 16_384  # of a result that webhooks carry; a larger one is there to be asked for
+SPEND_CAP_MICRO: Final = 100_000_000  # of one execution, in micro-credits, where its workflow says nothing
+SPEND_CAP_MICRO_MAX: Final = 10_000_000_000
+PUT_OFF_SECONDS: Final = 2.0  # where a step cannot begin just yet
+PUT_OFF_TIMES_MAX: Final = 300  # ten minutes of that; then it fails
+
+# --- workflows ----------------------------------------------------------------------------------------------
+WORKFLOWS_PER_USER_MAX: Final = 200
+SCHEDULES_PER_USER_MAX: Final = 20
+NAME_CHARS_MAX: Final = 200
+DESCRIPTION_CHARS_MAX: Final = 2_000
+
+# --- letters ------------------------------------------------------------------------------------------------
+LETTERS_PER_DAY_MAX: Final = 200  # of one user, by the UTC day: nobody is to send masses by our name
+LETTERS_AT_ONCE: Final = 4
+LETTER_POLL_SECONDS: Final = 1.0
+LETTER_LEASE_SECONDS: Final = 60  # longer than one attempt takes
+LETTER_CLOSE_SECONDS: Final = 3.0
+LETTER_RETRY_SECONDS: Final = (5.0, 60.0, 300.0, 1_800.0, 7_200.0)  # pauses between attempts
+LETTER_DAYS: Final = 3  # that one is remembered

@@ -4,10 +4,8 @@ database -> ledger -> node -> identities -> providers -> chat -> connections -> 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import structlog
 
 from config import limits
 from config.catalogue import AiModel, load_catalogue
@@ -24,6 +22,7 @@ from hub.announcements import Announcements
 from hub.api_keys import ApiKeys
 from hub.audit import DriftMonitor
 from hub.chat import Chat
+from hub.closings import Closing, close_all
 from hub.counters import Counters, MemoryCounters
 from hub.credits import credits
 from hub.credits.credits import Credits
@@ -67,12 +66,9 @@ from hub.throttle import Throttle
 from hub.token_rates import TokenRates
 from hub.two_factor import TwoFactor
 from hub.webhooks.webhooks import Webhooks
+from hub.workflows.automation import Automation
 from models import shapes
 from models.database import Database
-
-log = structlog.get_logger(__name__)
-
-Closing = Callable[[], Awaitable[None] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +112,7 @@ class Services:
     webhooks: Webhooks
     integrations: Integrations
     analyser: Analyser
+    workflows: Automation
     statistics: Statistics
     analytics: Analytics
     insight: Insight
@@ -134,21 +131,7 @@ class Opened:
 
     async def close(self) -> None:
         """End every part; one that fails does not keep the others open."""
-        await _close_all(self.closings)
-
-
-async def _close_all(closings: Sequence[tuple[str, Closing]]) -> None:
-    for name, closing in reversed(closings):
-        await _close(name, closing)
-
-
-async def _close(name: str, closing: Closing) -> None:
-    try:
-        awaited = closing()
-        if awaited is not None:
-            await asyncio.wait_for(awaited, limits.CLOSE_STEP_SECONDS)
-    except Exception:  # the rest has to be closed all the same
-        log.exception("closing failed", step=name)
+        await close_all(self.closings)
 
 
 async def open_services(settings: Settings, mongodb_uri: str, bcrypt_cost: int = BCRYPT_COST) -> Opened:
@@ -157,7 +140,7 @@ async def open_services(settings: Settings, mongodb_uri: str, bcrypt_cost: int =
     try:
         services = await opening.services(mongodb_uri)
     except BaseException:
-        await _close_all(opening.closings)
+        await close_all(opening.closings)
         raise
     background.watch(services)
     background.start(services)
@@ -231,6 +214,7 @@ class _Opening:
             webhooks=await self._webhooks(database, ledger, node, http),
             integrations=integrations,
             analyser=self._analyser(database, ledger, http, integrations),
+            workflows=self._workflows(database, ledger, http),
             statistics=Statistics(database),
             analytics=Analytics(database),
             insight=insight_of(database, ledger, self._catalogue),
@@ -337,6 +321,9 @@ class _Opening:
         analyser = Analyser.of(self._settings.data_dir, database, ledger, http, self._tasks, integrations)
         self._closes("analyses", analyser.analyses.close)
         return analyser
+
+    def _workflows(self, database: Database, ledger: Ledger, http: SafeHttp) -> Automation:
+        return Automation(self._settings, database, ledger, self._broker, http, self._catalogue)
 
     def _stream_logs(self) -> StreamLogs | None:
         """A hub alone needs none: whoever follows its streams is connected to it."""

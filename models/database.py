@@ -152,12 +152,12 @@ class Collection:
             _raise_write_errors(await self._collection.database.command(command))
 
     async def find_one_and_update(
-        self, query: Query, update: Change, *, upsert: bool = False, before: bool = False
+        self, query: Query, update: Change, *, upsert: bool = False, before: bool = False, shown: Query | None = None
     ) -> Document | None:
-        """The document after the update (or `before` it), None where nothing matched."""
-        which = ReturnDocument.BEFORE if before else ReturnDocument.AFTER
+        """The document after the update (or `before` it), as far as `shown`; None where nothing matched."""
+        when = ReturnDocument.BEFORE if before else ReturnDocument.AFTER
         with _translated():
-            return await self._collection.find_one_and_update(query, update, upsert=upsert, return_document=which)
+            return await self._collection.find_one_and_update(query, update, shown, upsert=upsert, return_document=when)
 
     async def delete_one(self, query: Query) -> bool:
         with _translated():

@@ -13,6 +13,7 @@ from models import (
     entry_totals,
     events,
     exchange_rates,
+    executions,
     followers,
     gifts,
     hub_keys,
@@ -39,6 +40,8 @@ from models import (
     wallets,
     webhook_endpoints,
     webhook_queues,
+    workflow_letters,
+    workflows,
 )
 
 ALL = (
@@ -54,6 +57,7 @@ ALL = (
     *entry_totals.SHAPES,
     *events.SHAPES,
     *exchange_rates.SHAPES,
+    *executions.SHAPES,
     *followers.SHAPES,
     *gifts.SHAPES,
     *hub_keys.SHAPES,
@@ -80,4 +84,6 @@ ALL = (
     *wallets.SHAPES,
     *webhook_endpoints.SHAPES,
     *webhook_queues.SHAPES,
+    *workflow_letters.SHAPES,
+    *workflows.SHAPES,
 )

@@ -11,6 +11,7 @@ ADMIN_EVENTS: Final = "admin:events"
 ADMIN_CHANNELS: Final = (ADMIN_METRICS, ADMIN_EVENTS)  # those that `/ws/admin` listens to from the beginning
 ADMIN_WEBHOOKS: Final = "admin:webhooks"  # attempts at the hub's own webhooks
 _WEBHOOKS: Final = "webhooks:"  # and at a user's
+_WORKFLOWS: Final = "workflows:"  # progress of a user's executions
 _WEBHOOKS_PERMISSION: Final = "webhooks:read"
 _ACCOUNT: Final = ("account:read", "credits:read")  # a user's events, and the balance
 
@@ -18,6 +19,11 @@ _ACCOUNT: Final = ("account:read", "credits:read")  # a user's events, and the b
 def webhooks_channel(owner: str | None) -> str:
     """Where attempts at webhooks are told live; `owner` as `models/webhook_endpoints.py` has it."""
     return ADMIN_WEBHOOKS if owner is None else _WEBHOOKS + owner
+
+
+def workflows_channel(user: str) -> str:
+    """Where the progress of a user's executions is told live."""
+    return _WORKFLOWS + user
 
 
 def is_of_webhooks(channel: str) -> bool:

@@ -1,0 +1,35 @@
+"""Steps' records as the database has them, and as plans see them: what was said in them is JSON text there.
+
+{"output": {"a.b": 1}}  --stored-->  {"output": '{"a.b":1}'}  --parsed-->  the same            pure
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from hub.workflows.graph import Json
+from models.database import Document
+
+_TEXTS: Final = ("output", "items")
+
+
+def stored(record: Mapping[str, Any]) -> Document:
+    """As it is written."""
+    texts = {name: orjson.dumps(record[name]).decode() for name in _TEXTS if name in record}
+    return {**record, **texts}
+
+
+def parsed(record: Mapping[str, Any]) -> Json:
+    texts = {name: orjson.loads(record[name]) for name in _TEXTS if name in record}
+    return {**record, **texts}
+
+
+def of_execution(execution: Mapping[str, Any]) -> dict[str, Json]:
+    """All records of an execution by their keys, as plans see them."""
+    return {key: parsed(record) for key, record in execution["steps"].items()}
+
+
+def result_of(execution: Mapping[str, Any]) -> Any:
+    """What a completed execution gave; None of one that did not come to that."""
+    return orjson.loads(execution["result"]) if execution.get("result") is not None else None

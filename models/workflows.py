@@ -1,0 +1,105 @@
+"""Workflows: what a user has the hub do by itself, and when.
+
+`{_id: wf_..., number, user, project?, name, description, enabled, trigger_type, definition, version, secret, secret_hash,
+notify_url?, spend_cap_micro, last_execution, execution_count, created_at, updated_at}`: `number` is the id that one
+documented API shows, `project` a project's number. `definition` is JSON text: its keys are its author's, and no names of
+database fields. `version` grows with each change. `secret` is sealed; its address is found by `secret_hash`.
+
+A schedule is `{_id: wf_..., user, cron, timezone?, next_fire_at, claim, claimed_until}`, and stands exactly while a workflow
+with such a trigger is switched on.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from models.collection_shape import CollectionShape, Index
+from models.database import Database, Document, Transaction
+
+WORKFLOWS: Final = "workflows"
+SCHEDULES: Final = "schedules"
+NUMBERS: Final = "workflows"  # their counter
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # until when an unclaimed schedule is claimed
+SHAPES = (
+    CollectionShape(
+        WORKFLOWS,
+        indexes=(
+            Index([("number", 1)], unique=True),
+            Index([("secret_hash", 1)], unique=True),
+            Index([("user", 1), ("created_at", -1), ("_id", -1)]),
+        ),
+        schema={
+            "required": ["number", "user", "name", "enabled", "trigger_type", "definition", "secret", "created_at"],
+            "properties": {"definition": {"bsonType": "string"}, "enabled": {"bsonType": "bool"}},
+        },
+    ),
+    CollectionShape(SCHEDULES, indexes=(Index([("next_fire_at", 1)]), Index([("user", 1)]))),
+)
+
+
+def new_schedule(workflow: Document, trigger: Document, next_fire_at: datetime) -> Document:
+    """Of a trigger's configuration."""
+    return {
+        "_id": workflow["_id"],
+        "user": workflow["user"],
+        "cron": trigger["cron"],
+        "timezone": trigger.get("timezone"),
+        "next_fire_at": next_fire_at,
+        "claim": None,
+        "claimed_until": NEVER,
+    }
+
+
+def _of(user: str, project: int | None) -> Document:
+    return {"user": {"$eq": user}, **({} if project is None else {"project": {"$eq": project}})}
+
+
+async def by_number(database: Database, user: str, number: int) -> Document | None:
+    """None for somebody else's."""
+    return await database[WORKFLOWS].find_one({"number": {"$eq": number}, "user": {"$eq": user}})
+
+
+async def by_id(database: Database, workflow_id: str) -> Document | None:
+    return await database[WORKFLOWS].find_one({"_id": {"$eq": workflow_id}})
+
+
+async def by_secret(database: Database, secret_hash: str) -> Document | None:
+    return await database[WORKFLOWS].find_one({"secret_hash": {"$eq": secret_hash}})
+
+
+async def within(transaction: Transaction, user: str, number: int) -> Document | None:
+    """As an operation of the ledger finds it."""
+    found = await transaction.find(WORKFLOWS, {"number": {"$eq": number}, "user": {"$eq": user}})
+    return found[0] if found else None
+
+
+async def by_id_within(transaction: Transaction, workflow_id: str) -> Document | None:
+    found = await transaction.find(WORKFLOWS, {"_id": {"$eq": workflow_id}})
+    return found[0] if found else None
+
+
+async def count_within(transaction: Transaction, user: str) -> int:
+    return len(await transaction.find(WORKFLOWS, {"user": {"$eq": user}}, {"_id": 1}))
+
+
+async def schedules_within(transaction: Transaction, user: str, but: str) -> int:
+    """How many schedules a user has beside that of one workflow."""
+    return len(await transaction.find(SCHEDULES, {"user": {"$eq": user}, "_id": {"$ne": but}}, {"_id": 1}))
+
+
+async def page(
+    database: Database, user: str, *, project: int | None = None, skip: int, limit: int
+) -> tuple[list[Document], int]:
+    """A user's, or those of a project, newest first, and how many there are in all."""
+    return await database[WORKFLOWS].page(_of(user, project), skip=skip, limit=limit)
+
+
+async def count(database: Database, user: str | None = None) -> int:
+    """How many a user has, or all users together."""
+    return await database[WORKFLOWS].count({} if user is None else {"user": {"$eq": user}})
+
+
+async def most_active(database: Database, user: str) -> Document | None:
+    """`{number, name}` of the one of a user's that was executed most often; None where none was."""
+    query: dict[str, Any] = {"user": {"$eq": user}, "execution_count": {"$gt": 0}}
+    order = [("execution_count", -1), ("_id", 1)]
+    return await database[WORKFLOWS].find_one(query, projection={"_id": 0, "number": 1, "name": 1}, sort=order)

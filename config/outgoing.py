@@ -46,6 +46,8 @@ OUTBOUND_CONNECT_SECONDS_MAX: Final = 5.0  # for each of a name's addresses
 OUTBOUND_BODY_SECONDS_MAX: Final = 2.0  # for its body once its status is there, of which only the beginning is kept
 OUTBOUND_BODY_BYTES_MAX: Final = 65_536
 OUTBOUND_TEXT_CHARS_MAX: Final = 500  # of it, shown to the address's owner
+OUTBOUND_HEADERS_MAX: Final = 50  # of an answer, shown to the address's owner
+OUTBOUND_HEADER_CHARS_MAX: Final = 1_000
 OUTBOUND_CONNECTIONS_MAX: Final = 500  # more than webhooks and pushes at once
 OUTBOUND_PER_HOST_MAX: Final = 32
 

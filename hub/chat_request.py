@@ -37,6 +37,8 @@ class ChatRequest:
     number. `endpoint` is the path that was asked. Either `messages` (OpenAI's form) or `message` (the next turn of a kept
     conversation). `streamed` says how the provider is called. `parameters` are OpenAI's other fields, passed on; `choices`
     is how many answers are wanted. `native` is the same request as it was written in Anthropic's form, for who speaks it.
+    `stream` is the id that its stream is to have, for who must find it again should this process die: two requests with the
+    same one are not both paid.
     """
 
     model: str | None
@@ -54,6 +56,7 @@ class ChatRequest:
     keep_conversation: bool = False
     on_disconnect: Literal["continue", "cancel"] = "continue"
     idempotency: IdempotencyKey | None = None
+    stream: str | None = None
 
     @property
     def said(self) -> list[Document]:
@@ -81,6 +84,11 @@ class Prompt:
     @property
     def tokens(self) -> int:
         return self.read_tokens + self.attached_tokens
+
+
+def hold_of(stream: str) -> str:
+    """The id of the hold of a request that gave its stream's."""
+    return f"hold_{stream}"
 
 
 def job_of(
@@ -112,6 +120,7 @@ def job_of(
         new_messages=new_messages,
         new_conversation=request.is_kept and request.conversation is None,
         idempotency=request.idempotency,
+        hold=None if request.stream is None else hold_of(request.stream),
         created_at=begun,
         budgets=budgets,
         tokens_per_minute=tokens_per_minute(identity),
@@ -123,7 +132,7 @@ def _stream(
     identity: Identity, request: ChatRequest, model: AiModel, prompt: Prompt, sandbox: bool, begun: datetime
 ) -> Stream:
     return Stream(
-        id=new_id("stream"),
+        id=request.stream or new_id("stream"),
         user=identity.user_id,
         credential=identity.credential_id,
         model=model.id,

@@ -81,7 +81,7 @@ class _Work:
         """The first reservation: the prompt and `want_tokens` of answer, at least one."""
         job, model, tokens = self.job, self.job.model, self.job.prompt_tokens
         return PlaceHold(
-            hold=new_id("hold"),
+            hold=job.hold or new_id("hold"),
             wallet=job.user,
             want=charge_micro(model, tokens, want_tokens),
             at_least=charge_micro(model, tokens, 1),

@@ -15,7 +15,7 @@ from config import limits
 from hub import permissions
 from hub.budgets import Period
 
-IdentityKind = Literal["token", "cookie", "key", "service"]
+IdentityKind = Literal["token", "cookie", "key", "service", "workflow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ class Identity:
     """Who is asking. `user` is the user's document without the password, empty for the service.
 
     `permissions` bounds what an API key may do, and `limits` how much; None is no bound. `expires_at` is the access
-    token's or the key's, or as far as a cookie's login has been put off by now; epoch seconds.
+    token's or the key's, or as far as a cookie's login has been put off by now; epoch seconds. A `workflow` comes with no
+    request: it acts for the user whose it is.
     """
 
     user_id: str

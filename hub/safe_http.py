@@ -2,6 +2,7 @@
 
     post(url) -> looked at (hub/outbound.py) -> connected, the address looked at once more -> status, a little of the answer
     get(url)  -> the same, never to this machine                                           -> the answer, to be read
+    request(method, url) -> the same                                                       -> the answer, its beginning
 
 A name that is public today may be private tomorrow: what it stands for is judged at each connection, at the socket itself,
 which sees literal addresses and a resolver's answers alike. Redirects are not followed, cookies not kept, answers not
@@ -11,6 +12,7 @@ unpacked, and of an answer no more is read than somebody may want to see.
 import asyncio
 import errno
 import ipaddress
+import itertools
 import os
 import socket
 import time
@@ -40,6 +42,16 @@ class Answer:
     text: str
     retry_after: str | None
     duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What came back, headers by their names in small letters. Of a longer body `body` is the beginning, and `is_cut`."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    is_cut: bool
 
 
 class Unanswered(Exception):
@@ -132,6 +144,34 @@ class SafeHttp:
         async with session.get(url, allow_redirects=False) as response:
             yield response
 
+    async def request(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, seconds: float
+    ) -> Fetched:
+        """Ask once, and give the answer, whatever its status, to who gave the address.
+
+        Raises `HubError` INVALID for an address that is not ours to call so, and `Unanswered`.
+        """
+        self.check_readable(url)
+        began = time.monotonic()
+        try:
+            return await self._request(method, url, headers, body, seconds)
+        except TimeoutError as error:
+            raise Unanswered(f"no answer within {seconds:g} s", _milliseconds(began)) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Unanswered(reason(error), _milliseconds(began)) from error
+
+    async def _request(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, seconds: float
+    ) -> Fetched:
+        session = self._sessions[outbound.is_allowed(url, self._allowed, False)]
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=outgoing.OUTBOUND_CONNECT_SECONDS_MAX)
+        asking = session.request(method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
+        async with asking as response:
+            kept = await _kept(response)
+            return Fetched(
+                response.status, _shown(response), kept, is_cut=len(kept) == outgoing.OUTBOUND_BODY_BYTES_MAX
+            )
+
     async def _post(self, url: str, headers: dict[str, str], body: bytes, began: float) -> Answer:
         session = self._sessions[outbound.is_allowed(url, self._allowed, self._localhost_too)]
         async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
@@ -174,7 +214,19 @@ def _public_socket(info: tuple[Any, ...]) -> socket.socket:
     return made
 
 
+def _shown(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """So many of its headers as are shown."""
+    first = itertools.islice(response.headers.items(), outgoing.OUTBOUND_HEADERS_MAX)
+    return {name.lower(): value[: outgoing.OUTBOUND_HEADER_CHARS_MAX] for name, value in first}
+
+
 async def _beginning(response: aiohttp.ClientResponse) -> str:
+    """So much of the body's text as is shown."""
+    kept = await _kept(response)
+    return kept.decode(errors="replace").replace("\0", "")[: outgoing.OUTBOUND_TEXT_CHARS_MAX]
+
+
+async def _kept(response: aiohttp.ClientResponse) -> bytes:
     """So much of the body as is kept. The status has come: a body that never ends, or drips, takes nothing back."""
     kept, most = bytearray(), outgoing.OUTBOUND_BODY_BYTES_MAX
     try:
@@ -185,7 +237,7 @@ async def _beginning(response: aiohttp.ClientResponse) -> str:
         response.close()
     if len(kept) == most:
         response.close()
-    return kept.decode(errors="replace").replace("\0", "")[: outgoing.OUTBOUND_TEXT_CHARS_MAX]
+    return bytes(kept)
 
 
 def reason(error: Exception) -> str:

@@ -244,6 +244,11 @@ async def abandoned_holds(
     return await database[HOLDS].find(query, limit=limit)
 
 
+async def hold_stands(database: Database, hold: str) -> bool:
+    """Whether there is a hold of this id, neither settled nor released."""
+    return await database[HOLDS].find_one({"_id": {"$eq": hold}}, projection={"_id": 1}) is not None
+
+
 async def holding_nodes(database: Database) -> list[str]:
     """The nodes that own open holds."""
     rows = await database[HOLDS].aggregate([{"$group": {"_id": "$node"}}])

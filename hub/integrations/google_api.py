@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 _PAUSES: Final = (0.5, 2.0)  # seconds before a call is made again that Google could not take just then
 _LATER: Final = (429, 500, 502, 503, 504)
+_REFUSED: Final = (400, 404)  # no such spreadsheet or range: another time is no better
 _RETRY_SECONDS: Final = 30.0
 _SAID_CHARS_MAX: Final = 300
 
@@ -79,6 +80,22 @@ class GoogleApi:
     async def fill(self, token: str, spreadsheet_id: str, body: bytes) -> None:
         """Write cells: `body` is one of `values:batchUpdate`. Done twice it comes to the same."""
         await self._call("POST", f"{self._sheets}/{quote(spreadsheet_id, '')}/values:batchUpdate", token, body)
+
+    async def append(self, token: str, spreadsheet_id: str, cells: str, rows: list[list[Any]]) -> str:
+        """Add rows below a table, as they are: no text becomes a formula. The range that was written.
+
+        Asked once: where no answer comes the rows may have, and would stand there twice.
+        """
+        where = f"{quote(spreadsheet_id, '')}/values/{quote(cells, '')}:append"
+        options = "valueInputOption=RAW&insertDataOption=INSERT_ROWS"
+        body = orjson.dumps({"majorDimension": "ROWS", "values": rows})
+        status, after, answer = await self._once("POST", f"{self._sheets}/{where}?{options}", token, body)
+        if status in _LATER:
+            raise _away(f"status {status}: {_said(answer)}", retry_after_seconds(after))
+        if status in _REFUSED:
+            raise HubError(Code.CONFLICT, f"Google does not do this: {_said(answer)}")
+        written = _checked(status, answer).get("updates")
+        return str(written.get("updatedRange", cells)) if isinstance(written, dict) else cells
 
     async def delete(self, token: str, spreadsheet_id: str) -> None:
         await self._call("DELETE", f"{self._drive}/files/{quote(spreadsheet_id, '')}", token)

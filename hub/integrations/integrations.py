@@ -143,6 +143,14 @@ class Integrations:
             return await self.telegram.test(found)
         return {"account": await self._using(found, self._api.account), "can_write_spreadsheets": True}
 
+    async def append_rows(self, user: str, spreadsheet_id: str, cells: str, rows: list[list[Any]]) -> str:
+        """Below a table in a spreadsheet of the user's Google account; the range that was written.
+
+        Raises `HubError`: CONFLICT, UNAVAILABLE.
+        """
+        google = await self.connected(user, _GOOGLE)
+        return await self._using(google, lambda token: self._api.append(token, spreadsheet_id, cells, rows))
+
     async def new_spreadsheet(
         self, user: str, title: str, sheets: list[dict[str, Any]], bodies: Sequence[bytes]
     ) -> Spreadsheet:

@@ -72,6 +72,15 @@ WORKFLOWS_PER_USER_MAX: Final = 200
 SCHEDULES_PER_USER_MAX: Final = 20
 NAME_CHARS_MAX: Final = 200
 DESCRIPTION_CHARS_MAX: Final = 2_000
+COMMENT_CHARS_MAX: Final = 2_000  # of whoever approves or refuses
+TRIGGERED_PER_MINUTE_MAX: Final = 120  # executions of one workflow that its webhook or a chat begins
+WEBHOOK_MISSES_PER_ADDRESS: Final = 100  # within TRIES_SECONDS, of webhooks that are nobody's
+WEBHOOK_ID_CHARS_MAX: Final = 256
+FORM_FIELDS_MAX: Final = 1_000
+SCHEDULES_AT_ONCE: Final = 4  # of one process
+SCHEDULE_LEASE_SECONDS: Final = 30  # longer than beginning an execution takes
+SCHEDULE_POLL_SECONDS: Final = 1.0
+SCHEDULE_CLOSE_SECONDS: Final = 1.0
 
 # --- letters ------------------------------------------------------------------------------------------------
 LETTERS_PER_DAY_MAX: Final = 200  # of one user, by the UTC day: nobody is to send masses by our name

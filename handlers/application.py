@@ -13,7 +13,19 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
 from config import limits
-from handlers import api_docs, checkout, connected, health, logs, pages, stream_events, streams, unsubscribe, websocket
+from handlers import (
+    api_docs,
+    checkout,
+    connected,
+    health,
+    logs,
+    pages,
+    stream_events,
+    streams,
+    unsubscribe,
+    websocket,
+    workflow_webhooks,
+)
 from handlers.access import unmarked
 from handlers.ai_aggregator import analytics as aggregator_analytics
 from handlers.ai_aggregator import api_keys as aggregator_api_keys
@@ -28,6 +40,7 @@ from handlers.ai_assistant import chat as assistant_chat
 from handlers.ai_assistant import credits as assistant_credits
 from handlers.ai_assistant import dashboard as assistant_dashboard
 from handlers.ai_assistant import doc_analyzer as assistant_doc_analyzer
+from handlers.ai_assistant import executions as assistant_executions
 from handlers.ai_assistant import history as assistant_history
 from handlers.ai_assistant import integrations as assistant_integrations
 from handlers.ai_assistant import models as assistant_models
@@ -35,6 +48,7 @@ from handlers.ai_assistant import monitoring as assistant_monitoring
 from handlers.ai_assistant import projects as assistant_projects
 from handlers.ai_assistant import rankings as assistant_rankings
 from handlers.ai_assistant import ratings as assistant_ratings
+from handlers.ai_assistant import workflows as assistant_workflows
 from handlers.ai_playground import api_keys as playground_api_keys
 from handlers.ai_playground import auth as playground_auth
 from handlers.ai_playground import chat as playground_chat
@@ -125,6 +139,9 @@ ROUTES: Final[Sequence[Route]] = (
     *assistant_credits.ROUTES,
     *assistant_doc_analyzer.ROUTES,
     *assistant_integrations.ROUTES,
+    *assistant_workflows.ROUTES,
+    *assistant_executions.ROUTES,
+    *workflow_webhooks.ROUTES,
     *streams.ROUTES,
     *stream_events.ROUTES,
     *health.ROUTES,

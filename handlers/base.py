@@ -21,6 +21,7 @@ from handlers.cookies import set_cookie
 from handlers.credentials import address_of, check_cookie_origin, credential_of, media_type
 from handlers.dialects import DIALECTS, SMART_AI_HUB, Dialect, Json, Page
 from handlers.failures import as_hub_error, is_worth_a_log, of_status
+from handlers.logs import path_shown
 from handlers.terms import SORT, asked_of, body_of, may_be_bodiless, success_of
 from hub import fields, json_input
 from hub.errors import Code, HubError, invalid
@@ -327,4 +328,5 @@ class ApiHandler(RequestHandler):
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """Only what nobody foresaw: every other failure is in the access log by its status."""
         if is_worth_a_log(value):
-            log.error("request failed", request_id=self.request_id, path=self.request.path, exc_info=(typ, value, tb))
+            path = path_shown(self.request.path)
+            log.error("request failed", request_id=self.request_id, path=path, exc_info=(typ, value, tb))

@@ -23,10 +23,12 @@ from models.clock import now, timestamp
 
 _SECRETS: Final = re.compile(
     r"(?i)(bearer\s+|[?&\"']?(?:token|api_key|password|secret|auth_token)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',;]+"
-    r"|whsec_[\w+/=-]+|\b[as]k_live_\w+|\beyJ[\w-]+\.[\w-]+\.[\w-]+"
+    r"|whsec_[\w+/=-]+|\bwf_[\w-]{32}|\b[as]k_live_\w+|\beyJ[\w-]+\.[\w-]+\.[\w-]+"
 )
 _VERSION: Final = re.compile(rf"[A-Za-z0-9._+/ -]{{1,{limits.CLIENT_VERSION_CHARS_MAX}}}")
 _API_PATHS: Final = ("/api/", "/v1/")  # without `/readyz`, `/metrics`, pages and whatever strangers look for
+# The addresses of workflows and of bots end in what may be done by whoever knows it.
+_ADDRESS: Final = re.compile(r"(/webhooks/(?:telegram/|[0-9]+/)?)(?!smartaihub$)(?!telegram/?$).+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 _Event = MutableMapping[str, Any]
@@ -85,7 +87,7 @@ class AccessLog:
             "timestamp": timestamp(now()),
             "event": "request",
             "method": printable(request.method or ""),
-            "path": printable(request.path),
+            "path": path_shown(request.path),
             "status": status,
             "milliseconds": round(seconds * 1_000, 2),
             "api": api,
@@ -126,6 +128,11 @@ def client_version(given: str | None) -> str | None:
 def printable(text: str) -> str:
     """Text with its control characters, and those that turn its direction, written out."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def path_shown(path: str) -> str:
+    """A request's path for a log."""
+    return printable(_ADDRESS.sub(r"\1***", path) if path.startswith("/webhooks/") else path)
 
 
 def masked(text: str) -> str:

@@ -9,7 +9,7 @@ import ipaddress
 import math
 import time
 
-from config import assistant, limits, outgoing
+from config import assistant, limits, outgoing, workflows
 from config.plans import Limit
 from hub.counters import Counters
 from hub.errors import Code, HubError
@@ -23,6 +23,8 @@ _RESETS_PER_ADDRESS = Limit(limits.RESETS_ASKED_PER_ADDRESS, limits.TRIES_SECOND
 _LINKS = Limit(limits.LINKS_OPENED_PER_ADDRESS, limits.TRIES_SECONDS)
 _WEBHOOKS_TRIED = Limit(outgoing.WEBHOOKS_TRIED_PER_OWNER, limits.TRIES_SECONDS)
 _SECOND_FACTORS = Limit(assistant.TWO_FACTOR_TRIES_PER_USER, limits.TRIES_SECONDS)
+_TRIGGERED = Limit(workflows.TRIGGERED_PER_MINUTE_MAX, 60)
+_WEBHOOKS_MISSED = Limit(workflows.WEBHOOK_MISSES_PER_ADDRESS, limits.TRIES_SECONDS)
 _VERIFICATIONS = Limit(limits.VERIFICATIONS_PER_USER, limits.TRIES_SECONDS)
 
 
@@ -86,6 +88,14 @@ class Throttle:
     async def webhook_tried(self, owner: str) -> None:
         """Count a delivery that its owner has sent at once. Raises `HubError` RATE_LIMITED."""
         await self._count(_WEBHOOKS_TRIED, "webhook", owner)
+
+    async def workflow_triggered(self, workflow: str) -> None:
+        """Count an execution that somebody outside has begun. Raises `HubError` RATE_LIMITED."""
+        await self._count(_TRIGGERED, "workflow", workflow)
+
+    async def webhook_missed(self, address: str) -> None:
+        """Count what was sent to a webhook that is nobody's. Raises `HubError` RATE_LIMITED."""
+        await self._count(_WEBHOOKS_MISSED, "webhook-missed", place(address))
 
     async def _count(self, limit: Limit, kind: str, name: str) -> None:
         if not self._enabled:

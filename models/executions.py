@@ -25,6 +25,7 @@ from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Transaction
 
 EXECUTIONS: Final = "executions"
+STATUSES: Final = ("running", "completed", "failed", "cancelled")
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # until when an unclaimed one is claimed
 FREE: Final = {"claim": None, "node": None, "claimed_until": NEVER}
 _RUNNING: Final = {"status": "running"}
@@ -43,7 +44,7 @@ SHAPES = (
         schema={
             "required": ["workflow", "number", "user", "definition", "payload", "status", "steps", "started_at"],
             "properties": {
-                "status": {"enum": ["running", "completed", "failed", "cancelled"]},
+                "status": {"enum": list(STATUSES)},
                 "spent_micro": {"bsonType": ["int", "long"], "minimum": 0},
             },
         },

@@ -66,6 +66,12 @@ async def by_secret(database: Database, secret_hash: str) -> Document | None:
     return await database[WORKFLOWS].find_one({"secret_hash": {"$eq": secret_hash}})
 
 
+async def triggered_by(database: Database, user: str, trigger_type: str, limit: int) -> list[Document]:
+    """A user's that are switched on and begin so, the oldest first."""
+    query = {"user": {"$eq": user}, "trigger_type": trigger_type, "enabled": True}
+    return await database[WORKFLOWS].find(query, limit=limit, sort=[("number", 1)])
+
+
 async def within(transaction: Transaction, user: str, number: int) -> Document | None:
     """As an operation of the ledger finds it."""
     found = await transaction.find(WORKFLOWS, {"number": {"$eq": number}, "user": {"$eq": user}})

@@ -125,13 +125,17 @@ class Executions:
         self._wake(found["_id"])
         return {**found, "cancel_asked": True}
 
-    async def answer_approval(self, user: str, execution_id: str, node: str, approved: bool, comment: str) -> Document:
+    async def answer_approval(
+        self, user: str, execution_id: str, node: str, approved: bool, comment: str, *, number: int | None = None
+    ) -> Document:
         """Approve or refuse what an execution waits for: its owner may, and whoever has the address that was asked.
 
-        Raises `HubError`: NOT_FOUND for an execution or node that nobody asks this user about, CONFLICT for what was
-        answered before, or is not waited for any more.
+        With `number`, only one of this workflow. Raises `HubError`: NOT_FOUND for an execution or node that nobody asks
+        this user about, CONFLICT for what was answered before, or is not waited for any more.
         """
         found = _there(await executions.by_id(self._database, execution_id))
+        if number not in (None, found["number"]):
+            raise HubError(Code.NOT_FOUND, "No such approval")
         await self._check_asked(user, found, node)
         moment = now()
         by = await self._address_of(user)

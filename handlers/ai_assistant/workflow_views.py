@@ -1,0 +1,130 @@
+"""How workflows and their executions are shown. Pure functions from a stored document to plain JSON."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from hub.prices import credits_number
+from hub.webhooks.endpoints import signing_secret
+from hub.workflows import records
+from hub.workflows.progress import log_view
+from hub.workflows.workflows import definition_of
+from models.clock import now, timestamp
+from models.database import Document
+
+Json = dict[str, Any]
+
+FAILED: Final = "WORKFLOW_EXECUTION_FAILED"
+
+
+def listed(workflow: Document) -> Json:
+    """As it stands in lists, of a project too."""
+    return {
+        "id": workflow["number"],
+        "name": workflow["name"],
+        "description": workflow["description"],
+        "enabled": workflow["enabled"],
+        "trigger_type": workflow["trigger_type"],
+        "trigger_config": definition_of(workflow)["trigger"].get("config", {}),
+        "project_id": workflow.get("project"),
+        "created_at": timestamp(workflow["created_at"]),
+        "updated_at": timestamp(workflow["updated_at"]),
+        "last_execution": _moment(workflow["last_execution"]),
+        "execution_count": workflow["execution_count"],
+    }
+
+
+def shown(workflow: Document) -> Json:
+    """By itself, without what gives its secret away. `spend_cap` is what one execution may cost, in credits."""
+    return {
+        **listed(workflow),
+        "definition": definition_of(workflow),
+        "version": workflow["version"],
+        "notify_url": workflow["notify_url"],
+        "spend_cap": credits_number(workflow["spend_cap_micro"]),
+    }
+
+
+def addresses(workflow: Document, secret: str | None, public_url: str) -> Json:
+    """Where a workflow is triggered from outside, and what whoever does it may sign by; nothing of a secret that cannot be
+    read any more.
+    """
+    if secret is None:
+        return dict.fromkeys(("webhook_url", "webhook_url_by_id", "webhook_secret", "signing_secret"))
+    return {
+        "webhook_url": f"{public_url}/webhooks/{secret}",
+        "webhook_url_by_id": f"{public_url}/webhooks/{workflow['number']}/{secret}",
+        "webhook_secret": secret,
+        "signing_secret": signing_secret(secret),
+    }
+
+
+def begun(execution: Document) -> Json:
+    return {
+        "execution_id": execution["_id"],
+        "status": execution["status"],
+        "started_at": timestamp(execution["started_at"]),
+    }
+
+
+def summary(execution: Document) -> Json:
+    """An execution without what it did. `duration_ms` of one that has not ended is how long it has taken so far."""
+    started, completed = execution["started_at"], execution.get("completed_at")
+    return {
+        "id": execution["_id"],
+        "workflow_id": execution["number"],
+        "workflow_version": execution["version"],
+        "status": execution["status"],
+        "trigger": execution["trigger"],
+        "test_mode": execution["test_mode"],
+        "started_at": timestamp(started),
+        "completed_at": _moment(completed),
+        "duration_ms": max(0, round(((completed or now()) - started).total_seconds() * 1_000)),
+        "cancel_asked": execution["cancel_asked"],
+    }
+
+
+def execution(found: Document) -> Json:
+    """An execution with what came of it, step by step."""
+    return {**summary(found), "result": _result(found), "logs": [_log(line) for line in found["logs"]], **_steps(found)}
+
+
+def _result(found: Document) -> Json:
+    told = {"output": records.result_of(found), "credits_used": credits_number(found["spent_micro"])}
+    error = found.get("error")
+    if found["status"] != "failed" or error is None:
+        return told
+    return {**told, "error": {**_reason(error), "code": FAILED}}
+
+
+def _reason(error: Mapping[str, Any]) -> Json:
+    """What failed, and in which node; `reason` is the code of it, of which there are many."""
+    return {**{name: value for name, value in error.items() if name != "code"}, "reason": error.get("code")}
+
+
+def _log(line: Mapping[str, Any]) -> Json:
+    return {name: log_view(line)[name] for name in ("timestamp", "level", "message")}
+
+
+def _steps(found: Document) -> Json:
+    steps, wanted = records.of_execution(found), found["approvals"]
+    waiting = [key for key, record in steps.items() if record["status"] == "waiting" and key in wanted]
+    return {
+        "steps": [_step(key, record) for key, record in steps.items()],
+        "approvals": [_approval(key, wanted[key], steps[key]) for key in waiting],
+    }
+
+
+def _step(key: str, record: Json) -> Json:
+    """`node` is its id, or `{id}/{index}/{inner id}` of what a `for_each` does for an item."""
+    told: Json = {name: record[name] for name in ("output", "error") if name in record}
+    due = {"due_at": timestamp(record["due_at"])} if "due_at" in record else {}
+    return {"node": key, "status": record["status"], "attempt": record["attempt"], **told, **due}
+
+
+def _approval(key: str, wanted: Mapping[str, Any], record: Json) -> Json:
+    return {"node": key, "message": wanted["message"], "to": wanted["to"], "expires_at": timestamp(record["due_at"])}
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else timestamp(moment)

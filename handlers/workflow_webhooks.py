@@ -1,0 +1,94 @@
+"""`/webhooks/wf_...` and `/webhooks/{number}/{secret}`: the addresses of workflows. `/webhooks/telegram/...`: of a bot.
+
+The secret in the address, and for a bot the token in the header, are the credentials; none of them is ever logged.
+"""
+
+from typing import Final
+
+from config import workflows as limits
+from handlers.access import public
+from handlers.ai_assistant import workflow_views as views
+from handlers.ai_assistant.numbers import number_of
+from handlers.base import ApiHandler
+from handlers.credentials import media_type
+from handlers.routing import Route
+from handlers.terms import asks, header
+from handlers.workflow_hops import HOPS, hops_of
+from hub import json_input
+from hub.errors import Code
+from hub.integrations.telegram import PATH as TELEGRAM
+from hub.workflows.incoming import PLAIN, STANDARD
+
+_SIGNATURES: Final = (
+    header(PLAIN, "sha256= and the hex HMAC of the body by the workflow's secret; where it is there it must be right"),
+    header("webhook-id", "The same for each attempt: a second one is answered with the first one's execution"),
+    header(
+        "webhook-timestamp", "The second of the attempt, since 1970, where it is signed as Standard Webhooks has it"
+    ),
+    header(
+        "webhook-signature", "Of the id, the second and the body, as Standard Webhooks has it; it must be right too"
+    ),
+)
+_SECRET_TOKEN: Final = header(
+    "X-Telegram-Bot-Api-Secret-Token", "By which Telegram shows that it sends the update", required=True
+)
+_SECRET: Final = "(wf_[A-Za-z0-9_-]{16,64})"
+
+
+class WorkflowWebhook(ApiHandler):
+    """JSON, or a form; what it says is what the workflow's templates see."""
+
+    body_bytes_max = limits.PAYLOAD_BYTES_MAX
+    refuses = (Code.UNAUTHENTICATED, Code.CONFLICT, Code.RATE_LIMITED)
+
+    async def trigger(self, secret: str, number: int | None) -> None:
+        names = [name for name in (PLAIN, *STANDARD) if self.header(name) is not None]
+        begun = await self.services.workflows.incoming.triggered(
+            secret,
+            number,
+            {name: self.header(name) or "" for name in names},
+            media_type(self.request.headers.get("Content-Type", "")),
+            self.request.body,
+            address=self.address,
+            hops=hops_of(self),
+        )
+        self.answer(views.begun(begun))
+
+
+class BySecret(WorkflowWebhook):
+    @public
+    @asks(*_SIGNATURES, HOPS)
+    async def post(self, secret: str) -> None:
+        """Trigger a workflow by its address."""
+        await self.trigger(secret, None)
+
+
+class ByNumber(WorkflowWebhook):
+    @public
+    @asks(*_SIGNATURES, HOPS)
+    async def post(self, workflow_id: str, secret: str) -> None:
+        """Trigger a workflow by its id and its secret."""
+        await self.trigger(secret, number_of(workflow_id, "webhook"))
+
+
+class TelegramUpdates(ApiHandler):
+    """Telegram takes any other answer than a success as a wish to be told again."""
+
+    body_bytes_max = limits.PAYLOAD_BYTES_MAX
+    refuses = (Code.UNAUTHENTICATED, Code.RATE_LIMITED)
+
+    @public
+    @asks(_SECRET_TOKEN)
+    async def post(self, hook: str) -> None:
+        """What Telegram tells a connected bot: a message begins the workflows that listen to its chat."""
+        given = self.header(_SECRET_TOKEN.name) or ""
+        bot = await self.services.integrations.telegram.heard(hook, given)
+        update = json_input.loads(self.request.body, self.body_bytes_max)
+        self.answer({"ok": True, "executions": await self.services.workflows.incoming.heard(bot, update)})
+
+
+ROUTES = (
+    Route(f"/webhooks/{_SECRET}", BySecret, ("ai_assistant",), counted=False),
+    Route(f"/webhooks/([0-9]{{1,16}})/{_SECRET}", ByNumber, ("ai_assistant",), counted=False),
+    Route(f"{TELEGRAM}/([A-Za-z0-9_-]{{1,64}})", TelegramUpdates, ("ai_assistant",), counted=False),
+)

@@ -37,6 +37,7 @@ def start(services: "Services") -> None:
     services.notices.jobs.start()
     services.webhooks.start()
     services.analyser.analyses.start()
+    services.workflows.start()
     if isinstance(services.broker, RedisBroker):
         services.tasks.start(WalletFollower(services.database, services.broker).run(), "wallet follower")
     services.tasks.repeat(partial(_watch_ledger, services), limits.DRIFT_SECONDS, "ledger watch")

@@ -323,7 +323,10 @@ class _Opening:
         return analyser
 
     def _workflows(self, database: Database, ledger: Ledger, http: SafeHttp) -> Automation:
-        return Automation(self._settings, database, ledger, self._broker, http, self._catalogue, self._throttle())
+        parts = (self._settings, database, ledger, self._broker, http, self._catalogue, self._throttle(), self._tasks)
+        automation = Automation(*parts)
+        self._closes("workflows", automation.close)
+        return automation
 
     def _stream_logs(self) -> StreamLogs | None:
         """A hub alone needs none: whoever follows its streams is connected to it."""

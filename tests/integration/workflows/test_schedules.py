@@ -1,0 +1,238 @@
+"""Workflows that begin by the clock: on two nodes, after a time in which none was up, over a death between two writes."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from config import workflows as limits
+from hub.errors import Code, HubError
+from hub.services import Services
+from hub.workflows.schedules import Schedules
+from hub.workflows.workflows import NewWorkflow
+from models import schedules
+from models.database import Document
+from models.ids import new_id
+from tests.factories import make_user
+from tests.patience import until
+
+MORNING: Final = datetime(2999, 1, 1, 9, 0, 30, tzinfo=UTC)
+NODES: Final = [{"id": "note", "type": "transform", "config": {"set": {"at": "{{scheduled_at}}"}}}]
+EDGES: Final = [{"from": "trigger", "to": "note"}]
+
+
+def scheduled(cron: str = "* * * * *", **config: Any) -> NewWorkflow:
+    trigger = {"type": "schedule", "config": {"cron": cron, **config}}
+    return NewWorkflow("By the clock", {"trigger": trigger, "nodes": NODES, "edges": EDGES})
+
+
+def at(minute: int) -> str:
+    """The payload of the execution for a minute of that morning."""
+    return f'{{"scheduled_at":"2999-01-01T09:{minute:02}:00.000Z"}}'
+
+
+class Pair:
+    """Two nodes whose schedules go by one clock, which stands until it is set."""
+
+    def __init__(self, nodes: list[Services]) -> None:
+        self.now = MORNING
+        self._started = False
+        self.nodes = nodes
+        self.database = nodes[0].database
+        self.schedules = [
+            Schedules(each.database, each.workflows.executions, each.tasks, clock=lambda: self.now) for each in nodes
+        ]
+
+    async def workflow(self, cron: str = "* * * * *", **config: Any) -> Document:
+        """One of a new user's, made while the clock stood where it is."""
+        user = (await make_user(self.nodes[0])).user_id
+        made = await self.nodes[0].workflows.workflows.create(user, scheduled(cron, **config))
+        await self.set_row(made, next_fire_at=self.now.replace(second=0) + timedelta(minutes=1))
+        return made
+
+    async def row(self, workflow: Document) -> Document | None:
+        return await self.database["schedules"].find_one({"_id": workflow["_id"]})
+
+    async def set_row(self, workflow: Document, **fields: Any) -> None:
+        await self.database["schedules"].update_one({"_id": workflow["_id"]}, {"$set": fields})
+
+    async def begun(self, workflow: Document) -> list[str]:
+        """The payloads of what was begun, in order."""
+        found = await self.database["executions"].find(
+            {"workflow": workflow["_id"]}, limit=50, sort=[("started_at", 1), ("_id", 1)]
+        )
+        return [each["payload"] for each in found]
+
+    async def nothing_due(self) -> bool:
+        return await self.database["schedules"].count({"next_fire_at": {"$lte": self.now}}) == 0
+
+    async def look(self) -> None:
+        """Let both nodes look for what is due, as they do from now on, and wait until nothing is."""
+        if not self._started:
+            self._started = True
+            for each in self.schedules:
+                each.start()
+        await until(self.nothing_due)
+
+    async def claim(self) -> Document | None:
+        return await schedules.claim(self.database, new_id("claim"), self.now, limits.SCHEDULE_LEASE_SECONDS)
+
+
+@pytest.fixture
+def pair(io_loop: IOLoop, open_hub: Callable[..., Services], monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
+    """The hub's own schedules, which go by the time of day, find nothing to do in another century."""
+    monkeypatch.setattr(limits, "SCHEDULE_POLL_SECONDS", 0.02)
+    pair = Pair([open_hub(), open_hub()])
+    yield pair
+    for each in pair.schedules:
+        io_loop.run_sync(each.close)
+
+
+@pytest.fixture
+def at_rest(io_loop: IOLoop, open_hub: Callable[..., Services]) -> Pair:
+    """Nodes that look for nothing by themselves."""
+    return Pair([open_hub(), open_hub()])
+
+
+# --- once -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_two_nodes_and_a_minute_of_clock_begin_each_workflow_once(pair: Pair) -> None:
+    made = [await pair.workflow() for _ in range(5)]
+    for _ in range(6):
+        pair.now += timedelta(seconds=10)
+        await pair.look()
+    assert [await pair.begun(each) for each in made] == [[at(1)]] * 5
+    pair.now += timedelta(minutes=1)
+    await pair.look()
+    assert [await pair.begun(each) for each in made] == [[at(1), at(2)]] * 5
+
+
+@pytest.mark.gen_test
+async def test_one_of_many_claims_stands(at_rest: Pair) -> None:
+    await at_rest.workflow()
+    assert await at_rest.claim() is None, "it is not due yet"
+    at_rest.now += timedelta(minutes=1)
+    claims = await asyncio.gather(*(at_rest.claim() for _ in range(20)))
+    assert len([each for each in claims if each is not None]) == 1
+
+
+@pytest.mark.gen_test
+async def test_an_hour_in_which_no_node_was_up_is_one_execution(pair: Pair) -> None:
+    made = await pair.workflow()
+    pair.now += timedelta(hours=1)
+    await pair.look()
+    row = await pair.row(made)
+    assert await pair.begun(made) == [at(1)]
+    assert row is not None and row["next_fire_at"] == datetime(2999, 1, 1, 10, 1, tzinfo=UTC)
+
+
+@pytest.mark.gen_test
+async def test_a_clock_that_goes_back_begins_nothing_again(pair: Pair) -> None:
+    made = await pair.workflow()
+    pair.now += timedelta(minutes=1)
+    await pair.look()
+    pair.now -= timedelta(hours=1)
+    await pair.look()
+    pair.now += timedelta(hours=1)
+    await pair.look()
+    assert await pair.begun(made) == [at(1)]
+
+
+@pytest.mark.gen_test
+async def test_a_death_between_the_two_writes_begins_nothing_twice(at_rest: Pair) -> None:
+    made = await at_rest.workflow()
+    at_rest.now += timedelta(minutes=1)
+    dead = await at_rest.claim()
+    assert dead is not None
+    payload, twin = {"scheduled_at": "2999-01-01T09:01:00.000Z"}, "schedule:2999-01-01T09:01:00.000Z"
+    await at_rest.nodes[0].workflows.executions.begin(made, payload, "schedule", twin=twin)
+    assert await at_rest.claim() is None, "it is claimed"
+    await at_rest.set_row(made, claimed_until=datetime(2000, 1, 1, tzinfo=UTC))
+    found = await at_rest.claim()
+    assert found is not None
+    await at_rest.schedules[1]._fire(found)
+    assert await at_rest.begun(made) == [at(1)] and await at_rest.nothing_due()
+
+
+@pytest.mark.gen_test
+async def test_who_lost_its_claim_changes_nothing(at_rest: Pair) -> None:
+    made = await at_rest.workflow()
+    at_rest.now += timedelta(minutes=1)
+    slow = await at_rest.claim()
+    await at_rest.set_row(made, claimed_until=datetime(2000, 1, 1, tzinfo=UTC))
+    fast = await at_rest.claim()
+    assert slow is not None and fast is not None
+    await at_rest.schedules[1]._fire(fast)
+    after = await at_rest.row(made)
+    at_rest.now += timedelta(minutes=5)
+    await at_rest.schedules[0]._fire(slow)
+    assert await at_rest.row(made) == after and await at_rest.begun(made) == [at(1)]
+
+
+# --- by whose clock -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test
+async def test_the_next_time_is_by_the_schedules_own_zone(pair: Pair) -> None:
+    made = await pair.workflow("30 9 * * *", timezone="Asia/Tokyo")
+    pair.now += timedelta(minutes=1)
+    await pair.look()
+    row = await pair.row(made)
+    assert row is not None and row["next_fire_at"] == datetime(2999, 1, 2, 0, 30, tzinfo=UTC)
+
+
+# --- which there are ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test
+async def test_a_workflow_that_is_switched_off_has_none(at_rest: Pair) -> None:
+    made, service = await at_rest.workflow(), at_rest.nodes[0].workflows.workflows
+    await service.change(made["user"], made["number"], {"enabled": False})
+    assert await at_rest.row(made) is None
+    await service.change(made["user"], made["number"], {"enabled": True})
+    assert await at_rest.row(made) is not None
+    await service.delete(made["user"], made["number"])
+    assert await at_rest.row(made) is None
+
+
+@pytest.mark.gen_test
+async def test_one_whose_workflow_is_gone_goes_too(pair: Pair) -> None:
+    made = await pair.workflow()
+    await pair.database["workflows"].delete_one({"_id": made["_id"]})
+    pair.now += timedelta(minutes=1)
+    await pair.look()
+    assert await pair.row(made) is None and await pair.begun(made) == []
+
+
+@pytest.mark.gen_test
+async def test_what_cannot_be_begun_just_now_stays_due(at_rest: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await at_rest.workflow()
+    at_rest.now += timedelta(minutes=1)
+    monkeypatch.setattr(limits, "EXECUTIONS_RUNNING_MAX", 0)
+    claimed = await at_rest.claim()
+    assert claimed is not None
+    await at_rest.schedules[0]._fire(claimed)
+    assert await at_rest.begun(made) == [] and not await at_rest.nothing_due()
+    monkeypatch.undo()
+    await at_rest.set_row(made, claimed_until=datetime(2000, 1, 1, tzinfo=UTC))
+    again = await at_rest.claim()
+    assert again is not None
+    await at_rest.schedules[0]._fire(again)
+    assert await at_rest.begun(made) == [at(1)]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_user_has_so_many_and_no_more(at_rest: Pair) -> None:
+    user = (await make_user(at_rest.nodes[0])).user_id
+    service = at_rest.nodes[0].workflows.workflows
+    results = await asyncio.gather(
+        *(service.create(user, scheduled()) for _ in range(limits.SCHEDULES_PER_USER_MAX + 3)), return_exceptions=True
+    )
+    refused = [each for each in results if isinstance(each, HubError)]
+    assert [each.code for each in refused] == [Code.CONFLICT] * 3
+    assert await at_rest.database["schedules"].count({"user": user}) == limits.SCHEDULES_PER_USER_MAX == 20

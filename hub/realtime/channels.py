@@ -12,7 +12,8 @@ ADMIN_CHANNELS: Final = (ADMIN_METRICS, ADMIN_EVENTS)  # those that `/ws/admin` 
 ADMIN_WEBHOOKS: Final = "admin:webhooks"  # attempts at the hub's own webhooks
 _WEBHOOKS: Final = "webhooks:"  # and at a user's
 _WORKFLOWS: Final = "workflows:"  # progress of a user's executions
-_WEBHOOKS_PERMISSION: Final = "webhooks:read"
+# What an API key needs for those of a user's channels that are told things as they happen.
+_PERMISSIONS: Final = {_WEBHOOKS: "webhooks:read", _WORKFLOWS: "ai:read"}
 _ACCOUNT: Final = ("account:read", "credits:read")  # a user's events, and the balance
 
 
@@ -26,8 +27,9 @@ def workflows_channel(user: str) -> str:
     return _WORKFLOWS + user
 
 
-def is_of_webhooks(channel: str) -> bool:
-    return channel == ADMIN_WEBHOOKS or channel.startswith(_WEBHOOKS)
+def is_told(channel: str) -> bool:
+    """Whether a channel has notices of what happens, one after the other: attempts at webhooks, progress of executions."""
+    return channel == ADMIN_WEBHOOKS or channel.startswith(tuple(_PERMISSIONS))
 
 
 def is_administrator(identity: Identity) -> bool:
@@ -38,7 +40,12 @@ def is_administrator(identity: Identity) -> bool:
 def may_listen(identity: Identity, channel: str) -> bool:
     if channel.startswith("admin:"):
         return is_administrator(identity)
-    return not is_of_webhooks(channel) or identity.may(_WEBHOOKS_PERMISSION)
+    needed = _permission(channel)
+    return needed is None or identity.may(needed)
+
+
+def _permission(channel: str) -> str | None:
+    return next((needed for prefix, needed in _PERMISSIONS.items() if channel.startswith(prefix)), None)
 
 
 def may_hear_account(identity: Identity) -> bool:
@@ -49,12 +56,14 @@ def may_hear_account(identity: Identity) -> bool:
 def authorise(identity: Identity, channel: str) -> None:
     """Raises `HubError` FORBIDDEN or NOT_FOUND; somebody else's channel does not exist."""
     if not may_listen(identity, channel):
-        who = (
-            "administrators" if channel.startswith("admin:") else f"API keys with the permission {_WEBHOOKS_PERMISSION}"
-        )
+        needed = _permission(channel)
+        who = "administrators" if needed is None else f"API keys with the permission {needed}"
         raise HubError(Code.FORBIDDEN, f"Only {who} may subscribe to this channel")
-    own = user_channel(identity.user_id)
-    if channel not in (*ADMIN_CHANNELS, ADMIN_WEBHOOKS, own, webhooks_channel(identity.user_id)):
+    own, told = (
+        user_channel(identity.user_id),
+        (webhooks_channel(identity.user_id), workflows_channel(identity.user_id)),
+    )
+    if channel not in (*ADMIN_CHANNELS, ADMIN_WEBHOOKS, own, *told):
         raise HubError(Code.NOT_FOUND, "There is no such channel")
     if channel == own and not may_hear_account(identity):
         raise HubError(Code.FORBIDDEN, f"This API key lacks one of the permissions {' and '.join(_ACCOUNT)}")

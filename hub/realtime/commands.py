@@ -147,7 +147,7 @@ async def subscribe(connection: "Connection", command_id: CommandId | None, data
     channels.authorise(_identity(connection), channel)
     filters = None if given is None else EventFilters(**given)
     connection.subscriptions.check(channel, filters)
-    if channel == channels.ADMIN_EVENTS or channels.is_of_webhooks(channel):
+    if channel == channels.ADMIN_EVENTS or channels.is_told(channel):
         connection.subscriptions.add(channel, filters)
         await connection.services.broker.subscribed(channel)
     connection.outbox.push(frames.reply(command_id, {"channel": channel}))
@@ -297,6 +297,13 @@ async def notifications_read_all(connection: "Connection", _: CommandId | None, 
     return {"marked": await connection.services.notifications.mark_all_read(_user(connection))}
 
 
+async def workflow_approve(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
+    """Answer what an execution waits for."""
+    asked, answer = (data["execution_id"], data["node"]), (data["approved"], data["comment"])
+    found = await connection.services.workflows.executions.answer_approval(_user(connection), *asked, *answer)
+    return {**{name: data[name] for name in ("execution_id", "node", "approved")}, "status": found["status"]}
+
+
 COMMANDS: Final[Mapping[str, Spec]] = {
     "connect": Spec(schemas.Connect(), connect, needs_user=False),
     "refresh": Spec(schemas.Refresh(), refresh),
@@ -314,4 +321,5 @@ COMMANDS: Final[Mapping[str, Spec]] = {
     "notifications.list": Spec(schemas.Page(), notifications_list, "account:read"),
     "notifications.read": Spec(schemas.Notifications(), notifications_read, "account:write"),
     "notifications.read_all": Spec(schemas.Nothing(), notifications_read_all, "account:write"),
+    "workflow.approve": Spec(schemas.WorkflowApprove(), workflow_approve, "ai:write"),
 }

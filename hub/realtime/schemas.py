@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from config import limits
+from config import limits, workflows
 from hub.fields import Choice, Flag, Input, Integer, Number, Stops, Text
 from hub.insight.ratings import RATINGS
 from hub.messages_field import Messages
@@ -130,3 +130,10 @@ class ConversationMessages(Conversation):
 
 class Notifications(Input):
     ids = fields.List(_identifier(), required=True, validate=validate.Length(min=1, max=limits.PAGE_SIZE_MAX))
+
+
+class WorkflowApprove(Input):
+    execution_id = _identifier(required=True)
+    node = Text(low=1, high=workflows.NODE_ID_CHARS_MAX, required=True)
+    approved = Flag(required=True)
+    comment = Text(high=workflows.COMMENT_CHARS_MAX, load_default="")

@@ -87,8 +87,8 @@ class Subscriptions:
             return
         elif channel == channels.ADMIN_EVENTS:
             self._listen(channel, EventListener(self._outbox, filters or EventFilters()))
-        elif channels.is_of_webhooks(channel):
-            self._listen(channel, self._attempt)
+        elif channels.is_told(channel):
+            self._listen(channel, self._notice)
         else:
             for frame in self._monitor.history():
                 self._outbox.push(frame)
@@ -102,8 +102,8 @@ class Subscriptions:
         """Samples are made on each node; events come from all."""
         return self._monitor.samples if channel == channels.ADMIN_METRICS else self._broker
 
-    def _attempt(self, channel: str, publication: Publication) -> None:
-        """One at a webhook; who reads too slowly misses some, and has them in the log."""
+    def _notice(self, channel: str, publication: Publication) -> None:
+        """Of what happened; who reads too slowly misses some, and has them where they are kept."""
         if publication.kind == "notice" and self._outbox.queued_bytes <= limits.ADMIN_QUEUE_BYTES:
             self._outbox.push(publication.frame)
 

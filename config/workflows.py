@@ -60,10 +60,11 @@ EXECUTION_DAYS: Final = 30  # that one is kept, once it has ended
 LOGS_MAX: Final = 500  # of one execution: of more the last
 LOG_CHARS_MAX: Final = 500
 PAYLOAD_BYTES_MAX: Final = 256 << 10  # as JSON: a quarter of what a body may have
-OUTPUT_BYTES_MAX: Final = 65_536  # of one step, as JSON
+OUTPUT_BYTES_MAX: Final = 128 << 10  # of one step, as JSON
 RESULT_EVENT_BYTES_MAX: Final = 16_384  # of a result that webhooks carry; a larger one is there to be asked for
 SPEND_CAP_MICRO: Final = 100_000_000  # of one execution, in micro-credits, where its workflow says nothing
 SPEND_CAP_MICRO_MAX: Final = 10_000_000_000
+NOTICE_CHARS_MAX: Final = 1_000  # of what a notification says of an approval
 PUT_OFF_SECONDS: Final = 2.0  # where a step cannot begin just yet
 PUT_OFF_TIMES_MAX: Final = 300  # ten minutes of that; then it fails
 

@@ -214,7 +214,7 @@ class _Opening:
             webhooks=await self._webhooks(database, ledger, node, http),
             integrations=integrations,
             analyser=self._analyser(database, ledger, http, integrations),
-            workflows=self._workflows(database, ledger, http),
+            workflows=self._workflows(database, ledger, node, chat, http, integrations, mailer),
             statistics=Statistics(database),
             analytics=Analytics(database),
             insight=insight_of(database, ledger, self._catalogue),
@@ -322,9 +322,30 @@ class _Opening:
         self._closes("analyses", analyser.analyses.close)
         return analyser
 
-    def _workflows(self, database: Database, ledger: Ledger, http: SafeHttp) -> Automation:
-        parts = (self._settings, database, ledger, self._broker, http, self._catalogue, self._throttle(), self._tasks)
-        automation = Automation(*parts)
+    def _workflows(
+        self,
+        database: Database,
+        ledger: Ledger,
+        node: Node,
+        chat: Chat,
+        http: SafeHttp,
+        integrations: Integrations,
+        mailer: Mailer,
+    ) -> Automation:
+        automation = Automation(
+            settings=self._settings,
+            database=database,
+            ledger=ledger,
+            broker=self._broker,
+            catalogue=self._catalogue,
+            tasks=self._tasks,
+            node=node.id,
+            chat=chat,
+            http=http,
+            integrations=integrations,
+            mailer=mailer,
+            throttle=self._throttle(),
+        )
         self._closes("workflows", automation.close)
         return automation
 

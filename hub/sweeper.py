@@ -28,7 +28,7 @@ from hub.providers.base import Usage
 from hub.streams import Outcome, replayed
 from hub.tokens import is_exact
 from hub.usage_records import fruitless
-from models import conversations, nodes, wallets, webhook_queues
+from models import conversations, executions, nodes, wallets, webhook_queues, workflow_letters
 from models.clock import now
 from models.conversations import MESSAGES
 from models.database import Database, Document
@@ -64,7 +64,8 @@ class Sweeper:
         dead = await self.unlock()
         gone = [document["_id"] for document in dead] + await self._unregistered()
         if gone:
-            await webhook_queues.release_of(self._database, gone)
+            for claimed in (webhook_queues, executions, workflow_letters):
+                await claimed.release_of(self._database, gone)
         unsettled = list(self._ledger.unsettled)
         settled, stuck = 0, False
         while not stuck and (holds := await self._abandoned(gone, unsettled)):

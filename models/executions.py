@@ -1,14 +1,15 @@
 """Executions of workflows: how far each has come, and who goes on with it now.
 
 `{_id: exec_..., workflow, number, user, project?, version, definition, payload, trigger, twin?, test_mode, hops, status,
-steps, approvals, logs, spent_micro, spend_cap_micro, result?, error?, due_at, asked, cancel_asked, claim, node,
+steps, approvals, logs, spent_micro, spend_cap_micro, error?, due_at, asked, cancel_asked, claim, node,
 claimed_until, active_seconds, started_at, completed_at?, expires_at?}`
 
 `workflow` is a workflow's id and `number` its number; it may be gone or changed since: `definition` is as it was when
 this began. `status` is `running` until it has ended as `completed`, `failed` or `cancelled`. `steps` has a record for each
-step by its key (`hub/workflows/steps.py`); what users and strangers said, there and in `definition`, `payload` and `result`,
-is JSON text: no key of theirs becomes a name of a field. `logs` are the last `{timestamp, level, message}`. `twin` is
-what happened only once, whoever tells of it twice.
+step by its key (`hub/workflows/steps.py`). What users and strangers said, there and in `definition` and `payload`, is JSON
+text, so that no key of theirs becomes a name of a field. `logs` are the last `{timestamp, level, message}`, `approvals` by
+their steps' keys the `{message, to, due_at}` that somebody is asked. `twin` is what happened only once, whoever tells of it
+twice.
 
 `due_at` is when it is to be looked at next, None once it has ended. A claim is the fencing token of one turn at it: who lost
 it changes nothing here. How long a claim lasts is the server's own time. `asked` counts what came from outside meanwhile, an
@@ -52,7 +53,7 @@ SHAPES = (
 )
 # What a turn needs no more once it has read it.
 _KNOWN: Final = {"definition": 0, "payload": 0, "logs": 0}
-_LISTED: Final = {**_KNOWN, "steps": 0, "result": 0}
+_LISTED: Final = {**_KNOWN, "steps": 0}
 _NEWEST_FIRST: Final = (("started_at", -1), ("_id", -1))
 
 

@@ -4,44 +4,63 @@ from collections.abc import Mapping
 
 from config.catalogue import AiModel
 from config.settings import Settings
+from hub.chat import Chat
+from hub.integrations.integrations import Integrations
 from hub.ledger import Ledger
+from hub.mail import Mailer
 from hub.realtime.broker import Broker
 from hub.safe_http import SafeHttp
 from hub.sealed import Sealed
 from hub.tasks import Tasks
 from hub.throttle import Throttle
+from hub.workflows.engine import Engine
 from hub.workflows.executions import Executions
 from hub.workflows.incoming import Incoming
+from hub.workflows.post import Post
 from hub.workflows.progress import Progress
+from hub.workflows.runners.runners import runners_of
 from hub.workflows.schedules import Schedules
 from hub.workflows.workflows import Workflows
 from models.database import Database
 
 
 class Automation:
-    """`workflows` and `executions` are their owners'; the rest works by itself."""
+    """`workflows` and `executions` are their owners', `incoming` is what others send; the rest works by itself."""
 
     def __init__(
         self,
+        *,
         settings: Settings,
         database: Database,
         ledger: Ledger,
         broker: Broker,
-        http: SafeHttp,
         catalogue: Mapping[str, AiModel],
-        throttle: Throttle,
         tasks: Tasks,
+        node: str,
+        chat: Chat,
+        http: SafeHttp,
+        integrations: Integrations,
+        mailer: Mailer,
+        throttle: Throttle,
     ) -> None:
+        self._tasks = tasks
         sealed = Sealed(settings.jwt_secret, "workflows")
         progress = Progress(broker)
         self.workflows = Workflows(database, ledger, catalogue, http, sealed)
-        self.executions = Executions(database, ledger, progress, lambda _: None)
+        runners = runners_of(settings, database, chat, catalogue, http, integrations)
+        self.post = Post(settings, database, mailer, tasks, node)
+        self.engine = Engine(database, ledger, progress, runners, tasks, node, self.post.wake)
+        self.executions = Executions(database, ledger, progress, self.engine.wake)
         self.incoming = Incoming(database, self.workflows, self.executions, throttle)
         self.schedules = Schedules(database, self.executions, tasks)
 
     def start(self) -> None:
         self.schedules.start()
+        self._tasks.start(self.engine.run(), "executions")
+        self._tasks.start(self.post.run(), "letters of workflows")
 
     async def close(self) -> None:
         """Begin nothing more; what is under way is let end for a while, and others go on with the rest."""
         await self.schedules.close()
+        await self.engine.close()
+        await self.post.close()

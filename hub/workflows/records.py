@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from hub.workflows import scope
 from hub.workflows.graph import Json
 from models.database import Document
 
@@ -32,4 +33,7 @@ def of_execution(execution: Mapping[str, Any]) -> dict[str, Json]:
 
 def result_of(execution: Mapping[str, Any]) -> Any:
     """What a completed execution gave; None of one that did not come to that."""
-    return orjson.loads(execution["result"]) if execution.get("result") is not None else None
+    if execution["status"] != "completed":
+        return None
+    definition: Json = orjson.loads(execution["definition"])
+    return scope.result(definition, of_execution(execution))

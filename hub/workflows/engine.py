@@ -1,0 +1,106 @@
+"""Goes on with executions: each that is due is claimed for one turn (turn.py), so many at once, by any process that is free.
+
+A process that dies leaves its claims, which the sweeper ends; another goes on at the last step that was written.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from config import workflows as limits
+from hub.errors import HubError
+from hub.job_loop import JobLoop
+from hub.ledger import Ledger
+from hub.tasks import Tasks
+from hub.workflows.progress import Progress
+from hub.workflows.runners.work import Runner
+from hub.workflows.turn import Turn
+from models import executions, users
+from models.clock import now
+from models.database import Database, Document
+from models.ids import new_id
+
+log = structlog.get_logger(__name__)
+
+
+class Engine:
+    """One per process; all of them share the executions. `letters_written` is called where some were."""
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        progress: Progress,
+        runners: Mapping[str, Runner],
+        tasks: Tasks,
+        node: str,
+        letters_written: Callable[[], None],
+    ) -> None:
+        self.database = database
+        self.ledger = ledger
+        self.progress = progress
+        self.runners = runners
+        self.tasks = tasks
+        self.letters_written = letters_written
+        self._node = node
+        self._turns: dict[str, Turn] = {}  # by execution
+        self._loop = JobLoop(
+            *("executions", self._claim, self._turn, tasks),
+            at_once=limits.EXECUTIONS_AT_ONCE,
+            poll_seconds=limits.EXECUTION_POLL_SECONDS,
+        )
+
+    def wake(self, execution: str | None = None) -> None:
+        """One is due: whose turn it is here looks at it at once; else it is claimed."""
+        turn = self._turns.get(execution) if execution is not None else None
+        if turn is not None:
+            turn.wake()
+        else:
+            self._loop.wake()
+
+    @property
+    def closing(self) -> bool:
+        return self._loop.closing
+
+    @property
+    def at_work(self) -> int:
+        """Executions that this process has a turn at."""
+        return len(self._turns)
+
+    async def owner(self, user: str) -> Document | None:
+        """The user for whom a workflow acts; None where that user may do nothing any more. Raises `DatabaseError`."""
+        found = await users.by_id(self.database, user)
+        return users.without_password(found) if found is not None and found["status"] == "active" else None
+
+    async def run(self) -> None:
+        """Go on with what is due until cancelled."""
+        await self._loop.run()
+
+    async def close(self) -> None:
+        """Begin nothing more, let the steps that are under way end for a while, and leave the rest to other processes."""
+        self._loop.closing = True
+        for turn in self._turns.values():
+            turn.wake()
+        await self._loop.close(limits.EXECUTION_CLOSE_SECONDS)
+        await executions.release_of(self.database, [self._node])
+
+    async def _claim(self) -> Document | None:
+        lease, busy = limits.EXECUTION_LEASE_SECONDS, self._busy_users()
+        return await executions.claim(self.database, new_id("claim"), self._node, now(), lease, busy)
+
+    def _busy_users(self) -> list[str]:
+        """Those with so many turns that others would have to wait for theirs."""
+        users_at_work = Counter(turn.user for turn in self._turns.values())
+        return [user for user, turns in users_at_work.items() if turns >= limits.EXECUTIONS_OF_USER_AT_ONCE]
+
+    async def _turn(self, execution: Document) -> None:
+        """Where the ledger cannot write just now the claim ends by itself, and it goes on from its records."""
+        self._turns[execution["_id"]] = turn = Turn(self, execution)
+        try:
+            await turn.run()
+        except HubError as error:
+            log.warning("a turn broke off", execution=execution["_id"], error=error.message)
+        finally:
+            self._turns.pop(execution["_id"], None)
+        self._loop.wake()

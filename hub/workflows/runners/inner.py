@@ -1,0 +1,34 @@
+"""Steps that ask nobody: `condition`, `transform`, `delay` and the opening of a `for_each`."""
+
+from datetime import datetime, timedelta
+
+from hub.workflows import conditions, steps
+from hub.workflows.runners.work import Done, Work
+
+
+async def condition(work: Work) -> Done:
+    """Raises `HubError` INVALID where its operator cannot be asked of these values."""
+    return work.done(conditions.is_met(work.inputs))
+
+
+async def transform(work: Work) -> Done:
+    return work.done(work.inputs["set"])
+
+
+async def for_each(work: Work) -> Done:
+    """Raises `HubError` INVALID where the items are no list, or too many."""
+    return Done(steps.opened(work.step, work.inputs["items"]))
+
+
+async def delay(work: Work) -> Done:
+    """Waits until its moment, and is done when it comes back then."""
+    is_over = work.record is not None and work.record["status"] == "waiting"
+    until = _until(work)
+    if is_over or until <= work.at:
+        return work.done(None)
+    return Done(steps.waiting(work.step, until), note=f"{work.step.key} waits until {until.isoformat()}")
+
+
+def _until(work: Work) -> datetime:
+    until: datetime | None = work.inputs.get("until")
+    return until if until is not None else work.at + timedelta(seconds=work.inputs["seconds"])

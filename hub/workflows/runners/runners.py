@@ -1,0 +1,48 @@
+"""Which runner does which type of node.
+
+Those of `INNER` ask nobody: the record of such a step, and what it writes, stand in one write, and there is none before. Of
+all others it is written first that they are begun, so that whoever takes over knows.
+"""
+
+from collections.abc import Mapping
+from email.utils import parseaddr
+from typing import Final
+
+from config.catalogue import AiModel
+from config.settings import Settings
+from hub.chat import Chat
+from hub.integrations.integrations import Integrations
+from hub.safe_http import SafeHttp
+from hub.workflows.runners import inner
+from hub.workflows.runners.ai_call import AiCalls
+from hub.workflows.runners.approval import Approvals
+from hub.workflows.runners.http_request import HttpRequests
+from hub.workflows.runners.messages import SheetAppends, TelegramMessages
+from hub.workflows.runners.send_email import SendEmail
+from hub.workflows.runners.work import Runner
+from models.database import Database
+
+INNER: Final = frozenset({"condition", "transform", "delay", "for_each", "approval", "send_email"})
+
+
+def runners_of(
+    settings: Settings,
+    database: Database,
+    chat: Chat,
+    catalogue: Mapping[str, AiModel],
+    http: SafeHttp,
+    integrations: Integrations,
+) -> Mapping[str, Runner]:
+    """One for each type of node."""
+    return {
+        "ai_call": AiCalls(database, chat, catalogue),
+        "send_email": SendEmail(database, parseaddr(settings.mail_from)[1].rpartition("@")[2]),
+        "http_request": HttpRequests(http),
+        "telegram_message": TelegramMessages(integrations),
+        "google_sheets_append": SheetAppends(integrations),
+        "approval": Approvals(settings.public_url),
+        "condition": inner.condition,
+        "transform": inner.transform,
+        "delay": inner.delay,
+        "for_each": inner.for_each,
+    }

@@ -1,0 +1,208 @@
+"""One turn at an execution: from its claim on, step by step, until it has ended, waits, or is another's.
+
+    claim -> look (plan.py) -> write what follows, and what begins -> do that side by side -> write each end -> look again
+                            waits: due when its pause ends, release          ended: status, event, release
+
+Nothing but the records counts: whoever takes it over looks at them and is told the same. Every write is conditional on the
+claim; one that finds it lost ends the turn, and nothing more is written. Once a second the claim is renewed, and it is
+looked at whether the execution is wanted still.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+import structlog
+
+from config import workflows as limits
+from hub.workflows import records, steps
+from hub.workflows.plan import Plan, Stop, plan
+from hub.workflows.purse import Purse
+from hub.workflows.runners.runners import INNER
+from hub.workflows.runners.work import Done
+from hub.workflows.stepping import Stepping, kept_of
+from hub.workflows.steps import Step
+from hub.workflows.workflows import definition_of
+from hub.workflows.writing import Lost, Writing, Written
+from models.clock import now
+from models.database import Document
+
+if TYPE_CHECKING:
+    from hub.workflows.engine import Engine
+
+log = structlog.get_logger(__name__)
+
+_ENDED: Final = ("completed", "failed", "cancelled")
+_CANCELLED: Final = Stop("cancelled")
+_TOO_LONG: Final = Stop(
+    "failed",
+    {"code": "active_seconds", "message": f"It was at work for more than {limits.ACTIVE_SECONDS_MAX:g} seconds"},
+)
+_NO_OWNER: Final = Stop("failed", {"code": "owner", "message": "Its owner may do nothing any more"})
+
+
+class Turn:
+    """One claim of an execution, from `execution` as it was claimed to its release."""
+
+    def __init__(self, engine: "Engine", execution: Document) -> None:
+        self._engine = engine
+        self._execution = execution
+        self._definition = definition_of(execution)
+        self._records = records.of_execution(execution)
+        self._writing = Writing(engine.database, engine.ledger, engine.progress, execution)
+        self._purse = Purse(execution["spend_cap_micro"], execution["spent_micro"])
+        self._under_way: dict[str, asyncio.Task[Done]] = {}
+        self._steps: dict[str, Step] = {}  # the same ones
+        self._stop: Stop | None = None
+        self._asked = execution["asked"]
+        self._woken = asyncio.Event()
+        self._began = time.monotonic()
+        self._check_at = 0.0
+        self.user: str = execution["user"]
+
+    def wake(self) -> None:
+        """Something came from outside, or the hub is closing: look at once."""
+        self._check_at = 0.0
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Raises `DatabaseError`, and `HubError` where the ledger does; the claim then ends by itself."""
+        try:
+            await self._begin()
+            while await self._go_on():
+                pass
+        except Lost:
+            log.info("an execution is another's by now", execution=self._execution["_id"])
+        finally:
+            await self._break_off()
+
+    async def _begin(self) -> None:
+        owner = await self._engine.owner(self.user)
+        payload = orjson.loads(self._execution["payload"])
+        if owner is None:
+            self._stop = _NO_OWNER
+        parts = (self._execution, self._definition, payload, owner or {}, self._engine.runners, self._purse)
+        self._stepping = Stepping(*parts, is_wanted=lambda: self._stop is None)
+
+    async def _go_on(self) -> bool:
+        """One look, and what follows of it. False where the turn has ended."""
+        if time.monotonic() >= self._check_at:
+            await self._check()
+        planned = plan(self._definition, self._records, now(), self._under_way, self._stop)
+        if planned.status in _ENDED:
+            await self._end(planned)
+            return False
+        if planned.status == "waiting" or (self._engine.closing and not self._under_way):
+            return not await self._release(planned)
+        if self._engine.closing:
+            await self._wait(None)
+        elif not await self._start(planned):
+            await self._wait(planned.wake_at)
+        return True
+
+    # --- is it ours, and wanted -----------------------------------------------------------------------------------
+
+    async def _check(self) -> None:
+        """Renew the claim and see what came from outside. Raises `Lost`."""
+        self._check_at = time.monotonic() + limits.EXECUTION_CHECK_SECONDS
+        self._woken.clear()
+        self._see(await self._writing.renew(self._active_seconds))
+        if self._stop is None and (stop := await self._reason_to_stop()) is not None:
+            self._stop = stop
+            await self._break_off()
+
+    def _see(self, latest: Mapping[str, Any]) -> None:
+        """What others wrote: answers to steps that wait. Of all other steps we know better, for we alone write them."""
+        self._asked = latest["asked"]
+        self._execution = {**self._execution, "cancel_asked": latest["cancel_asked"]}
+        for key, record in latest["steps"].items():
+            known = self._records.get(key)
+            if known is None or (known["status"] == "waiting" and record["status"] != "waiting"):
+                self._records[key] = records.parsed(record)
+
+    async def _reason_to_stop(self) -> Stop | None:
+        if self._execution["cancel_asked"]:
+            return _CANCELLED
+        if self._active_seconds >= limits.ACTIVE_SECONDS_MAX:
+            return _TOO_LONG
+        return None if await self._engine.owner(self.user) is not None else _NO_OWNER
+
+    @property
+    def _active_seconds(self) -> float:
+        active: float = self._execution["active_seconds"] + time.monotonic() - self._began
+        return active
+
+    async def _break_off(self) -> None:
+        """End what is under way here. What it came to is not written: its records say that it was begun."""
+        tasks = list(self._under_way.values())
+        self._under_way.clear()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # --- steps ------------------------------------------------------------------------------------------------------
+
+    async def _start(self, planned: Plan) -> bool:
+        """Write what follows of itself and what begins, then do it; whether there was anything that ends at once."""
+        inner = [step for step in planned.start if step.node["type"] in INNER]
+        outer = [step for step in planned.start if step.node["type"] not in INNER]
+        ended = [(step, await self._stepping.done(step, {**self._records, **planned.settle})) for step in inner]
+        begun = {step.key: {**steps.running(step), **self._kept(step)} for step in outer}
+        await self._write(Written.of(planned.settle, begun, ended))
+        for step in outer:
+            self._steps[step.key] = step
+            doing = self._stepping.done(step, dict(self._records))
+            self._under_way[step.key] = self._engine.tasks.start(doing, f"step {step.key}")
+        return bool(ended)
+
+    def _kept(self, step: Step) -> Document:
+        """Of a record of the same attempt, for who takes it up after us."""
+        record = self._records.get(step.key)
+        is_same = record is not None and record["attempt"] == step.attempt
+        return kept_of(record) if is_same else {}
+
+    async def _wait(self, wake_at: datetime | None) -> None:
+        """Until a step ends, something is due, or it is time to look whether the execution is ours; write what has ended."""
+        seconds = self._check_at - time.monotonic()
+        if wake_at is not None:
+            seconds = min(seconds, (wake_at - now()).total_seconds())
+        if self._under_way:
+            waking = self._engine.tasks.start(self._woken.wait(), "waking")
+            await asyncio.wait(
+                [*self._under_way.values(), waking], timeout=max(0.0, seconds), return_when="FIRST_COMPLETED"
+            )
+            waking.cancel()
+        done = [key for key, task in self._under_way.items() if task.done()]
+        ended = [(self._steps.pop(key), self._under_way.pop(key).result()) for key in done]
+        if ended:
+            await self._write(Written.of({}, {}, ended))
+
+    async def _write(self, written: Written) -> None:
+        """Raises `Lost`."""
+        if not written:
+            return
+        latest = await self._writing.write(written)
+        if written.inserts:
+            self._engine.letters_written()
+        self._records |= written.records
+        if latest is not None:
+            self._see(latest)
+        self._stop = self._stop or written.stop
+
+    # --- the turn's end ---------------------------------------------------------------------------------------------
+
+    async def _release(self, planned: Plan) -> bool:
+        """Leave it to whoever is free when it is due. False where something came from outside: then it goes on."""
+        due_at = now() if self._engine.closing else planned.wake_at
+        if await self._writing.release(planned.settle, due_at, self._active_seconds, self._asked):
+            return True
+        self._check_at = 0.0
+        return False
+
+    async def _end(self, planned: Plan) -> None:
+        all_records = {**self._records, **planned.settle}
+        await self._writing.end(planned, self._definition, all_records, self._active_seconds)

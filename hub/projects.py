@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from config import assistant
+from config import workflows as limits
 from config.catalogue import AiModel
 from hub.ai_models import chat_model
 from hub.budgets import BudgetChange, CloseBudget, EndBudget, OpenBudget
 from hub.errors import Code, HubError, invalid
 from hub.ledger import Ledger
 from hub.operations import Composed, Delete, Insert, Operation, Update, in_turn
-from models import counters, integrations, projects, wallets
+from models import counters, integrations, projects, wallets, workflows
 from models.clock import now
 from models.database import Database, Document, Transaction
 from models.ids import new_id
@@ -44,6 +45,7 @@ class ListedProject:
     spent: int
     held: int
     integrations: Sequence[Document] = ()
+    workflows: Sequence[Document] = ()  # without their definitions
 
 
 class Projects:
@@ -143,12 +145,15 @@ class Projects:
     async def _listed(self, user: str, found: Sequence[Document]) -> list[ListedProject]:
         wallet = await wallets.wallet(self._database, user) or {}
         counted, connected = wallet.get("budgets", {}), await integrations.of_user(self._database, user)
-        return [_listed(document, counted.get(document["_id"], _UNCOUNTED), connected) for document in found]
+        working = await workflows.in_projects(self._database, user, limits.WORKFLOWS_PER_USER_MAX)
+        return [_listed(document, counted.get(document["_id"], _UNCOUNTED), connected, working) for document in found]
 
 
-def _listed(document: Document, counted: Document, connected: Sequence[Document]) -> ListedProject:
-    of_it = [each for each in connected if each.get("project") == document["number"]]
-    return ListedProject(document, counted["spent"]["amount"], counted["held"], of_it)
+def _listed(
+    document: Document, counted: Document, connected: Sequence[Document], working: Sequence[Document]
+) -> ListedProject:
+    both = ([each for each in some if each.get("project") == document["number"]] for some in (connected, working))
+    return ListedProject(document, counted["spent"]["amount"], counted["held"], *both)
 
 
 async def _check_room(transaction: Transaction, user: str) -> None:

@@ -1,9 +1,10 @@
 """Workflows: what a user has the hub do by itself, and when.
 
-`{_id: wf_..., number, user, project?, name, description, enabled, trigger_type, definition, version, secret, secret_hash,
-notify_url?, spend_cap_micro, last_execution, execution_count, created_at, updated_at}`: `number` is the id that one
-documented API shows, `project` a project's number. `definition` is JSON text: its keys are its author's, and no names of
-database fields. `version` grows with each change. `secret` is sealed; its address is found by `secret_hash`.
+`{_id: wf_..., number, user, project?, name, description, enabled, trigger_type, trigger_config, definition, version,
+secret, secret_hash, notify_url?, spend_cap_micro, last_execution, execution_count, created_at, updated_at}`: `number` is the
+id that one documented API shows, `project` a project's number. `definition` is JSON text: its keys are its author's, and no
+names of database fields; so is `trigger_config`, the part of it that lists show. `version` grows with each change. `secret`
+is sealed; its address is found by `secret_hash`.
 
 A schedule is `{_id: wf_..., user, cron, timezone?, next_fire_at, claim, claimed_until}`, and stands exactly while a workflow
 with such a trigger is switched on.
@@ -13,12 +14,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from models.collection_shape import CollectionShape, Index
-from models.database import Database, Document, Transaction
+from models.database import NEWEST_FIRST, Database, Document, Transaction
 
 WORKFLOWS: Final = "workflows"
 SCHEDULES: Final = "schedules"
 NUMBERS: Final = "workflows"  # their counter
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # until when an unclaimed schedule is claimed
+_LISTED: Final = {"definition": 0}
 SHAPES = (
     CollectionShape(
         WORKFLOWS,
@@ -95,8 +97,14 @@ async def schedules_within(transaction: Transaction, user: str, but: str) -> int
 async def page(
     database: Database, user: str, *, project: int | None = None, skip: int, limit: int
 ) -> tuple[list[Document], int]:
-    """A user's, or those of a project, newest first, and how many there are in all."""
-    return await database[WORKFLOWS].page(_of(user, project), skip=skip, limit=limit)
+    """A user's, or those of a project, newest first and without their definitions, and how many there are in all."""
+    return await database[WORKFLOWS].page(_of(user, project), skip=skip, limit=limit, projection=_LISTED)
+
+
+async def in_projects(database: Database, user: str, limit: int) -> list[Document]:
+    """A user's that belong to a project, without their definitions, the newest first."""
+    query = {"user": {"$eq": user}, "project": {"$exists": True}}
+    return await database[WORKFLOWS].find(query, limit=limit, sort=NEWEST_FIRST, projection=_LISTED)
 
 
 async def count(database: Database, user: str | None = None) -> int:

@@ -44,6 +44,7 @@ REPLIES = {
     "notifications.list": "notificationsListed",
     "notifications.read": "notificationsMarked",
     "notifications.read_all": "notificationsAllMarked",
+    "workflow.approve": "workflowAnswered",
 }
 _REPLY_TYPES = frozenset({"chat.started"})
 _BY_CONST: dict[str, str] = {}

@@ -11,7 +11,7 @@ from marshmallow.fields import Nested
 
 from config import assistant
 from handlers.access import scope
-from handlers.ai_assistant import integrations
+from handlers.ai_assistant import integrations, workflow_views
 from handlers.ai_assistant.numbers import NUMBER, number_of
 from handlers.base import ApiHandler
 from handlers.dialects import Page
@@ -136,7 +136,7 @@ def _fields(project: ListedProject) -> Json:
 def _listed(project: ListedProject) -> Json:
     return {
         **_fields(project),
-        "workflow_count": 0,
+        "workflow_count": len(project.workflows),
         "integration_count": len(project.integrations),
         "credits_used": credits_number(project.spent),
         "credits_held": credits_number(project.held),
@@ -146,13 +146,14 @@ def _listed(project: ListedProject) -> Json:
 def _shown(project: ListedProject) -> Json:
     """`credits_held` is what running answers have reserved, of which they use what they cost."""
     stats = {
-        "total_workflows": 0,
-        "total_executions": 0,
+        "total_workflows": len(project.workflows),
+        "total_executions": sum(each["execution_count"] for each in project.workflows),
         "credits_used": credits_number(project.spent),
         "credits_held": credits_number(project.held),
     }
-    shown = [integrations.view(each) for each in project.integrations]
-    return {**_fields(project), "workflows": [], "integrations": shown, "stats": stats}
+    working = [workflow_views.listed(each) for each in project.workflows]
+    connected = [integrations.view(each) for each in project.integrations]
+    return {**_fields(project), "workflows": working, "integrations": connected, "stats": stats}
 
 
 ROUTES = (

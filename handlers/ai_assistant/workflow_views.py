@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
+
 from hub.prices import credits_number
 from hub.webhooks.endpoints import signing_secret
 from hub.workflows import records
@@ -25,7 +27,7 @@ def listed(workflow: Document) -> Json:
         "description": workflow["description"],
         "enabled": workflow["enabled"],
         "trigger_type": workflow["trigger_type"],
-        "trigger_config": definition_of(workflow)["trigger"].get("config", {}),
+        "trigger_config": orjson.loads(workflow["trigger_config"]),
         "project_id": workflow.get("project"),
         "created_at": timestamp(workflow["created_at"]),
         "updated_at": timestamp(workflow["updated_at"]),

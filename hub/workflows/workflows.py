@@ -199,7 +199,12 @@ class Workflows:
 
 
 def _defined(given: Json) -> Document:
-    return {"definition": orjson.dumps(given).decode(), "trigger_type": given["trigger"]["type"]}
+    trigger = given["trigger"]
+    return {
+        "definition": orjson.dumps(given).decode(),
+        "trigger_type": trigger["type"],
+        "trigger_config": orjson.dumps(trigger.get("config", {})).decode(),
+    }
 
 
 def _trigger(workflow: Document) -> Json | None:

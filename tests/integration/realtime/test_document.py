@@ -13,6 +13,7 @@ from hub.realtime.commands import COMMANDS
 from hub.realtime.frames import ERROR_CODES
 from hub.streams import Outcome, Stream
 from hub.webhooks.receiver import PATH as RECEIVER
+from hub.workflows.workflows import NewWorkflow
 from tests.factories import tell
 from tests.integration.realtime.site import Site
 from tests.ws_client import DOCUMENT, MESSAGES, REPLIES, SEEN, Client
@@ -32,6 +33,7 @@ def test_every_message_is_met(hub: Site) -> None:
         await _lists(site, client, connected["user"]["id"])
         await _announcements(site, client, connected["user"]["id"])
         await _webhooks(site, client)
+        await _workflows(site, client, connected["user"]["id"])
         await _monitoring(site, client, connected["user"]["id"])
         await _moving(site, client, connected["user"]["id"])
         nobody = await Client.open(site.port, "/v1/ai/stream")
@@ -108,6 +110,20 @@ async def _webhooks(site: Site, client: Client) -> None:
     await client.push("webhook.attempt")
     await client.push("webhook.received")
     await webhooks.endpoints.remove(None, None, "smart_ai_hub", made["_id"])
+
+
+async def _workflows(site: Site, client: Client, user: str) -> None:
+    """One that waits for its owner's answer, and has ended by it."""
+    node = {"id": "ask", "type": "approval", "config": {"message": "Go on?"}}
+    edges = [{"from": "trigger", "to": "ask"}]
+    definition = {"trigger": {"type": "manual", "config": {}}, "nodes": [node], "edges": edges}
+    await client.request("subscribe", channel=f"workflows:{user}")
+    made = await site.services.workflows.workflows.create(user, NewWorkflow("W", definition))
+    begun = await site.services.workflows.executions.begin(made, {}, "manual")
+    await client.push("workflow.progress", step="waiting")
+    asked = {"execution_id": begun["_id"], "node": "ask", "approved": True}
+    assert (await client.request("workflow.approve", **asked))["status"] in ("running", "completed")
+    assert (await client.event("workflow.executed"))["event"]["data"]["status"] == "completed"
 
 
 async def _monitoring(site: Site, client: Client, user: str) -> None:

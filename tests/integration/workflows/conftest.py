@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from tornado.ioloop import IOLoop
 
+from tests.mailing_site import inbox, mailing_site, smtp_port
 from tests.site import Site, serve, site
 from tests.stand_ins.telegram_bot_api import TelegramBotApi
 
-__all__ = ["serve", "site", "telegram", "telegram_site"]
+__all__ = ["inbox", "mailing_site", "serve", "site", "smtp_port", "telegram", "telegram_site"]
 
 
 @pytest.fixture

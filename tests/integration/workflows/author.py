@@ -1,0 +1,90 @@
+"""A user who makes workflows and executes them, in the AI Assistant's own form."""
+
+from itertools import pairwise
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+from tests.api_client import Answer
+from tests.integration.workflows.owner import ALL, Json, Owner
+from tests.patience import until
+from tests.site import Site
+
+# The documents' own example.
+SUMMARIZER: Final[Json] = {
+    "name": "Email Summarizer",
+    "description": "Summarizes incoming emails",
+    "enabled": True,
+    "definition": {
+        "trigger": {"type": "webhook", "config": {"path": "/webhooks/email"}},
+        "nodes": [
+            {
+                "id": "node_1",
+                "type": "ai_call",
+                "config": {"model": "gpt-4", "prompt": "Summarize: {{email.body}}"},
+            },
+            {
+                "id": "node_2",
+                "type": "send_email",
+                "config": {"to": "{{email.from}}", "subject": "Summary"},
+            },
+        ],
+        "edges": [{"from": "trigger", "to": "node_1"}, {"from": "node_1", "to": "node_2"}],
+    },
+}
+
+
+def chain(*nodes: Json, trigger: str = "manual", **config: Any) -> Json:
+    """A definition whose nodes come one after the other."""
+    names = ["trigger", *(node["id"] for node in nodes)]
+    edges = [{"from": before, "to": after} for before, after in pairwise(names)]
+    return {"trigger": {"type": trigger, "config": config}, "nodes": list(nodes), "edges": edges}
+
+
+def note(name: str = "note", **values: Any) -> Json:
+    """A node that leaves the hub alone, and says what it was told."""
+    return {"id": name, "type": "transform", "config": {"set": values or {"said": "{{said}}"}}}
+
+
+def approval(name: str = "ask", **config: Any) -> Json:
+    return {"id": name, "type": "approval", "config": {"message": "Go on?", **config}}
+
+
+class Author(Owner):
+    """An owner whose workflows are begun from outside too."""
+
+    def __init__(self, site: Site, token: str, user: str) -> None:
+        super().__init__(site.client("ai_assistant", token=token))
+        self.site = site
+        self.token = token
+        self.user = user
+
+    @classmethod
+    async def of(cls, site: Site) -> Self:
+        """A new user."""
+        registered = await site.register()
+        return cls(site, str(registered["access_token"]), str(registered["data"]["user"]["id"]))
+
+    async def posts(
+        self, workflow: Json, body: Any, status: int = 200, *, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """To the workflow's own address, by a stranger."""
+        path = urlsplit(workflow["webhook_url"]).path
+        return await self.site.client("ai_assistant").post(path, body, status=status, headers=headers)
+
+    async def waits(self, workflow: Json, execution: str) -> Json:
+        """An execution, once it waits for an answer."""
+
+        async def is_waiting() -> bool:
+            return bool((await self.execution(workflow, execution))["approvals"])
+
+        await until(is_waiting)
+        return await self.execution(workflow, execution)
+
+    async def begun(self, workflow: Json) -> list[Json]:
+        """The newest first."""
+        found: list[Json] = (await self.client.get(f"{ALL}/{workflow['id']}/executions")).body["executions"]
+        return found
+
+    async def credits(self) -> float:
+        client = self.site.client(token=self.token)
+        return float((await client.get("/api/credits/balance")).data["balance"])

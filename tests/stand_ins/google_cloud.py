@@ -58,6 +58,7 @@ class GoogleCloud:
         router.add_post("/revoke", self._revoke)
         router.add_post("/v4/spreadsheets", self._create)
         router.add_post("/v4/spreadsheets/{id}/values:batchUpdate", self._fill)
+        router.add_post("/v4/spreadsheets/{id}/values/{range}:append", self._append)
         router.add_get("/drive/v3/about", self._about)
         router.add_delete("/drive/v3/files/{id}", self._delete)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
@@ -186,6 +187,23 @@ class GoogleCloud:
             if (fault := _written(spreadsheet, values)) is not None:
                 return _failed(400, fault)
         return web.json_response({"spreadsheetId": request.match_info["id"]})
+
+    async def _append(self, request: web.Request) -> web.Response:
+        """Below the table that a range names, which grows by the rows."""
+        if stranger := self._stranger(request):
+            return stranger
+        body, spreadsheet = await request.json(), self.sheets.get(request.match_info["id"])
+        title = request.match_info["range"].partition("!")[0].strip("'")
+        if spreadsheet is None:
+            return _failed(404, "Requested entity was not found.")
+        if title not in spreadsheet:
+            return _failed(400, f"Unable to parse range: {request.match_info['range']}")
+        if request.query.get("valueInputOption") not in ("RAW", "USER_ENTERED"):
+            return _failed(400, "'valueInputOption' is required but not specified")
+        first = len(spreadsheet[title]) + 1
+        spreadsheet[title] += body["values"]
+        written = f"{title}!A{first}:A{len(spreadsheet[title])}"
+        return web.json_response({"updates": {"updatedRange": written, "updatedRows": len(body["values"])}})
 
     async def _delete(self, request: web.Request) -> web.Response:
         if stranger := self._stranger(request):

@@ -1,4 +1,4 @@
-"""The fixtures of a served hub with workflows."""
+"""The fixtures of a served hub with workflows, and of all the companies that they may ask."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,7 +7,9 @@ from tornado.ioloop import IOLoop
 
 from tests.mailing_site import inbox, mailing_site, smtp_port
 from tests.site import Site, serve, site
+from tests.stand_ins.google_cloud import GoogleCloud
 from tests.stand_ins.telegram_bot_api import TelegramBotApi
+from tests.stand_ins.webhook_receiver import WebhookReceiver
 
 __all__ = ["inbox", "mailing_site", "serve", "site", "smtp_port", "telegram", "telegram_site"]
 
@@ -23,3 +25,40 @@ def telegram(io_loop: IOLoop) -> Iterator[TelegramBotApi]:
 @pytest.fixture
 def telegram_site(serve: Callable[..., Site], telegram: TelegramBotApi) -> Site:
     return serve(**telegram.settings)
+
+
+@pytest.fixture
+def google(io_loop: IOLoop) -> Iterator[GoogleCloud]:
+    made = GoogleCloud()
+    io_loop.run_sync(made.start)
+    yield made
+    io_loop.run_sync(made.stop)
+
+
+@pytest.fixture
+def receiver(io_loop: IOLoop) -> Iterator[WebhookReceiver]:
+    made = WebhookReceiver()
+    io_loop.run_sync(made.__aenter__)
+    yield made
+    io_loop.run_sync(made.__aexit__)
+
+
+@pytest.fixture
+def calling(receiver: WebhookReceiver, smtp_port: int) -> dict[str, str]:
+    """Settings of a hub that may call the receiver, and mails to the inbox."""
+    return {
+        "HUB_RATE_LIMITS": "off",
+        "HUB_SANDBOX_TOKENS_PER_SECOND": "100000",
+        "HUB_OUTBOUND_ALLOW": f"127.0.0.1:{receiver.port}",
+        "HUB_SMTP_URL": f"smtp://127.0.0.1:{smtp_port}",
+    }
+
+
+@pytest.fixture
+def calling_site(serve: Callable[..., Site], calling: dict[str, str]) -> Site:
+    return serve(**calling)
+
+
+@pytest.fixture
+def google_site(serve: Callable[..., Site], google: GoogleCloud) -> Site:
+    return serve(**google.settings)

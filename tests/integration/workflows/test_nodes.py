@@ -1,0 +1,318 @@
+"""Each type of node, from a definition to what it comes to: by real servers on loopback, over HTTP, through the engine."""
+
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from hub.integrations.google_consent import CALLBACK
+from models.clock import now
+from tests.api_client import ApiClient
+from tests.integration.workflows.owner import (
+    ALL,
+    Owner,
+    ai_call,
+    http_request,
+    manual,
+    outputs,
+    send_email,
+    statuses,
+    transform,
+)
+from tests.patience import until
+from tests.site import Site
+from tests.stand_ins.google_cloud import GoogleCloud
+from tests.stand_ins.smtp_server import Inbox
+from tests.stand_ins.telegram_bot_api import TOKEN, TelegramBotApi
+from tests.stand_ins.webhook_receiver import WebhookReceiver, answers
+
+Json = dict[str, Any]
+SUMMARIZER = {
+    "trigger": {"type": "webhook", "config": {"path": "/webhooks/email"}},
+    "nodes": [
+        {"id": "node_1", "type": "ai_call", "config": {"model": "gpt-4", "prompt": "Summarize: {{email.body}}"}},
+        {"id": "node_2", "type": "send_email", "config": {"to": "{{email.from}}", "subject": "Summary"}},
+    ],
+    "edges": [{"from": "trigger", "to": "node_1"}, {"from": "node_1", "to": "node_2"}],
+}
+
+
+def letters_to(inbox: Inbox, to: str) -> list[EmailMessage]:
+    return [letter for letter in inbox.letters if letter["To"] == to]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_the_documents_email_summarizer_runs_end_to_end(mailing_site: Site, inbox: Inbox) -> None:
+    owner = await Owner.at(mailing_site)
+    made = await owner.make(SUMMARIZER, description="Summarizes incoming emails", enabled=True)
+    path = made["webhook_url"].split("/webhooks/")[1]
+    mail = {"email": {"from": "ada@example.com", "body": "The engine weaves algebraic patterns."}}
+    sent = await ApiClient(mailing_site.port, "ai_assistant").post(f"/webhooks/{path}", mail)
+    ended = await owner.ended(made, sent.body["execution_id"])
+    assert (ended["status"], statuses(ended)) == ("completed", {"node_1": "completed", "node_2": "completed"})
+    assert ended["result"]["credits_used"] > 0 and ended["duration_ms"] >= 0
+    assert [line["message"] for line in ended["logs"]][:2] == ["Starting node_1", "Completed node_1"]
+    await until(lambda: letters_to(inbox, "ada@example.com"))
+    (letter,) = letters_to(inbox, "ada@example.com")
+    assert letter["Subject"] == "Summary" and letter["Message-ID"] == outputs(ended)["node_2"]["message_id"]
+    assert letter.get_content().split() == outputs(ended)["node_1"].split()
+    (listed,) = (await owner.client.get(ALL)).body["workflows"]
+    assert listed["execution_count"] == 1 and listed["last_execution"] == ended["started_at"]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_an_answer_is_charged_as_the_execution_says(site: Site) -> None:
+    owner = await Owner.at(site)
+    before = await owner.balance()
+    ended = await owner.executed(manual("t>a a>b", a=ai_call(), b=transform(said="{{a.output}}")))
+    used = ended["result"]["credits_used"]
+    assert ended["status"] == "completed" and used > 0
+    assert ended["result"]["output"] == {"said": outputs(ended)["a"]}
+    assert await owner.balance() == pytest.approx(before - used)
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_what_is_asked_in_a_project_counts_for_it(site: Site) -> None:
+    owner = await Owner.at(site)
+    project = (await owner.client.post("/api/projects", {"name": "Works"}, status=201)).body
+    ended = await owner.executed(manual("t>a", a=ai_call()), {"project_id": project["id"]})
+    found = (await owner.client.get(f"/api/projects/{project['id']}")).body
+    assert found["stats"]["credits_used"] == ended["result"]["credits_used"] > 0
+
+
+# --- http_request -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_request_is_sent_and_its_answer_kept(calling_site: Site, receiver: WebhookReceiver) -> None:
+    async def told(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"made": [1, 2]}, status=201, headers={"X-Made": "yes"})
+
+    receiver.behave("a", told)
+    owner = await Owner.at(calling_site)
+    sent = http_request(receiver.url("a"), headers={"X-Mine": "{{who}}"}, body={"hello": "{{who}}"})
+    ended = await owner.executed(manual("t>a", a=sent), data={"who": "Ada"})
+    answer = ended["result"]["output"]
+    assert (answer["status"], answer["body"], answer["headers"]["x-made"]) == (201, {"made": [1, 2]}, "yes")
+    (got,) = receiver.got["a"]
+    assert got.body == b'{"hello":"Ada"}' and got.headers["x-mine"] == "Ada"
+    assert got.headers["idempotency-key"] == f"{ended['id']}/a" and got.headers["x-hub-hops"] == "1"
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_what_may_succeed_later_is_tried_again_under_the_same_key(
+    calling_site: Site, receiver: WebhookReceiver
+) -> None:
+    owner = await Owner.at(calling_site)
+    receiver.behave("a", answers(503))
+    retry = {"retry": {"attempts": 3, "backoff_seconds": 0.2}}
+    workflow = await owner.make(manual("t>a", a={**http_request(receiver.url("a")), **retry}))
+    execution = await owner.begin(workflow)
+    await until(lambda: receiver.got["a"])
+    receiver.behave("a", answers(200))
+    ended = await owner.ended(workflow, execution)
+    assert ended["status"] == "completed" and ended["steps"][0]["attempt"] == 2
+    assert len({got.headers["idempotency-key"] for got in receiver.got["a"]}) == 1
+    warned = [line["message"] for line in ended["logs"] if line["level"] == "warning"]
+    assert warned == ["a failed, and is tried again: It answered 503: status 503"]
+
+
+@pytest.mark.gen_test(timeout=60)
+@pytest.mark.parametrize(("status", "times"), [(404, 1), (500, 2), (429, 2)])
+async def test_what_stays_refused_fails_in_the_end(
+    calling_site: Site, receiver: WebhookReceiver, status: int, times: int
+) -> None:
+    owner = await Owner.at(calling_site)
+    receiver.behave("a", answers(status))
+    retry = {"retry": {"attempts": 2, "backoff_seconds": 0}}
+    ended = await owner.executed(manual("t>a", a={**http_request(receiver.url("a")), **retry}))
+    assert ended["status"] == "failed" and len(receiver.got["a"]) == times
+    assert ended["result"]["error"]["node"] == "a" and str(status) in ended["result"]["error"]["message"]
+
+
+@pytest.mark.gen_test(timeout=60)
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/", "http://localhost/", "http://169.254.169.254/latest", "ftp://a.b/"]
+)
+async def test_no_address_of_ours_is_asked(site: Site, url: str) -> None:
+    owner = await Owner.at(site)
+    ended = await owner.executed(manual("t>a", a=http_request("{{url}}")), data={"url": url})
+    assert ended["status"] == "failed" and "url" in ended["result"]["error"]["message"]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_an_edge_leads_on_from_a_failure(calling_site: Site, receiver: WebhookReceiver) -> None:
+    owner = await Owner.at(calling_site)
+    receiver.behave("a", answers(410))
+    told = transform(why="{{a.error.message}}")
+    ended = await owner.executed(manual("t>a a>b:error a>c", a=http_request(receiver.url("a")), b=told))
+    assert ended["status"] == "completed" and statuses(ended) == {"a": "failed", "b": "completed", "c": "skipped"}
+    assert ended["result"]["output"]["why"].startswith("It answered 410")
+
+
+# --- what asks nobody ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test(timeout=60)
+@pytest.mark.parametrize(("amount", "taken"), [(7, "big"), (3, "small")])
+async def test_a_condition_decides_which_way_it_goes(site: Site, amount: int, taken: str) -> None:
+    owner = await Owner.at(site)
+    ask = {"type": "condition", "config": {"left": "{{amount}}", "operator": "greater_than", "right": 5}}
+    ways = {name: transform(way=name) for name in ("big", "small")}
+    ended = await owner.executed(manual("t>a a>big:true a>small:false", a=ask, **ways), data={"amount": amount})
+    assert ended["result"]["output"] == {"way": taken}
+    assert sorted(statuses(ended).values()) == ["completed", "completed", "skipped"]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_delay_passes_before_what_comes_after_it(site: Site) -> None:
+    owner = await Owner.at(site)
+    delay = {"type": "delay", "config": {"seconds": 0.5}}
+    began = now()
+    ended = await owner.executed(manual("t>a a>b", a=delay))
+    assert ended["status"] == "completed" and (now() - began).total_seconds() >= 0.5
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_each_item_is_done_for(calling_site: Site, receiver: WebhookReceiver) -> None:
+    owner = await Owner.at(calling_site)
+    inner = [
+        {"id": "said", **transform(name="{{item.name}}", at="{{index}}")},
+        {"id": "sent", **http_request(receiver.url("a"), body="{{said.output.name}}")},
+    ]
+    each = {"type": "for_each", "config": {"items": "{{rows}}", "do": inner}}
+    rows = [{"name": "Ada"}, {"name": "Bob"}, {"name": "Cy"}]
+    ended = await owner.executed(
+        manual("t>a a>b", a=each, b=transform(count="{{a.output[2].status}}")), data={"rows": rows}
+    )
+    assert ended["result"]["output"] == {"count": 200}
+    assert sorted(got.body for got in receiver.got["a"]) == [b"Ada", b"Bob", b"Cy"]
+    assert len({got.headers["idempotency-key"] for got in receiver.got["a"]}) == 3
+
+
+# --- other companies ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_message_goes_by_the_owners_bot(telegram_site: Site, telegram: TelegramBotApi) -> None:
+    owner = await Owner.at(telegram_site)
+    bot = {"integration_type": "telegram", "bot_token": TOKEN, "chat_id": "123456789"}
+    await owner.client.post("/api/integrations/connect", bot)
+    say = {"type": "telegram_message", "config": {"text": "Hello {{who}}"}}
+    ended = await owner.executed(manual("t>a", a=say), data={"who": "Ada"})
+    assert ended["status"] == "completed" and ended["result"]["output"]["chat_id"] == "123456789"
+    assert [sent["text"] for sent in telegram.sent] == ["Hello Ada"]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_rows_are_added_to_the_owners_sheet_as_they_are(google_site: Site, google: GoogleCloud) -> None:
+    owner = await Owner.at(google_site)
+    code = {"integration_type": "google", "oauth_code": google.code(f"http://localhost:3001{CALLBACK}")}
+    await owner.client.post("/api/integrations/connect", code)
+    google.sheets["book"] = {"Log": [["name", "said"]]}
+    where = {"spreadsheet_id": "book", "range": "Log!A1"}
+    add = {"type": "google_sheets_append", "config": {**where, "values": ["{{who}}", "=1+1"]}}
+    ended = await owner.executed(manual("t>a", a=add), data={"who": "Ada"})
+    assert ended["result"]["output"] == {"range": "Log!A2:A2", "rows": 1}
+    assert google.sheets["book"]["Log"][1] == ["Ada", "=1+1"]
+
+
+@pytest.mark.gen_test(timeout=60)
+@pytest.mark.parametrize("kind", ["telegram_message", "google_sheets_append"])
+async def test_who_has_connected_nothing_is_told_how(site: Site, kind: str) -> None:
+    owner = await Owner.at(site)
+    configs: Json = {
+        "telegram_message": {"text": "Hello"},
+        "google_sheets_append": {"spreadsheet_id": "book", "range": "A1", "values": ["a"]},
+    }
+    ended = await owner.executed(manual("t>a", a={"type": kind, "config": configs[kind]}))
+    assert ended["status"] == "failed" and "connect" in ended["result"]["error"]["message"]
+
+
+# --- somebody is asked --------------------------------------------------------------------------------------------
+
+ASK = {"type": "approval", "config": {"message": "Pay {{amount}}?", "to": "boss@example.com"}}
+
+
+async def asked(owner: Owner, given: Json) -> tuple[Json, str]:
+    """A workflow, and an execution of it that waits for an answer."""
+    workflow = await owner.make(given)
+    execution = await owner.begin(workflow, data={"amount": 5})
+
+    async def waits() -> bool:
+        return bool((await owner.execution(workflow, execution))["approvals"])
+
+    await until(waits)
+    return workflow, execution
+
+
+@pytest.mark.gen_test(timeout=60)
+@pytest.mark.parametrize(("approved", "came_to"), [(True, "completed"), (False, "failed")])
+async def test_an_approval_waits_for_its_answer(calling_site: Site, inbox: Inbox, approved: bool, came_to: str) -> None:
+    owner = await Owner.at(calling_site)
+    workflow, execution = await asked(owner, manual("t>a a>b", a=ASK, b=transform(by="{{a.output.by}}")))
+    path = f"{ALL}/{workflow['id']}/executions/{execution}/approvals/a"
+    await until(lambda: letters_to(inbox, "boss@example.com"))
+    assert path in letters_to(inbox, "boss@example.com")[0].get_content()
+    await owner.client.post(path, {"approved": approved, "comment": "as agreed"})
+    ended = await owner.ended(workflow, execution)
+    assert ended["status"] == came_to and ended["approvals"] == []
+    await owner.client.post(path, {"approved": approved}, status=409)
+    if approved:
+        assert outputs(ended)["a"]["comment"] == "as agreed" and "@" in ended["result"]["output"]["by"]
+    else:
+        assert ended["result"]["error"]["reason"] == "refused" and statuses(ended)["b"] != "completed"
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_an_approval_that_nobody_gives_is_a_refusal(site: Site) -> None:
+    owner = await Owner.at(site)
+    ask = {"type": "approval", "config": {"message": "Well?", "timeout_seconds": 1}}
+    ended = await owner.executed(manual("t>a", a=ask))
+    assert ended["status"] == "failed" and ended["result"]["error"]["reason"] == "expired"
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_only_who_is_asked_may_answer(calling_site: Site) -> None:
+    owner, stranger = await Owner.at(calling_site), await Owner.at(calling_site)
+    boss = Owner(
+        calling_site.client(
+            "ai_assistant", token=(await calling_site.register(email="boss@example.com"))["access_token"]
+        )
+    )
+    workflow, execution = await asked(owner, manual("t>a", a=ASK))
+    path = f"{ALL}/{workflow['id']}/executions/{execution}/approvals/a"
+    await stranger.client.post(path, {"approved": True}, status=404)
+    await boss.client.post(path, {"approved": True}, status=404)  # the address may be anybody's as yet
+    users = calling_site.services.database["users"]
+    await users.update_one({"email_key": "boss@example.com"}, {"$set": {"email_verified": True}})
+    await boss.client.post(path, {"approved": True})
+    assert (await owner.ended(workflow, execution))["status"] == "completed"
+
+
+# --- test mode ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_in_test_mode_nothing_leaves_and_nothing_is_charged(
+    calling_site: Site, receiver: WebhookReceiver, inbox: Inbox
+) -> None:
+    owner = await Owner.at(calling_site)
+    before = await owner.balance()
+    nodes = {
+        "a": ai_call("Say {{word}}"),
+        "b": send_email("bob@example.com", body="{{a.output}}"),
+        "c": http_request(receiver.url("a"), body={"said": "{{a.output}}"}),
+        "d": {"type": "delay", "config": {"seconds": 3_600}},
+        "e": ASK,
+        "f": {"type": "telegram_message", "config": {"text": "{{word}}"}},
+        "g": {"type": "google_sheets_append", "config": {"spreadsheet_id": "b", "range": "A1", "values": ["{{word}}"]}},
+    }
+    data = {"word": "hello", "amount": 5}
+    ended = await owner.executed(manual("t>a a>b b>c c>d d>e e>f f>g", **nodes), test_mode=True, data=data)
+    assert ended["status"] == "completed" and ended["result"]["credits_used"] == 0
+    assert outputs(ended)["c"]["url"] == receiver.url("a") and outputs(ended)["b"]["test"] is True
+    assert not receiver.got["a"] and not letters_to(inbox, "bob@example.com")
+    assert not await calling_site.services.database["workflow_letters"].count({})
+    assert await owner.balance() == before

@@ -76,6 +76,7 @@ DESCRIPTION_CHARS_MAX: Final = 2_000
 COMMENT_CHARS_MAX: Final = 2_000  # of whoever approves or refuses
 TRIGGERED_PER_MINUTE_MAX: Final = 120  # executions of one workflow that its webhook or a chat begins
 WEBHOOK_MISSES_PER_ADDRESS: Final = 100  # within TRIES_SECONDS, of webhooks that are nobody's
+REPLAYED_MAX: Final = 100  # events of one request, each of which begins an execution
 WEBHOOK_ID_CHARS_MAX: Final = 256
 FORM_FIELDS_MAX: Final = 1_000
 SCHEDULES_AT_ONCE: Final = 4  # of one process

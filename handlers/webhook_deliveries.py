@@ -2,10 +2,12 @@
 again, a span of time, a test, a new secret. Each API says who may, and whose endpoints they are.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from config import limits
+from config import workflows as workflow_limits
+from handlers.ai_assistant.numbers import NUMBER_MAX
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.terms import PAGE, SORT, Parameter
@@ -37,8 +39,11 @@ class PastMoment(fields.Moment):
 
 
 class ReplayInput(fields.Input):
+    """With `workflow_id` each event begins an execution of that workflow of the caller's, instead of a delivery."""
+
     from_ = PastMoment(data_key="from", required=True)
     to = fields.Moment()
+    workflow_id = fields.Integer(low=1, high=NUMBER_MAX)
 
 
 class TestInput(fields.Input):
@@ -83,9 +88,17 @@ class OfEndpoint(ApiHandler):
         self._answer(await self.services.webhooks.deliveries.test(*where, given.get("event")))
 
     async def replay(self, endpoint_id: str, given: Json) -> None:
-        where = (self.owner, self.dialect.name, endpoint_id)
-        queued = await self.services.webhooks.deliveries.replay(*where, given["from_"], given.get("to") or now())
+        where = (self.owner, self.dialect.name, endpoint_id, given["from_"], given.get("to") or now())
+        if "workflow_id" in given:
+            queued = await self._replay_to_workflow(given["workflow_id"], where)
+        else:
+            queued = await self.services.webhooks.deliveries.replay(*where)
         self.answer_by_name("replay", {"queued": queued})
+
+    async def _replay_to_workflow(self, number: int, where: tuple[str | None, str, str, datetime, datetime]) -> int:
+        workflow = await self.services.workflows.workflows.find(self.caller.user_id, number)
+        found = await self.services.webhooks.deliveries.payloads(*where, workflow_limits.REPLAYED_MAX)
+        return await self.services.workflows.incoming.replayed(workflow, found)
 
     def _answer(self, delivery: Document) -> None:
         self.answer_by_name("delivery", self._view(delivery))

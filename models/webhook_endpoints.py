@@ -1,16 +1,17 @@
 """Webhook endpoints: where events are to be delivered.
 
-`{_id: wh_..., owner, api, url, events, secret, active, created_at, updated_at, previous?, off_at?, disabled?}`: `owner` is
-a user's id, or None for an administrator's endpoint, which hears of all users; `api` is the documented API whose form its
-deliveries have. The secret is kept as it was given, because deliveries are signed with it, and is shown once; `previous` are
-`{secret, until}`, those before it that are good for a while too. What happened before `off_at`, when it was last switched
-off, is queued all the same. `disabled` is `{at, reason}` where the hub switched it off.
+`{_id: wh_..., owner, api, url, events, secret, active, created_at, updated_at, previous?, off_at?, disabled?, workflow?}`:
+`owner` is a user's id, or None for an administrator's endpoint, which hears of all users; `api` is the documented API whose
+form its deliveries have. The secret is kept as it was given, because deliveries are signed with it, and is shown once;
+`previous` are `{secret, until}`, those before it that are good for a while too. What happened before `off_at`, when it was
+last switched off, is queued all the same. `disabled` is `{at, reason}` where the hub switched it off. `workflow` is the
+number of the only one whose executions it is to hear of: such a one belongs to that workflow (`hub/workflows/notifying.py`).
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from config import limits
+from config import limits, workflows
 from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Transaction, by_age
 
@@ -71,7 +72,8 @@ async def within(transaction: Transaction, owner: str | None, api: str, endpoint
 
 
 async def count_within(transaction: Transaction, owner: str | None) -> int:
-    return len(await transaction.find(WEBHOOK_ENDPOINTS, {"owner": {"$eq": owner}}, {"_id": 1}))
+    """Without those that belong to workflows."""
+    return len(await transaction.find(WEBHOOK_ENDPOINTS, {"owner": {"$eq": owner}, "workflow": None}, {"_id": 1}))
 
 
 async def any_owners(database: Database, endpoint_id: str) -> Document | None:
@@ -92,7 +94,8 @@ async def active_within(transaction: Transaction, owner: str | None) -> list[str
 async def listening(database: Database, users: Sequence[str], since: datetime) -> list[Document]:
     """All of these users, and of the hub, that were switched on at some time `since` then."""
     on = [{"active": True}, {"off_at": {"$gt": since}}]
-    query, most = {"owner": {"$in": [None, *users]}, "$or": on}, limits.WEBHOOK_ENDPOINTS_MAX * (len(users) + 1)
+    query = {"owner": {"$in": [None, *users]}, "$or": on}
+    most = (limits.WEBHOOK_ENDPOINTS_MAX + workflows.WORKFLOWS_PER_USER_MAX) * (len(users) + 1)
     return await database[WEBHOOK_ENDPOINTS].find(query, limit=most)
 
 

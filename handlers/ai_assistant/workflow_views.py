@@ -37,13 +37,16 @@ def listed(workflow: Document) -> Json:
 
 
 def shown(workflow: Document) -> Json:
-    """By itself, without what gives its secret away. `spend_cap` is what one execution may cost, in credits."""
+    """By itself, without its address. `spend_cap` is what one execution may cost, in credits; `notify_secret` is shown once,
+    to who set the `notify_url`.
+    """
     return {
         **listed(workflow),
         "definition": definition_of(workflow),
         "version": workflow["version"],
         "notify_url": workflow["notify_url"],
         "spend_cap": credits_number(workflow["spend_cap_micro"]),
+        **({"notify_secret": workflow["notify_secret"]} if "notify_secret" in workflow else {}),
     }
 
 

@@ -125,16 +125,31 @@ class Deliveries:
         endpoint = await self._endpoints.find(owner, api, endpoint_id)
         if not endpoint["active"]:
             raise HubError(Code.CONFLICT, "This webhook is switched off")
+        found = await self._between(owner, endpoint, first, last, outgoing.WEBHOOK_REPLAY_MAX)
+        return await self._fan_out.queue_again(endpoint, found)
+
+    async def payloads(
+        self, owner: str | None, api: str, endpoint_id: str, first: datetime, last: datetime, most: int
+    ) -> list[tuple[str, str]]:
+        """The same events as an endpoint would be sent them, for who wants to have them instead: each with its id.
+
+        Raises `HubError` INVALID for more than so many.
+        """
+        endpoint = await self._endpoints.find(owner, api, endpoint_id)
+        found = await self._between(owner, endpoint, first, last, most)
+        return await self._fan_out.payloads(endpoint, found)
+
+    async def _between(
+        self, owner: str | None, endpoint: Document, first: datetime, last: datetime, most: int
+    ) -> list[Document]:
         if not first < last:
             raise invalid("from", "must be in the past, and before `to`")
         channel = None if owner is None else f"user:{owner}"
         types = payloads.types_of(set(endpoint["events"]))
-        found = await events.between(self._database, channel, types, first, last, outgoing.WEBHOOK_REPLAY_MAX + 1)
-        if len(found) > outgoing.WEBHOOK_REPLAY_MAX:
-            raise invalid(
-                "to", f"more than {outgoing.WEBHOOK_REPLAY_MAX} events happened until then: ask for less at once"
-            )
-        return await self._fan_out.queue_again(endpoint, in_order(found))
+        found = await events.between(self._database, channel, types, first, last, most + 1)
+        if len(found) > most:
+            raise invalid("to", f"more than {most} events happened until then: ask for less at once")
+        return in_order(found)
 
 
 def in_order(found: Sequence[Document]) -> list[Document]:

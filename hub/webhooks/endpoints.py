@@ -90,14 +90,14 @@ class WebhookEndpoints:
     ) -> Document:
         """Raises `HubError`: INVALID for an address that is not ours to call, CONFLICT where there are too many."""
         self.check({"url": url})
-        made = endpoints.new_endpoint(new_id("wh"), owner, api, url, events, secret or _new_secret(), active, now())
+        made = endpoints.new_endpoint(new_id("wh"), owner, api, url, events, secret or new_secret(), active, now())
 
         async def compose(transaction: Transaction) -> Operation:
             if await endpoints.count_within(transaction, owner) >= limits.WEBHOOK_ENDPOINTS_MAX:
                 raise HubError(Code.CONFLICT, f"There are {limits.WEBHOOK_ENDPOINTS_MAX} webhooks already")
             trail = _trail(actor, "webhook.create", made["_id"], after=_shown(made))
             operation = Operation(made["_id"], inserts=[Insert(WEBHOOK_ENDPOINTS, made), *trail])
-            return await _counted(transaction, operation, made)
+            return await counted(transaction, operation, made)
 
         await self._commit(owner, made["_id"], Composed(made["_id"], compose))
         return made
@@ -117,7 +117,7 @@ class WebhookEndpoints:
 
     async def rotate(self, actor: Actor | None, owner: str | None, api: str, endpoint_id: str) -> Document:
         """A new secret, made here; the old one is good for a day beside it. Raises `HubError` NOT_FOUND."""
-        secret, until = _new_secret(), now() + timedelta(seconds=outgoing.WEBHOOK_OLD_SECRET_SECONDS)
+        secret, until = new_secret(), now() + timedelta(seconds=outgoing.WEBHOOK_OLD_SECRET_SECONDS)
 
         def changes(before: Document) -> Document:
             older = [old for old in before.get("previous", []) if old["until"] > now()]
@@ -151,8 +151,8 @@ class WebhookEndpoints:
             updates = [Update(WEBHOOK_ENDPOINTS, {"_id": endpoint_id}, {"$set": {**changes, "updated_at": moment}})]
             if changes.get("active"):
                 after.pop("disabled", None)
-                updates += _on_again(endpoint_id, moment)
-            return await _counted(transaction, Operation(operation_id, inserts=trail, updates=updates), after)
+                updates += on_again(endpoint_id, moment)
+            return await counted(transaction, Operation(operation_id, inserts=trail, updates=updates), after)
 
         await self._commit(owner, endpoint_id, Composed(operation_id, compose))
         return after
@@ -166,7 +166,7 @@ class WebhookEndpoints:
             trail = _trail(actor, "webhook.delete", endpoint_id, before=_shown(before))
             gone = [Delete(name, {"_id": endpoint_id}) for name in (WEBHOOK_ENDPOINTS, WEBHOOK_QUEUES)]
             operation = Operation(operation_id, inserts=trail, deletes=gone)
-            return await _counted(transaction, operation, {**before, "active": False})
+            return await counted(transaction, operation, {**before, "active": False})
 
         await self._commit(owner, endpoint_id, Composed(operation_id, compose))
         await self.forget(endpoint_id)
@@ -231,7 +231,7 @@ class WebhookEndpoints:
             text = f"{endpoint['url']} gets no more webhooks: {reason}. Switch it on again when it works."
             told = await owners.told(transaction, endpoint, "Webhook switched off", text)
             operation = Operation(operation_id, inserts=told.inserts, updates=[update], events=told.events)
-            return await _counted(transaction, operation, {**found, "active": False})
+            return await counted(transaction, operation, {**found, "active": False})
 
         await self._commit(endpoint["owner"], endpoint["_id"], Composed(operation_id, compose))
 
@@ -260,7 +260,7 @@ def signing_secret(secret: str) -> str | None:
     return STANDARD + base64.b64encode(secret.encode()).decode()
 
 
-def _on_again(endpoint_id: str, moment: datetime) -> list[Update]:
+def on_again(endpoint_id: str, moment: datetime) -> list[Update]:
     """The end of having been switched off, and its queue's new beginning."""
     return [
         Update(WEBHOOK_ENDPOINTS, {"_id": endpoint_id}, {"$unset": {"disabled": True}}),
@@ -268,11 +268,12 @@ def _on_again(endpoint_id: str, moment: datetime) -> list[Update]:
     ]
 
 
-def _new_secret() -> str:
+def new_secret() -> str:
+    """In the form of Standard Webhooks."""
     return STANDARD + base64.b64encode(secrets.token_bytes(24)).decode()
 
 
-async def _counted(transaction: Transaction, operation: Operation, after: Document) -> Operation:
+async def counted(transaction: Transaction, operation: Operation, after: Document) -> Operation:
     """The operation with how many of the owner's endpoints are switched on once this one is as it is `after` it."""
     owner = after["owner"]
     operation.updates = [*operation.updates, in_turn(f"webhooks:{owner or 'hub'}")]

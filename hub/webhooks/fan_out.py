@@ -121,6 +121,17 @@ class FanOut:
             done += len(portion.events)
         return made
 
+    async def payloads(self, endpoint: Document, found: Sequence[Document]) -> list[tuple[str, str]]:
+        """What an endpoint would be sent of these events, in this order: the `webhook-id` and the text of each."""
+        done, made = 0, []
+        while done < len(found):
+            some = found[done:]
+            wanted = wanted_of(some, [endpoint])
+            portion = portion_of(some, wanted, await self._facts(wanted))
+            made += [(payloads.id_of(one.event, one.name, endpoint["api"]), body) for one, body in portion.payloads]
+            done += len(portion.events)
+        return made
+
     async def _portion(self, found: Sequence[Document]) -> Portion:
         owners = list({payloads.user_of(event) for event in found})
         since = min(event["created_at"] for event in found)

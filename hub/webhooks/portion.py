@@ -94,7 +94,8 @@ def _wanted(event: Document, by_owner: Mapping[str | None, Sequence[Document]]) 
 
 def _wants(endpoint: Document, event: Document, name: str) -> bool:
     on = endpoint["active"] or event["created_at"] < endpoint["off_at"]
-    return on and name in endpoint["events"]
+    is_about = "workflow" not in endpoint or endpoint["workflow"] == event["data"].get("workflow_id")
+    return on and is_about and name in endpoint["events"]
 
 
 def portion_of(found: Sequence[Document], wanted: Mapping[Any, Sequence[Wanted]], facts: Facts) -> Portion:

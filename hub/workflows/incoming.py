@@ -7,7 +7,7 @@ The secret in the address suffices; a signature that is there must be right all 
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -22,10 +22,12 @@ from hub.webhooks import signatures
 from hub.webhooks.signatures import NotGenuine
 from hub.workflows.executions import Executions
 from hub.workflows.graph import Json
+from hub.workflows.notifying import EXECUTED
 from hub.workflows.workflows import Workflows, definition_of
-from models import workflows
+from models import executions, workflows
 from models.clock import now
 from models.database import Database, Document
+from models.ids import new_id
 
 log = structlog.get_logger(__name__)
 
@@ -67,8 +69,18 @@ class Incoming:
         if found["trigger_type"] != "webhook":
             raise HubError(Code.CONFLICT, f"This workflow's trigger is {found['trigger_type']}, and no webhook")
         twin = _twin(headers.get("webhook-id"))
+        payload = payload_of(media, body)
         await self._throttle.workflow_triggered(found["_id"])
-        return await self._executions.begin(found, payload_of(media, body), "webhook", hops=hops, twin=twin)
+        hops = max(hops, await self._hops_of(payload, found["user"]))
+        return await self._executions.begin(found, payload, "webhook", hops=hops, twin=twin)
+
+    async def _hops_of(self, payload: Json, user: str) -> int:
+        """A workflow that is told of the end of an execution comes after it: two that tell each other are a loop."""
+        execution_id = payload.get("execution_id") if payload.get("event") == EXECUTED else None
+        if not isinstance(execution_id, str):
+            return 0
+        before = await executions.by_id(self._database, execution_id)
+        return 0 if before is None or before["user"] != user else int(before["hops"]) + 1
 
     async def _found(self, secret: str, number: int | None, address: str) -> Document:
         found = await self._workflows.by_secret(key_secrets.digest(secret))
@@ -76,6 +88,18 @@ class Incoming:
             await self._throttle.webhook_missed(address)
             raise HubError(Code.NOT_FOUND, "No such webhook")
         return found
+
+    async def replayed(self, workflow: Document, found: Sequence[tuple[str, str]]) -> int:
+        """Begin an execution for each of these webhooks, by id and text, as if it came; how many those are. Asked for again
+        they are begun again.
+
+        Raises `HubError`: CONFLICT, RATE_LIMITED, TOO_LARGE, upon which those before it have begun all the same.
+        """
+        replay = new_id("replay")
+        for webhook_id, text in found:
+            payload = payload_of("application/json", text.encode())
+            await self._executions.begin(workflow, payload, "webhook", twin=f"{replay}:{webhook_id}")
+        return len(found)
 
     # --- messages -----------------------------------------------------------------------------------------------
 

@@ -22,10 +22,11 @@ from hub.ledger import Ledger
 from hub.operations import Composed, Delete, Insert, Operation, Update, in_turn
 from hub.safe_http import SafeHttp
 from hub.sealed import Sealed
-from hub.workflows import definition
+from hub.webhooks.endpoints import new_secret
+from hub.workflows import definition, notifying
 from hub.workflows.graph import Json
 from hub.workflows.schedule import Schedule
-from models import counters, executions, workflows
+from models import counters, deliveries, executions, webhook_endpoints, workflows
 from models.clock import now
 from models.database import Database, Document, Transaction
 from models.executions import EXECUTIONS
@@ -78,20 +79,30 @@ class Workflows:
             self._http.check(given["notify_url"], "notify_url")
 
     async def create(self, user: str, wanted: NewWorkflow) -> Document:
-        """Raises `HubError`: INVALID, NOT_FOUND (project), CONFLICT where there are too many workflows or schedules."""
+        """The workflow, and as its `notify_secret` what deliveries to its `notify_url` are signed by, where it has one.
+
+        Raises `HubError`: INVALID, NOT_FOUND (project), CONFLICT where there are too many workflows or schedules.
+        """
         self.check({"definition": wanted.definition, "notify_url": wanted.notify_url})
         await self._check_project(user, wanted.project)
         number = await counters.next_number(self._database, workflows.NUMBERS)
-        made = self._new(user, number, wanted, now())
+        made, notify_secret = self._new(user, number, wanted, now()), new_secret()
 
         async def compose(transaction: Transaction) -> Operation:
             if await workflows.count_within(transaction, user) >= limits.WORKFLOWS_PER_USER_MAX:
                 raise HubError(Code.CONFLICT, f"There are {limits.WORKFLOWS_PER_USER_MAX} workflows already")
             scheduled = await _scheduled(transaction, made)
-            return Operation(made["_id"], inserts=[Insert(WORKFLOWS, made)], updates=[*scheduled, _turn(user)])
+            operation = Operation(made["_id"], inserts=[Insert(WORKFLOWS, made)], updates=[*scheduled, _turn(user)])
+            return await notifying.with_endpoint(transaction, operation, made, notify_secret)
 
         await self._ledger.commit(Composed(made["_id"], compose))
-        return made
+        return await self._with_secret(made, notify_secret)
+
+    async def _with_secret(self, workflow: Document, notify_secret: str) -> Document:
+        """With what its deliveries are signed by, where that has just been made."""
+        found = await webhook_endpoints.any_owners(self._database, notifying.endpoint_id(workflow))
+        is_new = found is not None and found["secret"] == notify_secret
+        return {**workflow, "notify_secret": notify_secret} if is_new else workflow
 
     def _new(self, user: str, number: int, wanted: NewWorkflow, moment: datetime) -> Document:
         return {
@@ -123,7 +134,7 @@ class Workflows:
 
     async def change(self, user: str, number: int, given: Mapping[str, Any]) -> Document:
         """Set some of `name`, `description`, `enabled`, `definition`, `project` (None for none), `notify_url` and
-        `spend_cap_micro`; the workflow after it. Its address stays.
+        `spend_cap_micro`; the workflow after it, as `create` gives it. Its address stays.
 
         Raises `HubError`: INVALID, NOT_FOUND (project too), CONFLICT where there are too many schedules.
         """
@@ -136,14 +147,17 @@ class Workflows:
         return await self._change(user, number, fields, gone)
 
     async def renew_secret(self, user: str, number: int) -> Document:
-        """Another address, in the place of one that is known to too many; nothing comes by the old one any more.
+        """Another address, in the place of one that is known to too many; nothing comes by the old one any more. What its
+        deliveries are signed by is another, too.
 
         Raises `HubError` NOT_FOUND.
         """
-        return await self._change(user, number, self._new_secret(), {})
+        return await self._change(user, number, self._new_secret(), {}, anew=True)
 
-    async def _change(self, user: str, number: int, fields: Document, gone: Document) -> Document:
-        operation_id, moment = new_id("workflow"), now()
+    async def _change(
+        self, user: str, number: int, fields: Document, gone: Document, *, anew: bool = False
+    ) -> Document:
+        operation_id, moment, notify_secret = new_id("workflow"), now(), new_secret()
 
         async def compose(transaction: Transaction) -> Operation:
             found = _there(await workflows.within(transaction, user, number))
@@ -152,26 +166,31 @@ class Workflows:
             scheduled = await _rescheduled(transaction, found, after)
             changed = Update(WORKFLOWS, {"_id": found["_id"]}, change)
             deletes = [Delete(SCHEDULES, {"_id": found["_id"]})] if _trigger(after) is None else []
-            return Operation(operation_id, updates=[changed, *scheduled, _turn(user)], deletes=deletes)
+            operation = Operation(operation_id, updates=[changed, *scheduled, _turn(user)], deletes=deletes)
+            if not anew and "notify_url" not in fields:
+                return operation
+            return await notifying.with_endpoint(transaction, operation, after, notify_secret, anew=anew)
 
         await self._ledger.commit(Composed(operation_id, compose))
-        return await self.find(user, number)
+        return await self._with_secret(await self.find(user, number), notify_secret)
 
     async def delete(self, user: str, number: int) -> None:
         """With its address and its schedule. What is under way is asked to end; what was is there no more to be asked for.
 
         Raises `HubError` NOT_FOUND.
         """
-        operation_id, moment = new_id("workflow"), now()
+        operation_id, moment, known = new_id("workflow"), now(), await self.find(user, number)
 
         async def compose(transaction: Transaction) -> Operation:
             found = _there(await workflows.within(transaction, user, number))
             running = await executions.running_within(transaction, user, found["_id"])
             ending = [Update(EXECUTIONS, {"_id": each}, executions.cancelled(moment)) for each in running]
             both = [Delete(WORKFLOWS, {"_id": found["_id"]}), Delete(SCHEDULES, {"_id": found["_id"]})]
-            return Operation(operation_id, updates=[*ending, _turn(user)], deletes=both)
+            operation = Operation(operation_id, updates=[*ending, _turn(user)], deletes=both)
+            return await notifying.without_endpoint(transaction, operation, found)
 
         await self._ledger.commit(Composed(operation_id, compose))
+        await deliveries.forget(self._database, notifying.endpoint_id(known))
 
     async def _check_project(self, user: str, number: int | None) -> None:
         if number is not None:

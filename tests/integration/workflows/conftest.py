@@ -8,6 +8,7 @@ from tornado.ioloop import IOLoop
 from tests.mailing_site import inbox, mailing_site, smtp_port
 from tests.site import Site, serve, site
 from tests.stand_ins.google_cloud import GoogleCloud
+from tests.stand_ins.openai_server import OpenAIStandIn
 from tests.stand_ins.telegram_bot_api import TelegramBotApi
 from tests.stand_ins.webhook_receiver import WebhookReceiver
 
@@ -62,3 +63,17 @@ def calling_site(serve: Callable[..., Site], calling: dict[str, str]) -> Site:
 @pytest.fixture
 def google_site(serve: Callable[..., Site], google: GoogleCloud) -> Site:
     return serve(**google.settings)
+
+
+@pytest.fixture
+def provider(io_loop: IOLoop) -> Iterator[OpenAIStandIn]:
+    """It answers by the scenarios that it is given."""
+    made = OpenAIStandIn()
+    io_loop.run_sync(made.start)
+    yield made
+    io_loop.run_sync(made.stop)
+
+
+@pytest.fixture
+def provided_site(serve: Callable[..., Site], provider: OpenAIStandIn) -> Site:
+    return serve(HUB_RATE_LIMITS="off", OPENAI_BASE_URL=provider.base_url, OPENAI_API_KEY="sk-test")

@@ -1,0 +1,1 @@
+"""Workflows, from their definitions to what their executions come to."""

@@ -1,0 +1,392 @@
+"""The engine over what goes wrong: cancelled, at its bounds, its claim lost, answered twice, led in a circle."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+
+from config import workflows as limits
+from hub.errors import Code, HubError
+from hub.services import Services
+from hub.workflows.workflows import NewWorkflow
+from models.clock import now
+from models.database import Database, Document
+from models.executions import EXECUTIONS
+from tests.executions import for_each
+from tests.factories import make_user
+from tests.integration.workflows.owner import ALL, Owner, ai_call, http_request, manual, send_email, statuses, transform
+from tests.patience import until
+from tests.site import Site
+from tests.stand_ins.base import Scenario
+from tests.stand_ins.openai_server import OpenAIStandIn
+from tests.stand_ins.telegram_bot_api import TOKEN, TelegramBotApi
+from tests.stand_ins.webhook_receiver import WebhookReceiver, hangs, slowly
+
+Json = dict[str, Any]
+HOUR = {"type": "delay", "config": {"seconds": 3_600}}
+ASK = {"type": "approval", "config": {"message": "Well?"}}
+
+
+def database_of(site: Site) -> Database:
+    return site.services.database
+
+
+async def kept(site: Site, execution: str) -> Document:
+    found = await database_of(site)[EXECUTIONS].find_one({"_id": execution})
+    assert found is not None
+    return found
+
+
+async def at_rest(site: Site, execution: str) -> None:
+    """Until nobody has a turn at it."""
+
+    async def is_free() -> bool:
+        found = await kept(site, execution)
+        return found["claim"] is None and bool(found["steps"])
+
+    await until(is_free)
+
+
+# --- ends before the end ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_one_that_waits_is_cancelled(site: Site) -> None:
+    owner = await Owner.at(site)
+    workflow = await owner.make(manual("t>a a>b", a=HOUR))
+    execution = await owner.begin(workflow)
+    await at_rest(site, execution)
+    path = f"{ALL}/{workflow['id']}/executions/{execution}/cancel"
+    await owner.client.post(path)
+    ended = await owner.ended(workflow, execution)
+    assert ended["status"] == "cancelled" and set(statuses(ended).values()) == {"skipped"}
+    await owner.client.post(path, status=409)
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_what_is_under_way_is_broken_off(calling_site: Site, receiver: WebhookReceiver) -> None:
+    receiver.behave("a", hangs)
+    owner = await Owner.at(calling_site)
+    workflow = await owner.make(manual("t>a a>b", a=http_request(receiver.url("a"))))
+    execution = await owner.begin(workflow)
+    await until(lambda: receiver.got["a"])
+    await owner.client.post(f"{ALL}/{workflow['id']}/executions/{execution}/cancel")
+    ended = await owner.ended(workflow, execution, seconds=5)
+    assert ended["status"] == "cancelled" and "b" not in statuses(ended)
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_an_answer_that_nobody_wants_any_more_is_not_made(provided_site: Site, provider: OpenAIStandIn) -> None:
+    site = provided_site
+    provider.script(Scenario("hang_first"))
+    owner = await Owner.at(site)
+    workflow = await owner.make(manual("t>a", a=ai_call()))
+    execution = await owner.begin(workflow)
+    await until(lambda: provider.requests)
+    await owner.client.post(f"{ALL}/{workflow['id']}/executions/{execution}/cancel")
+    await owner.ended(workflow, execution, seconds=5)
+    await provider.wait_cancelled()
+    await until(lambda: not len(site.services.streams))
+    assert await owner.balance() == 10
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_deleted_workflow_ends_what_it_began(site: Site) -> None:
+    owner = await Owner.at(site)
+    workflow = await owner.make(manual("t>a", a=HOUR))
+    execution = await owner.begin(workflow)
+    await at_rest(site, execution)
+    await owner.client.request("DELETE", f"{ALL}/{workflow['id']}", status=200)
+
+    async def is_cancelled() -> bool:
+        return bool((await kept(site, execution))["status"] == "cancelled")
+
+    await until(is_cancelled)
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_nothing_is_done_for_who_was_shut_out(site: Site) -> None:
+    owner = await Owner.at(site)
+    workflow = await owner.make(manual("t>a a>b", a={"type": "delay", "config": {"seconds": 1}}, b=ai_call()))
+    execution = await owner.begin(workflow)
+    await at_rest(site, execution)
+    user = (await kept(site, execution))["user"]
+    await database_of(site)["users"].update_one({"_id": user}, {"$set": {"status": "suspended"}})
+
+    async def has_failed() -> bool:
+        return bool((await kept(site, execution))["status"] == "failed")
+
+    await until(has_failed)
+    found = await kept(site, execution)
+    assert found["error"]["code"] == "owner" and found["spent_micro"] == 0
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_change_is_for_the_next_execution(site: Site) -> None:
+    owner = await Owner.at(site)
+    given = manual("t>a a>b", a={"type": "delay", "config": {"seconds": 1}}, b=transform(version=1))
+    workflow = await owner.make(given)
+    execution = await owner.begin(workflow)
+    changed = manual("t>b", b=transform(version=2))
+    await owner.client.request("PUT", f"{ALL}/{workflow['id']}", {"definition": changed}, status=200)
+    second = await owner.ended(workflow, await owner.begin(workflow))
+    first = await owner.ended(workflow, execution)
+    assert (first["result"]["output"], second["result"]["output"]) == ({"version": 1}, {"version": 2})
+
+
+# --- bounds -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_an_execution_spends_no_more_than_its_cap(site: Site) -> None:
+    owner = await Owner.at(site)
+    side_by_side = {name: ai_call("Tell me a long story", max_tokens=400) for name in "abcd"}
+    cap = 0.05
+    ended = await owner.executed(manual("t>a t>b t>c t>d", **side_by_side), {"spend_cap": cap})
+    assert ended["status"] == "failed" and ended["result"]["error"]["reason"] == "spend_cap"
+    assert 0 < ended["result"]["credits_used"] <= cap
+    assert await owner.balance() == pytest.approx(10 - ended["result"]["credits_used"])
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_an_execution_is_at_work_for_so_long(
+    calling_site: Site, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ACTIVE_SECONDS_MAX", 0.5)
+    receiver.behave("a", hangs)
+    owner = await Owner.at(calling_site)
+    ended = await owner.executed(manual("t>a a>b", a=http_request(receiver.url("a"))))
+    assert ended["status"] == "failed" and ended["result"]["error"]["reason"] == "active_seconds"
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_user_has_so_many_that_have_not_ended(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "EXECUTIONS_RUNNING_MAX", 2)
+    owner = await Owner.at(site)
+    workflow = await owner.make(manual("t>a", a=HOUR))
+    for _ in range(2):
+        await owner.begin(workflow)
+    await owner.client.post(f"{ALL}/{workflow['id']}/execute", {"input": {}}, status=429)
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_user_sends_so_many_mails_a_day(calling_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LETTERS_PER_DAY_MAX", 1)
+    owner = await Owner.at(calling_site)
+    ended = await owner.executed(manual("t>a a>b", a=send_email(), b=send_email()))
+    assert statuses(ended) == {"a": "completed", "b": "failed"}
+    assert ended["result"]["error"]["reason"] == "letters"
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_what_is_too_large_is_no_output(calling_site: Site, receiver: WebhookReceiver) -> None:
+    async def floods(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"\x01" * 100_000)
+
+    receiver.behave("a", floods)
+    owner = await Owner.at(calling_site)
+    ended = await owner.executed(manual("t>a", a=http_request(receiver.url("a"))))
+    assert ended["status"] == "failed" and ended["result"]["error"]["reason"] == "too_large"
+
+
+# --- circles ------------------------------------------------------------------------------------------------------
+
+
+def passes_on(port: int, path: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """What leads back to the hub: another name of it, or somebody who forwards what comes."""
+
+    async def behave(request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": "application/json", "X-Hub-Hops": request.headers["X-Hub-Hops"]}
+        url, body = f"http://127.0.0.1:{port}{path}", await request.read()
+        async with ClientSession() as session, session.post(url, data=body, headers=headers) as sent:
+            return web.Response(status=sent.status, body=await sent.read())
+
+    return behave
+
+
+@pytest.mark.gen_test(timeout=90)
+@pytest.mark.parametrize("names", ["a", "ab"])
+async def test_workflows_that_set_each_other_off_come_to_an_end(
+    calling_site: Site, receiver: WebhookReceiver, names: str
+) -> None:
+    """To itself, and to another that leads back."""
+    owner = await Owner.at(calling_site)
+    made = []
+    for name in names:
+        given = manual("t>n", n=http_request(receiver.url(name), body={})) | {"trigger": {"type": "webhook"}}
+        made.append(await owner.make(given))
+    following = [*made[1:], made[0]]
+    for name, workflow in zip(names, following, strict=True):
+        receiver.behave(
+            name, passes_on(calling_site.port, "/webhooks/" + workflow["webhook_url"].split("/webhooks/")[1])
+        )
+    await owner.begin(made[0])
+    executions = database_of(calling_site)[EXECUTIONS]
+
+    async def has_come_to_an_end() -> bool:
+        return await executions.count({"status": "failed"}) == 1 and await executions.count({"status": "running"}) == 0
+
+    await until(has_come_to_an_end, 60)
+    found = await executions.find({}, limit=20, sort=[("hops", 1)])
+    assert [each["hops"] for each in found] == list(range(limits.HOPS_MAX + 1))
+    assert [each["status"] for each in found] == ["completed"] * limits.HOPS_MAX + ["failed"]
+    assert "set each other off" in found[-1]["error"]["message"]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_it_does_not_fan_out_without_end(site: Site) -> None:
+    owner = await Owner.at(site)
+    ended = await owner.executed(manual("t>a", a=for_each("i")), data={"rows": list(range(limits.ITEMS_MAX + 1))})
+    assert ended["status"] == "failed" and "items" in ended["result"]["error"]["message"]
+    three = {name: for_each("i" + name) for name in "abc"}
+    ended = await owner.executed(manual("t>a a>b b>c", **three), data={"rows": list(range(limits.ITEMS_MAX))})
+    assert ended["status"] == "failed" and ended["result"]["error"]["reason"] == "steps"
+
+
+# --- claims -------------------------------------------------------------------------------------------------------
+
+
+async def stolen(site: Site, execution: str) -> None:
+    """As if this process had stood still for longer than its claim lasts, and another one had the execution now."""
+    other = {"claim": "claim_other", "claimed_until": now() + timedelta(hours=1)}
+    await database_of(site)[EXECUTIONS].update_one({"_id": execution}, {"$set": other})
+
+
+async def given_back(site: Site, execution: str) -> None:
+    change = {"$set": {"claim": None, "claimed_until": now() - timedelta(hours=1)}}
+    await database_of(site)[EXECUTIONS].update_one({"_id": execution}, change)
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_who_has_lost_the_claim_writes_nothing_more(calling_site: Site, receiver: WebhookReceiver) -> None:
+    receiver.behave("a", slowly(0.5))
+    owner = await Owner.at(calling_site)
+    workflow = await owner.make(manual("t>a a>b", a=http_request(receiver.url("a"))))
+    execution = await owner.begin(workflow)
+    await until(lambda: receiver.got["a"])
+    await stolen(calling_site, execution)
+    await until(lambda: not calling_site.services.workflows.engine.at_work)
+    assert (await kept(calling_site, execution))["steps"]["a"]["status"] == "running"
+    await given_back(calling_site, execution)
+    ended = await owner.ended(workflow, execution)
+    assert ended["status"] == "completed"
+    assert {got.headers["idempotency-key"] for got in receiver.got["a"]} == {f"{execution}/a"}
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_an_answer_is_charged_once_whoever_has_the_claim(provided_site: Site, provider: OpenAIStandIn) -> None:
+    site = provided_site
+    provider.script(Scenario(first_token_seconds=3.0))
+    owner = await Owner.at(site)
+    workflow = await owner.make(manual("t>a a>b", a=ai_call(), b=transform(said="{{a.output}}")))
+    execution = await owner.begin(workflow)
+    await until(lambda: provider.requests)
+    await stolen(site, execution)
+    await until(lambda: not site.services.workflows.engine.at_work)
+    await given_back(site, execution)  # the answer is still being made: it is waited for
+    ended = await owner.ended(workflow, execution)
+    assert ended["status"] == "completed" and ended["result"]["output"]["said"]
+    assert ended["result"]["credits_used"] > 0
+    assert await owner.balance() == pytest.approx(10 - ended["result"]["credits_used"])
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_an_answer_that_failed_is_tried_again_and_charged_once(
+    provided_site: Site, provider: OpenAIStandIn
+) -> None:
+    provider.script(*[Scenario("error", status=500)] * 8, Scenario())  # it is asked again by the transport too
+    owner = await Owner.at(provided_site)
+    ask = {**ai_call(), "retry": {"attempts": 5, "backoff_seconds": 0.1}}
+    ended = await owner.executed(manual("t>a", a=ask))
+    assert ended["status"] == "completed" and ended["steps"][0]["attempt"] > 1
+    assert await owner.balance() == pytest.approx(10 - ended["result"]["credits_used"])
+    entries = await database_of(provided_site)["entries"].find({"kind": "usage"}, limit=5)
+    assert len(entries) == 1
+
+
+@pytest.mark.gen_test(timeout=60)
+@pytest.mark.parametrize(("attempts", "status"), [(1, "failed"), (2, "completed")])
+async def test_a_message_whose_outcome_is_unknown_is_sent_again_only_where_its_author_wants(
+    telegram_site: Site, telegram: TelegramBotApi, attempts: int, status: str
+) -> None:
+    owner = await Owner.at(telegram_site)
+    bot = {"integration_type": "telegram", "bot_token": TOKEN, "chat_id": "123456789"}
+    await owner.client.post("/api/integrations/connect", bot)
+    retry = {"attempts": attempts, "backoff_seconds": 0}
+    say = {"type": "telegram_message", "config": {"text": "Hello"}, "retry": retry}
+    workflow = await owner.make(manual("t>w w>a", w={"type": "delay", "config": {"seconds": 1}}, a=say))
+    execution = await owner.begin(workflow)
+    await at_rest(telegram_site, execution)
+    begun = {"steps.a": {"status": "running", "attempt": 1}, "steps.w": {"status": "completed", "attempt": 1}}
+    await database_of(telegram_site)[EXECUTIONS].update_one({"_id": execution}, {"$set": begun})  # and it died
+    ended = await owner.ended(workflow, execution)
+    assert ended["status"] == status and len(telegram.sent) == attempts - 1
+
+
+# --- answers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nodes(open_hub: Callable[..., Services]) -> list[Services]:
+    """Two on one database."""
+    return [open_hub(HUB_RATE_LIMITS="off") for _ in range(2)]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_of_two_answers_at_once_one_counts(nodes: list[Services]) -> None:
+    user = (await make_user(nodes[0])).user_id
+    given = manual("t>a a>b", a=ASK, b=transform(comment="{{a.output.comment}}"))
+    workflow = await nodes[0].workflows.workflows.create(user, NewWorkflow("Ask", given))
+    for _ in range(5):
+        execution = (await nodes[0].workflows.executions.begin(workflow, {}, "manual"))["_id"]
+        await until(partial(_is, nodes[0].database, execution, "steps.a.status", "waiting"))
+        answering = [
+            node.workflows.executions.answer_approval(user, execution, "a", True, str(number))
+            for number, node in enumerate(nodes)
+        ]
+        came = await asyncio.gather(*answering, return_exceptions=True)
+        (refused,) = [one for one in came if isinstance(one, BaseException)]
+        assert isinstance(refused, HubError) and refused.code is Code.CONFLICT
+        await until(partial(_is, nodes[0].database, execution, "status", "completed"))
+
+
+async def _is(database: Database, execution: str, name: str, value: str) -> bool:
+    return await database[EXECUTIONS].count({"_id": execution, name: value}) == 1
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_what_happened_once_is_executed_once(nodes: list[Services]) -> None:
+    user = (await make_user(nodes[0])).user_id
+    workflow = await nodes[0].workflows.workflows.create(user, NewWorkflow("Once", manual("t>a")))
+    beginning = [
+        node.workflows.executions.begin(workflow, {}, "webhook", twin="id-1") for node in nodes for _ in range(4)
+    ]
+    begun = await asyncio.gather(*beginning)
+    assert len({each["_id"] for each in begun}) == 1
+    assert await nodes[0].database[EXECUTIONS].count({}) == 1
+    other = await nodes[1].workflows.executions.begin(workflow, {}, "webhook", twin="id-2")
+    assert other["_id"] != begun[0]["_id"]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_an_execution_is_told_of_when_it_has_ended(site: Site) -> None:
+    owner = await Owner.at(site)
+    ended = await owner.executed(manual("t>a", a=transform(done=True)))
+    failed = await owner.executed(manual("t>a", a=transform(done="{{nothing.there}}")))
+    tested = await owner.executed(manual("t>a", a=transform(done=True)), test_mode=True)
+    assert tested["status"] == "completed"
+    events = await database_of(site)["events"].find({"type": "workflow.executed"}, limit=5, sort=[("offset", 1)])
+    good, bad = (event["data"] for event in events)
+    assert good == {
+        "workflow_id": ended["workflow_id"],
+        "execution_id": ended["id"],
+        "status": "completed",
+        "result": {"output": {"done": True}, "credits_used": 0},
+    }
+    assert bad["execution_id"] == failed["id"] and bad["status"] == "failed"
+    assert bad["result"]["error"]["node"] == "a"

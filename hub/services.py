@@ -23,7 +23,6 @@ from hub.api_keys import ApiKeys
 from hub.audit import DriftMonitor
 from hub.chat import Chat
 from hub.closings import Closing, close_all
-from hub.counters import Counters, MemoryCounters
 from hub.credits import credits
 from hub.credits.credits import Credits
 from hub.embeddings import Embedder
@@ -48,12 +47,9 @@ from hub.providers.registry import Providers
 from hub.rate_administration import RateAdministration
 from hub.rate_limits import RateLimits
 from hub.readers import Readers
-from hub.realtime.broker import Broker, MemoryBroker
+from hub.realtime.broker import Broker
 from hub.realtime.registry import Connections
-from hub.redis.broker import RedisBroker
-from hub.redis.client import RedisClient
-from hub.redis.counters import SharedCounters
-from hub.redis.stream_logs import StreamLogs
+from hub.redis.shared import Shared
 from hub.remote_streams import RemoteStreams
 from hub.request_stats import RequestStats
 from hub.revocations import Revocations
@@ -161,8 +157,8 @@ class _Opening:
         )
         self._packages = load_packages()
         self._tasks = Tasks()
-        self._broker = _broker(settings, self._tasks)
-        self._redis = None if settings.redis_url is None else RedisClient(settings.redis_url)
+        self._shared = Shared(settings, self._tasks)
+        self._broker = self._shared.broker
         self._monitor = Monitor(self._metrics, self._broker)
 
     async def services(self, mongodb_uri: str) -> Services:
@@ -173,7 +169,7 @@ class _Opening:
         passwords, identities, accounts = await self._identities(database, ledger, mail)
         google = await self._google(database, identities, accounts)
         integrations = await self._integrations(database, ledger)
-        token_rates = TokenRates(self._settings.rate_limits, self._counters("tokens"))
+        token_rates = TokenRates(self._settings.rate_limits, self._shared.counters("tokens"))
         providers, streams, chat = await self._chat(database, ledger, node, identities.revocations, token_rates)
         purchases = self._purchases(database, ledger)
         return Services(
@@ -232,8 +228,7 @@ class _Opening:
         self._closes("database", database.close)
         await database.open(shapes.ALL)
         await exchange_rates.ensure_default(database)
-        if self._redis is not None:
-            self._closes("redis", self._redis.close)  # after the tasks that send by it
+        self._closes("redis", self._shared.close)
         self._closes("tasks", lambda: self._tasks.close(limits.TASKS_GRACE_SECONDS))
         self._closes("broker", self._broker.close)
         await self._broker.open()
@@ -285,7 +280,7 @@ class _Opening:
     ) -> tuple[Providers, Streams, Chat]:
         providers = await Providers.open(self._settings)
         self._closes("providers", providers.close)
-        streams, logs = Streams(), self._stream_logs()
+        streams, logs = Streams(), self._shared.stream_logs()
         chat = Chat(
             database=database,
             ledger=ledger,
@@ -349,22 +344,11 @@ class _Opening:
         self._closes("workflows", automation.close)
         return automation
 
-    def _stream_logs(self) -> StreamLogs | None:
-        """A hub alone needs none: whoever follows its streams is connected to it."""
-        if self._redis is None:
-            return None
-        return StreamLogs(self._redis, self._settings.mongodb_database, self._tasks)
-
     def _throttle(self) -> Throttle:
-        return Throttle(self._settings.rate_limits, self._counters("tries"))
+        return Throttle(self._settings.rate_limits, self._shared.counters("tries"))
 
     def _rate_limits(self) -> RateLimits:
-        return RateLimits(self._plans, self._settings.rate_limits, self._counters("requests"))
-
-    def _counters(self, what: str) -> Counters:
-        if self._redis is None:
-            return MemoryCounters()
-        return SharedCounters(self._redis, f"{self._settings.mongodb_database}:{what}", self._tasks)
+        return RateLimits(self._plans, self._settings.rate_limits, self._shared.counters("requests"))
 
     def _readers(self) -> Readers:
         readers = Readers(self._broker)
@@ -397,9 +381,3 @@ class _Opening:
         connections.open()
         self._closes("connections", connections.close)
         return connections
-
-
-def _broker(settings: Settings, tasks: Tasks) -> Broker:
-    if settings.redis_url is None:
-        return MemoryBroker()
-    return RedisBroker(settings.redis_url, settings.mongodb_database, tasks)

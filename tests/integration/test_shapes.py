@@ -12,9 +12,11 @@ from models.api_keys import API_KEYS
 from models.auto_recharges import AUTO_RECHARGES
 from models.clock import now
 from models.database import Database, DatabaseError, Document, DuplicateKey
+from models.executions import EXECUTIONS
 from models.gifts import GIFTS, new_gift
 from models.ids import new_id
 from models.projects import PROJECTS
+from models.workflows import WORKFLOWS
 
 DAY_SECONDS: Final = 86_400
 # What goes by itself: the date that counts, and how many seconds after it.
@@ -24,6 +26,7 @@ EXPIRES: Final = {
     "analytics_events": ("created_at", 90 * DAY_SECONDS),
     "deliveries": ("created_at", 14 * DAY_SECONDS),
     "events": ("created_at", 7 * DAY_SECONDS),
+    "executions": ("expires_at", 0),
     "followers": ("at", 3_600),
     "idempotency": ("created_at", 7 * DAY_SECONDS),
     "logins": ("expires_at", 0),
@@ -39,6 +42,7 @@ EXPIRES: Final = {
     "revocations": ("created_at", DAY_SECONDS),
     "uptime": ("day", 35 * DAY_SECONDS),
     "two_factor": ("expires_at", 0),
+    "workflow_letters": ("expires_at", 0),
 }
 RECHARGE: Final = {
     "_id": "user_1",
@@ -47,6 +51,21 @@ RECHARGE: Final = {
     "package": "pro",
     "method": "pm_1",
 } | dict.fromkeys(("revision", "failures", "count"), 0)
+EXECUTION: Final = {
+    "_id": "exec_1",
+    **dict.fromkeys(("workflow", "user", "definition", "payload"), ""),
+    "number": 1,
+    "status": "running",
+    "steps": {},
+    "started_at": now(),
+}
+WORKFLOW: Final = {
+    "_id": "wf_1",
+    **dict.fromkeys(("user", "name", "trigger_type", "definition", "secret"), ""),
+    "number": 1,
+    "enabled": True,
+    "created_at": now(),
+}
 COUNTS: Final = ("credits", "credits_held", "points", "seq", "version", "offset")
 
 
@@ -127,6 +146,12 @@ async def test_a_wallet_below_zero_or_in_fractions_is_refused(database: Database
         (AUTO_RECHARGES, {**RECHARGE, "count": -1}),
         (AUTO_RECHARGES, {**RECHARGE, "enabled": 1}),
         (PROJECTS, {"_id": "proj_1"}),
+        (EXECUTIONS, {"_id": "exec_1"}),
+        (EXECUTIONS, {**EXECUTION, "status": "waiting"}),
+        (EXECUTIONS, {**EXECUTION, "spent_micro": -1}),
+        (WORKFLOWS, {"_id": "wf_1"}),
+        (WORKFLOWS, {**WORKFLOW, "definition": {}}),
+        (WORKFLOWS, {**WORKFLOW, "enabled": 1}),
     ],
 )
 async def test_what_no_operation_writes_is_refused(database: Database, collection: str, document: Document) -> None:

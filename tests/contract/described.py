@@ -19,8 +19,8 @@ def operation(method: str, path: str) -> dict[str, Any]:
     """That of a request, by the path that it was sent to."""
     path = path.partition("?")[0]
     found = [each for each in DOCUMENT["paths"] if re.fullmatch(re.sub(r"\{[^}]*\}", "[^/]+", each), path)]
-    literal = [each for each in found if "{" not in each]
-    (place,) = literal or found
+    fewest = min(each.count("{") for each in found)
+    (place,) = [each for each in found if each.count("{") == fewest]
     described: dict[str, Any] = DOCUMENT["paths"][place][method.lower()]
     return described
 

@@ -10,12 +10,13 @@ from models import api_keys, users
 from models.clock import now
 from tests.api_client import ApiClient
 from tests.contract.described import of_answer, operation
-from tests.contract.rows import Row
+from tests.contract.rows import SUMMARIZER, Row
 from tests.factories import grant
 from tests.outbox import letter_to, token_in
 from tests.patience import until
 from tests.site import Site
 
+_SECRET = "wf_secret_of_the_workflow"
 _PLAIN = {("ai_aggregator", "/v1/chat/completions")}  # OpenAI's own form: no envelope
 
 
@@ -90,6 +91,21 @@ async def analysed(client: ApiClient) -> dict[str, str]:
 
     await until(completed, 30)
     return {"analysis_123": made}
+
+
+async def worked(client: ApiClient) -> dict[str, str]:
+    """A workflow of a project, and an execution of it that is completed."""
+    project = (await client.post("/api/projects", {"name": "A project"}, status=201)).body["id"]
+    made = (await client.post("/api/workflows", {**SUMMARIZER, "project_id": project}, status=201)).body
+    path, data = f"/api/workflows/{made['id']}", {"email": {"from": "ada@example.com", "body": "Hello"}}
+    begun = (await client.post(f"{path}/execute", {"input": {"data": data}})).body["execution_id"]
+
+    async def completed() -> bool:
+        return bool((await client.get(f"{path}/executions/{begun}")).body["status"] == "completed")
+
+    await until(completed, 30)
+    of_project = {"workflows?project_id=1": f"workflows?project_id={project}"}
+    return {"workflow_id": str(made["id"]), "exec_123": begun, _SECRET: made["webhook_secret"], **of_project}
 
 
 async def ids(site: Site) -> dict[str, str]:

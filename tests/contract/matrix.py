@@ -23,6 +23,9 @@ _CHECKOUT: Final = f"/checkout/{_ID}"
 _ANALYSIS: Final = f"/api/doc-analyzer/analyses/{_ID}"
 _API_KEY: Final = f"/v1/auth/api-keys/{_ID}"
 _PROJECT: Final = f"/api/projects/{_ID}"
+_WORKFLOW: Final = f"/api/workflows/{_ID}"
+_EXECUTION: Final = f"{_WORKFLOW}/executions/{_ID}"
+_SECRET: Final = "(wf_[A-Za-z0-9_-]{16,64})"
 _PLAYGROUND_KEY: Final = f"/api/v1/api-keys/{_ID}"
 _PLAYGROUND_WEBHOOK: Final = f"/api/v1/webhooks/{_ID}"
 
@@ -78,6 +81,14 @@ NEW_ANALYSIS: Final = {"source_type": "url", "source_url": "http://docs.invalid/
 _CODE: Final = {"integration_type": "google", "oauth_code": "4/0AX4XfWh..."}
 NEW_KEY: Final = {"name": "A key"}
 NEW_PROJECT: Final = {"name": "A project"}
+NEW_WORKFLOW: Final = {
+    "name": "A workflow",
+    "definition": {
+        "trigger": {"type": "webhook", "config": {}},
+        "nodes": [{"id": "ask", "type": "approval", "config": {"message": "Go on?"}}],
+        "edges": [{"from": "trigger", "to": "ask"}],
+    },
+}
 NEW_USER_WEBHOOK: Final = {"url": _NOBODY_LISTENS, "events": ["chat.completion", "billing.charge"]}
 _TOP_UP: Final = {"amount": 50.0, "currency": "USD", "paymentMethod": "card"}
 _EVENT: Final = {"eventType": "ai_interaction", "eventName": "chat_completion", "properties": {"tokens": 30}}
@@ -205,6 +216,20 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("PUT", _PROJECT): Case(200, {"name": "Another name"}, "project", owned=True),
     ("DELETE", _PROJECT): Case(thing="project", owned=True),
     ("POST", f"{_PROJECT}/restore"): Case(thing="project", owned=True),
+    ("GET", "/api/workflows"): Case(),
+    ("POST", "/api/workflows"): Case(201, NEW_WORKFLOW),
+    ("GET", _WORKFLOW): Case(thing="workflow", owned=True),
+    ("PUT", _WORKFLOW): Case(200, {"name": "Another name"}, "workflow", owned=True),
+    ("DELETE", _WORKFLOW): Case(thing="workflow", owned=True),
+    ("POST", f"{_WORKFLOW}/rotate-secret"): Case(thing="workflow", owned=True),
+    ("POST", f"{_WORKFLOW}/execute"): Case(200, {}, "workflow", owned=True),
+    ("GET", f"{_WORKFLOW}/executions"): Case(thing="workflow", owned=True),
+    ("GET", _EXECUTION): Case(thing="execution", owned=True),
+    ("POST", f"{_EXECUTION}/cancel"): Case(thing="execution", owned=True),
+    ("POST", f"{_EXECUTION}/approvals/([A-Za-z0-9_-]{{1,64}})"): Case(200, {"approved": True}, "approval", owned=True),
+    ("POST", f"/webhooks/{_SECRET}"): Case(200, {}, "workflow's address"),
+    ("POST", f"/webhooks/([0-9]{{1,16}})/{_SECRET}"): Case(200, {}, "workflow and its address"),
+    ("POST", "/webhooks/telegram/([A-Za-z0-9_-]{1,64})"): Case(404, {}, "nobody's bot"),
     ("POST", f"/api/history/messages/{_ID}/rating"): Case(200, {"rating": "up"}, "answer", owned=True),
     ("POST", "/api/doc-analyzer/analyze"): Case(200, NEW_ANALYSIS),
     ("GET", "/api/doc-analyzer/analyses"): Case(),

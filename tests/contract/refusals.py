@@ -53,6 +53,7 @@ _ASSISTANT: Final = (
     *(f"/api/{name}" for name in ("ai/", "models", "history", "projects", "workflows", "integrations")),
     *(f"/api/{name}" for name in ("doc-analyzer", "monitoring", "dashboard", "rankings")),
     *(f"/api/credits/{name}" for name in ("auto-recharge", "gift", "packages")),
+    *(f"/webhooks/{name}" for name in ("wf_", "1/", "999999/", "{workflow_secret}", "telegram/")),
 )
 AT_ASSISTANT: Final = ("Host", "localhost:8000")
 AT_PLAYGROUND: Final = ("Host", "your-api-domain.com")
@@ -498,6 +499,86 @@ PROJECTS: Final = [
     Refusal("a stranger", f"POST {_PROJECTS}", _NEW_PROJECT, _A_UNKNOWN, "none"),
     Refusal("a key without the permission", f"POST {_PROJECTS}", _NEW_PROJECT, _A_FORBIDDEN, "key"),
 ]
+_WORKFLOWS: Final = "/api/workflows"
+_NOTE: Final = {"id": "note", "type": "transform", "config": {"set": {"said": "{{said}}"}}}
+_DEFINITION: Final = {
+    "trigger": {"type": "webhook", "config": {}},
+    "nodes": [_NOTE],
+    "edges": [{"from": "trigger", "to": "note"}],
+}
+NEW_WORKFLOW: Final = {"name": "A workflow", "definition": _DEFINITION}
+# The calls of one workflow, with bodies that are right.
+_OF_WORKFLOW: Final = (
+    *(("GET", "", None), ("PUT", "", {"name": "Another name"}), ("DELETE", "", None), ("POST", "/execute", {})),
+    *(("POST", "/rotate-secret", None), ("GET", "/executions", None), ("GET", "/executions/exec_none", None)),
+    *(("POST", "/executions/exec_none/cancel", None),),
+    ("POST", "/executions/exec_none/approvals/ask", {"approved": True}),
+)
+WORKFLOWS: Final = [
+    *(
+        Refusal(reason, f"{method} {_WORKFLOWS}/{workflow}{rest}", body, outcome, who)
+        for method, rest, body in _OF_WORKFLOW
+        for reason, workflow, outcome, who in (
+            ("an unknown workflow", "999999", NOT_FOUND, "user"),
+            ("no number", "wf_1", NOT_FOUND, "user"),
+            ("another's workflow", "{others_workflow}", NOT_FOUND, "user"),
+            ("a stranger", "{workflow}", _A_UNKNOWN, "none"),
+            ("a key without the permission", "{workflow}", _A_FORBIDDEN, "key"),
+        )
+    ),
+    *(
+        Refusal(reason, call, {**NEW_WORKFLOW, **wrong}, _A_WRONG)
+        for call in (f"POST {_WORKFLOWS}", f"PUT {_WORKFLOWS}/{{workflow}}")
+        for reason, wrong in (
+            ("a name of nothing", {"name": ""}),
+            ("no definition", {"definition": []}),
+            ("no nodes", {"definition": {**_DEFINITION, "nodes": []}}),
+            ("an unknown node", {"definition": {**_DEFINITION, "nodes": [{**_NOTE, "type": "shell"}]}}),
+            ("a circle", {"definition": {**_DEFINITION, "edges": [{"from": "note", "to": "note"}]}}),
+            ("a private address", {"notify_url": "http://10.0.0.1/"}),
+            ("a cap of nothing", {"spend_cap": 0}),
+            ("an unknown field", {"colour": "red"}),
+        )
+    ),
+    *(
+        Refusal("another's project", f"{call}", {**NEW_WORKFLOW, "project_id": 999_999}, NOT_FOUND)
+        for call in (
+            f"POST {_WORKFLOWS}",
+            f"PUT {_WORKFLOWS}/{{workflow}}",
+        )
+    ),
+    Refusal("nothing to change", f"PUT {_WORKFLOWS}/{{workflow}}", {}, _A_WRONG),
+    Refusal("no JSON", f"POST {_WORKFLOWS}", b"{", _A_WRONG),
+    Refusal("a wrong filter", f"GET {_WORKFLOWS}?project_id=x", None, _A_WRONG),
+    Refusal("an unknown state", f"GET {_WORKFLOWS}/{{workflow}}/executions?status=done", None, _A_WRONG),
+    Refusal("a word for a flag", f"POST {_WORKFLOWS}/{{workflow}}/execute", {"input": {"test_mode": "yes"}}, _A_WRONG),
+    Refusal(
+        *("a circle of workflows", f"POST {_WORKFLOWS}/{{workflow}}/execute", {}, CONFLICT),
+        headers=(("X-Hub-Hops", "4"),),
+    ),
+    Refusal(
+        *("a key of another request", f"POST {_WORKFLOWS}/{{workflow}}/execute", {}, (422, "INVALID_INPUT")),
+        headers=_KEY,
+    ),
+    Refusal("nobody's address", "POST /webhooks/wf_of_nobody_at_all", {}, NOT_FOUND, "none"),
+    Refusal("nobody's address", "POST /webhooks/1/wf_of_nobody_at_all", {}, NOT_FOUND, "none"),
+    Refusal("another's id", "POST /webhooks/999999/{workflow_secret}", {}, NOT_FOUND, "none"),
+    Refusal("no JSON", "POST /webhooks/{workflow_secret}", b"{", _A_WRONG, "none"),
+    Refusal(
+        *("a wrong signature", "POST /webhooks/{workflow_secret}", {}, _A_UNKNOWN, "none"),
+        headers=(("X-Webhook-Signature", "sha256=00"),),
+    ),
+    Refusal(
+        *("a circle of workflows", "POST /webhooks/{workflow_secret}", {}, CONFLICT, "none"),
+        headers=(("X-Hub-Hops", "4"),),
+    ),
+    Refusal("nobody's bot", "POST /webhooks/telegram/hook_of_nobody", {"update_id": 1}, NOT_FOUND, "none"),
+    Refusal(
+        *("no bot's token", "POST /api/integrations/connect"),
+        *({"integration_type": "telegram", "bot_token": "a token"}, _A_WRONG),
+    ),
+    Refusal("no token", "POST /api/integrations/connect", {"integration_type": "telegram"}, _A_WRONG),
+]
 _CHECKOUT: Final = {"package": "pro", "payment_method": "stripe", "return_url": "https://your-app.com/credits/success"}
 _GIFT: Final = {"recipient_email": "{other}", "amount": 1, "message": "Happy birthday!"}
 _RULE: Final = {"enabled": True, "threshold": 5, "package": "pro", "payment_method": "pm_123"}
@@ -621,5 +702,6 @@ REFUSALS: Final = [
     *TWO_FACTOR,
     *INSIGHT,
     *PROJECTS,
+    *WORKFLOWS,
     *DOCUMENTS,
 ]

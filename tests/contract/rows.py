@@ -706,6 +706,68 @@ _ANALYZED = {
         "statistics": {"total_endpoints": 45, "total_schemas": 23},
     },
 }
+SUMMARIZER = {
+    "name": "Email Summarizer",
+    "description": "Summarizes incoming emails",
+    "enabled": True,
+    "definition": {
+        "trigger": {"type": "webhook", "config": {"path": "/webhooks/email"}},
+        "nodes": [
+            {"id": "node_1", "type": "ai_call", "config": {"model": "gpt-4", "prompt": "Summarize: {{email.body}}"}},
+            {"id": "node_2", "type": "send_email", "config": {"to": "{{email.from}}", "subject": "Summary"}},
+        ],
+        "edges": [{"from": "trigger", "to": "node_1"}, {"from": "node_1", "to": "node_2"}],
+    },
+}
+_WORKFLOW = {
+    "id": 1,
+    "name": "Daily Report Generator",
+    "description": "Generates daily reports",
+    "enabled": True,
+    "trigger_type": "schedule",
+    "trigger_config": {},
+    "created_at": "2025-01-20T00:00:00Z",
+    "last_execution": "2025-11-09T09:00:00Z",
+    "execution_count": 290,
+}
+_BEGUN = {"execution_id": "exec_123", "status": "running", "started_at": "2025-11-09T10:30:00Z"}
+_EXECUTED = {
+    "id": "exec_123",
+    "workflow_id": 1,
+    "status": "completed",
+    "started_at": "2025-11-09T10:30:00Z",
+    "completed_at": "2025-11-09T10:30:15Z",
+    "duration_ms": 15000,
+    "result": {"output": None, "credits_used": 5},
+    "logs": [{"timestamp": "2025-11-09T10:30:01Z", "level": "info", "message": "Starting node_1"}],
+}
+_WORKFLOWS = [
+    Row("ai_assistant", "GET", "/api/workflows?project_id=1", {"workflows": [_WORKFLOW]}, credential="cookie"),
+    Row(
+        *("ai_assistant", "POST", "/api/workflows"),
+        {
+            "id": 2,
+            "name": "Email Summarizer",
+            "webhook_url": "https://your-domain.com/webhooks/wf_abc123",
+            "created_at": "2025-11-09T10:30:00Z",
+        },
+        SUMMARIZER,
+        *(201, "cookie"),
+        by="the document and 13.2",
+    ),
+    Row(
+        *("ai_assistant", "POST", "/api/workflows/workflow_id/execute", _BEGUN),
+        {"input": {"test_mode": True, "data": {"custom": "input"}}},
+        credential="cookie",
+    ),
+    Row("ai_assistant", "GET", "/api/workflows/workflow_id/executions/exec_123", _EXECUTED, credential="cookie"),
+    Row(
+        *("ai_assistant", "POST", "/webhooks/1/wf_secret_of_the_workflow", _BEGUN),
+        {"email": {"from": "ada@example.com", "body": "We meet on Monday."}},
+        credential="none",
+        by="the document and 13.16",
+    ),
+]
 _DOCUMENTS = [
     Row(
         *("ai_assistant", "POST", "/api/doc-analyzer/analyze"),
@@ -758,8 +820,54 @@ AT_GOOGLE = [
     ),
 ]
 
+# Those that need a bot at Telegram.
+AT_TELEGRAM = [
+    Row(
+        *("ai_assistant", "POST", "/api/integrations/connect"),
+        {
+            "id": 2,
+            "type": "telegram",
+            "status": "connected",
+            "webhook_url": "https://your-domain.com/webhooks/telegram/abc123",
+        },
+        {"integration_type": "telegram", "bot_token": "{bot_token}", "chat_id": "123456789"},
+        credential="cookie",
+    ),
+    Row(
+        *("ai_assistant", "POST", "/api/integrations/test?integration_type=telegram"),
+        {
+            "status": "success",
+            "message": "Connection test successful",
+            "details": {"bot_username": "@my_bot", "can_send_messages": True},
+        },
+        credential="cookie",
+    ),
+    Row(
+        *("ai_assistant", "GET", "/api/integrations"),
+        {
+            "integrations": [
+                {
+                    "id": 1,
+                    "type": "telegram",
+                    "name": "My Bot",
+                    "status": "connected",
+                    "connected_at": "2025-01-10T00:00:00Z",
+                    "last_used": "2025-11-09T09:00:00Z",
+                }
+            ]
+        },
+        credential="cookie",
+    ),
+    Row(
+        *("ai_assistant", "POST", "/api/integrations/disconnect?integration_type=telegram"),
+        {"message": "Integration disconnected successfully"},
+        credential="cookie",
+    ),
+]
+
 AI_ASSISTANT = [
     *_DOCUMENTS,
+    *_WORKFLOWS,
     *_CHAT_OF_THE_ASSISTANT,
     *_INSIGHT,
     *_PROJECTS,
@@ -1044,6 +1152,8 @@ MONEY = [
 ROWS = [*SMART_AI_HUB, *MONEY, *NOTIFICATIONS, *ADMINISTRATION, *AI_AGGREGATOR, *AI_PLAYGROUND, *AI_ASSISTANT]
 
 _ID = "([A-Za-z0-9_]{1,64})"
+_NODE = "([A-Za-z0-9_-]{1,64})"
+_SECRET = "(wf_[A-Za-z0-9_-]{16,64})"
 
 
 def _of_webhook(api: str, path: str) -> dict[tuple[str, str], str]:
@@ -1112,6 +1222,13 @@ BESIDE_THE_DOCUMENTS = {
     ("ai_assistant", "/api/doc-analyzer/export/xlsx"): "the export for who has no Google account",
     ("ai_assistant", "/api/integrations/google/authorize"): "the address of Google's consent page",
     ("ai_assistant", "/api/integrations/google/callback"): "where Google sends the browser back to",
+    ("ai_assistant", f"/api/workflows/{_ID}"): "a workflow seen, changed, switched off and deleted",
+    ("ai_assistant", f"/api/workflows/{_ID}/rotate-secret"): "another address in the place of one that is known",
+    ("ai_assistant", f"/api/workflows/{_ID}/executions"): "what became of a workflow's executions",
+    ("ai_assistant", f"/api/workflows/{_ID}/executions/{_ID}/cancel"): "the end of one before it is done",
+    ("ai_assistant", f"/api/workflows/{_ID}/executions/{_ID}/approvals/{_NODE}"): "an answer that one waits for",
+    ("ai_assistant", f"/webhooks/{_SECRET}"): "the address that the document's answer has, 13.16",
+    ("ai_assistant", "/webhooks/telegram/([A-Za-z0-9_-]{1,64})"): "where Telegram sends a bot's updates",
     ("ai_assistant", "/api/credits/packages"): "what the purchase of the document may name",
     ("ai_assistant", "/api/credits/auto-recharge"): "named by the design, 13.10; the balance of the document shows it",
     ("ai_assistant", f"/api/projects/{_ID}/restore"): "what a soft deletion is for",

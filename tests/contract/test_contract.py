@@ -17,8 +17,9 @@ from tests.contract.examples import (
     own_ids,
     unlike,
     with_ids,
+    worked,
 )
-from tests.contract.rows import AT_GOOGLE, BESIDE_THE_DOCUMENTS, HOSTS, ROWS, Row
+from tests.contract.rows import AT_GOOGLE, AT_TELEGRAM, BESIDE_THE_DOCUMENTS, HOSTS, ROWS, Row
 from tests.factories import grant_points
 from tests.site import PASSWORD, Site
 
@@ -59,6 +60,10 @@ async def test_the_documented_example_is_answered_as_documented(site: Site, row:
     if row.bare_path.startswith("/api/projects"):
         facts["project_id"] = str((await client.post("/api/projects", {"name": "A project"}, status=201)).body["id"])
     facts |= await analysed(client) if row.bare_path.startswith("/api/doc-analyzer/analyses/") else {}
+    if row.bare_path.startswith("/api/workflows"):
+        facts |= await worked(client)
+    if row.bare_path.startswith("/webhooks/1/"):
+        facts |= await worked(site.client("ai_assistant", token=registered["access_token"]))
     facts |= await may_give(site, client, headers) if row.bare_path == "/api/credits/gift" else {}
     body = filled(row.body, facts)
     assert await asked(client, row, with_ids(row.path, facts), body, headers) == []
@@ -74,7 +79,9 @@ def _methods(api: str, path: str) -> set[str]:
 
 
 def test_each_row_has_its_route() -> None:
-    assert [row for row in (*ROWS, *AT_GOOGLE) if row.method not in _methods(row.api, row.bare_path)] == []
+    assert [
+        row for row in (*ROWS, *AT_GOOGLE, *AT_TELEGRAM) if row.method not in _methods(row.api, row.bare_path)
+    ] == []
 
 
 def test_each_route_has_its_row_or_a_reason() -> None:

@@ -21,9 +21,11 @@ from tests.contract.matrix import (
     NEW_PROJECT,
     NEW_PUSH_SUBSCRIPTION,
     NEW_USER_WEBHOOK,
+    NEW_WORKFLOW,
     Case,
 )
 from tests.factories import grant_points
+from tests.patience import until
 from tests.site import Site
 from tests.ws_client import Client, Refused
 
@@ -121,6 +123,8 @@ class Cast:
             return str(json.loads((await self.made("owner", "/v1/auth/api-keys", NEW_KEY)).body)["data"]["id"])
         if name == "project":
             return str(json.loads((await self.made("owner", "/api/projects", NEW_PROJECT)).body)["id"])
+        if name in ("workflow", "execution", "approval", "workflow's address", "workflow and its address"):
+            return await self._workflow(name)
         if name == "analysis":
             return str(
                 json.loads((await self.made("owner", "/api/doc-analyzer/analyze", NEW_ANALYSIS)).body)["analysis_id"]
@@ -147,7 +151,26 @@ class Cast:
         if name == "notification":
             (welcome,), _ = await self.site.services.notifications.page(_id(self.owner), 1, None)
             return str(welcome["_id"])
-        return {"user": _id(self.owner), "model": "gpt-4", "file": "icon.svg"}[name]
+        return {"user": _id(self.owner), "model": "gpt-4", "file": "icon.svg", "nobody's bot": "hook_of_nobody"}[name]
+
+    async def _workflow(self, name: str) -> str:
+        """Of one that waits for its owner's answer, once it was executed."""
+        made = json.loads((await self.made("owner", "/api/workflows", NEW_WORKFLOW)).body)
+        number, secret = str(made["id"]), str(made["webhook_secret"])
+        if "address" in name:
+            return {"workflow's address": secret}.get(name, f"{number}/{secret}")
+        if name == "workflow":
+            return number
+        path = f"/api/workflows/{number}"
+        execution = str(json.loads((await self.made("owner", f"{path}/execute", {})).body)["execution_id"])
+        where = f"{path}/executions/{execution}"
+
+        async def waits() -> bool:
+            seen = await self.site.client().raw("GET", where, headers=self.headers["owner"])
+            return bool(json.loads(seen.body)["approvals"])
+
+        await until(waits)
+        return f"{number}/{execution}" if name == "execution" else f"{number}/{execution}/ask"
 
     def tells_of_the_owner(self, body: bytes) -> bool:
         return any(fact.encode() in body for fact in (_id(self.owner), self.owner["user"]["email"]))

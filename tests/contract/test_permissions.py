@@ -25,6 +25,7 @@ from tests.ws_client import Client
 
 _GROUP: Final = re.compile(r"\([^()]*\)")
 _ID: Final = "([A-Za-z0-9_]{1,64})"
+_NODE: Final = "([A-Za-z0-9_-]{1,64})"
 _HEARS: Final = {"account:read", "credits:read", "ai:read"}
 _QUESTION: Final[Mapping[str, Any]] = {
     "model": "minimax",
@@ -54,6 +55,10 @@ PERMISSIONS: Final[Mapping[str, str]] = {
         PUT /api/projects/{_ID}
         DELETE /api/projects/{_ID}
         POST /api/projects/{_ID}/restore
+        POST /api/workflows
+        PUT /api/workflows/{_ID}
+        DELETE /api/workflows/{_ID}
+        POST /api/workflows/{_ID}/rotate-secret
         POST /api/integrations/connect
         POST /api/integrations/test
         POST /api/integrations/disconnect
@@ -72,6 +77,10 @@ PERMISSIONS: Final[Mapping[str, str]] = {
         GET /api/streams/{_ID}/events
         GET /api/projects
         GET /api/projects/{_ID}
+        GET /api/workflows
+        GET /api/workflows/{_ID}
+        GET /api/workflows/{_ID}/executions
+        GET /api/workflows/{_ID}/executions/{_ID}
         GET /api/doc-analyzer/analyses
         GET /api/doc-analyzer/analyses/{_ID}
         POST /api/doc-analyzer/export/xlsx
@@ -89,6 +98,9 @@ PERMISSIONS: Final[Mapping[str, str]] = {
         DELETE /api/history/{_ID}
         POST /api/history/messages/{_ID}/rating
         DELETE /api/streams/{_ID}
+        POST /api/workflows/{_ID}/execute
+        POST /api/workflows/{_ID}/executions/{_ID}/cancel
+        POST /api/workflows/{_ID}/executions/{_ID}/approvals/{_NODE}
         POST /api/doc-analyzer/analyze
         DELETE /api/doc-analyzer/analyses/{_ID}
     """,
@@ -297,6 +309,7 @@ _COMMANDS: Final[Mapping[str, Mapping[str, object]]] = {
     "notifications.list": {},
     "notifications.read": {"ids": ["unknown1"]},
     "notifications.read_all": {},
+    "workflow.approve": {"execution_id": "unknown1", "node": "ask", "approved": True},
 }
 
 

@@ -14,7 +14,7 @@ from models.conversations import MESSAGES, message_of_stream
 from tests.api_client import Answer
 from tests.contract.described import of_answer, operation
 from tests.contract.examples import filled, mailed, notification_id
-from tests.contract.refusals import REFUSALS, Refusal
+from tests.contract.refusals import NEW_WORKFLOW, REFUSALS, Refusal
 from tests.contract.rows import HOSTS
 from tests.factories import grant
 from tests.site import PASSWORD, Site
@@ -120,6 +120,7 @@ async def stage(site: Site) -> Stage:
     facts |= await webhooks(site, facts["user"], _id(other))
     facts |= {"answer": await _empty_answer(site, facts["user"]), "others_answer": await _answer(site, other)}
     facts |= await _projects(site, tokens["user"], other["access_token"])
+    facts |= await _workflows(site, tokens["user"], other["access_token"])
     begun = await site.client("ai_assistant", token=other["access_token"]).post("/api/ai/chat", {"message": "Hello"})
     facts["others_conversation"] = begun.body["conversation_id"]
     used = {"Idempotency-Key": facts["key"]}
@@ -138,6 +139,16 @@ async def _projects(site: Site, user: str, other: str) -> dict[str, str]:
     path = f"/api/projects/{facts['deleted_project']}"
     await clients["deleted_project"].request("DELETE", path, status=200)
     return facts
+
+
+async def _workflows(site: Site, user: str, other: str) -> dict[str, str]:
+    """A workflow of each of two users, whose access tokens these are, and the secret of the first one's address."""
+    made = [
+        (await site.client("ai_assistant", token=token).post("/api/workflows", NEW_WORKFLOW, status=201)).body
+        for token in (user, other)
+    ]
+    numbers = {name: str(each["id"]) for name, each in zip(("workflow", "others_workflow"), made, strict=True)}
+    return {**numbers, "workflow_secret": str(made[0]["webhook_secret"])}
 
 
 async def _answer(site: Site, registered: dict[str, Any]) -> str:

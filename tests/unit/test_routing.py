@@ -98,6 +98,9 @@ NOT_COUNTED = """
     /ws
     /ws/admin
     /v1/ai/stream
+    /webhooks/(wf_[A-Za-z0-9_-]{16,64})
+    /webhooks/([0-9]{1,16})/(wf_[A-Za-z0-9_-]{16,64})
+    /webhooks/telegram/([A-Za-z0-9_-]{1,64})
 """
 
 

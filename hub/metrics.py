@@ -45,6 +45,10 @@ class Metrics:
         self._webhook_age = self._gauge(
             "hub_webhook_oldest_seconds", "Age of the oldest event that waits for a webhook"
         )
+        self._executions = self._counter("hub_executions_total", "Ended executions of workflows", "status")
+        self._steps = self._counter("hub_steps_total", "Attempts at steps of executions", "type", "status")
+        self._letters = self._counter("hub_workflow_letters_total", "Attempts at letters of workflows", "outcome")
+        self._claims_lost = self._counter("hub_claims_lost_total", "Turns at executions that others took over")
         self._clients = self._counter("hub_client_requests_total", "Requests by X-Client-Version", "version")
         self._client_versions: set[str] = set()
         self._children: dict[tuple[str, int], Counter] = {}
@@ -94,6 +98,20 @@ class Metrics:
         self._webhook_attempts.labels("delivered" if delivered else "failed").inc()
         self._webhooks_dead.inc(dead)
         self.tally.webhook(delivered)
+
+    def step_ended(self, kind: str, status: str) -> None:
+        """An attempt at a step of this type, which has ended or waits."""
+        self._steps.labels(kind, status).inc()
+
+    def execution_ended(self, status: str) -> None:
+        self._executions.labels(status).inc()
+
+    def claim_lost(self) -> None:
+        self._claims_lost.inc()
+
+    def workflow_letter(self, outcome: Literal["sent", "failed", "given_up"]) -> None:
+        """An attempt at a letter of a workflow; `failed` are tried again."""
+        self._letters.labels(outcome).inc()
 
     def generation_began(self, stream: Stream) -> None:
         """Its first delta is here."""

@@ -335,6 +335,7 @@ class _Opening:
             catalogue=self._catalogue,
             tasks=self._tasks,
             node=node.id,
+            metrics=self._metrics,
             chat=chat,
             http=http,
             integrations=integrations,

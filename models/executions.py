@@ -2,7 +2,7 @@
 
 `{_id: exec_..., workflow, number, user, project?, version, definition, payload, trigger, twin?, test_mode, hops, status,
 steps, approvals, logs, spent_micro, spend_cap_micro, error?, due_at, asked, cancel_asked, claim, node,
-claimed_until, active_seconds, started_at, completed_at?, expires_at?}`
+claimed_until, active_seconds, broken?, started_at, completed_at?, expires_at?}`
 
 `workflow` is a workflow's id and `number` its number; it may be gone or changed since: `definition` is as it was when
 this began. `status` is `running` until it has ended as `completed`, `failed` or `cancelled`. `steps` has a record for each
@@ -39,6 +39,7 @@ SHAPES = (
             Index([("workflow", 1), ("started_at", -1), ("_id", -1)]),
             Index([("user", 1), ("status", 1)]),
             Index([("started_at", 1)]),
+            Index([("user", 1), ("started_at", 1)]),
             Index([("twin", 1)], unique=True, only_where={"twin": {"$exists": True}}),
             Index([("expires_at", 1)], expire_after_seconds=0),
         ),
@@ -87,10 +88,10 @@ async def running_within(transaction: Transaction, user: str, workflow: str | No
     return [found["_id"] for found in await transaction.find(EXECUTIONS, query, {"_id": 1})]
 
 
-async def count(database: Database, user: str | None = None, since: datetime | None = None) -> int:
-    """How many were begun, of a user's or of all, since a moment or ever (as far as they are kept)."""
+async def count_since(database: Database, since: datetime, user: str | None = None) -> int:
+    """How many were begun since a moment, of a user's or of all."""
     query: Document = {} if user is None else {"user": {"$eq": user}}
-    return await database[EXECUTIONS].count(query if since is None else {**query, "started_at": {"$gte": since}})
+    return await database[EXECUTIONS].count({**query, "started_at": {"$gte": since}})
 
 
 # --- turns ----------------------------------------------------------------------------------------------------------
@@ -133,6 +134,17 @@ async def release(database: Database, execution: Document, change: Document) -> 
     """End a turn with this change; False where the claim was lost, or something came from outside since it was read."""
     query = {**mine(execution), "asked": execution["asked"]}
     return await database[EXECUTIONS].update_one(query, {"$set": {**change, **FREE}})
+
+
+async def put_off(database: Database, execution: Document, due_at: datetime) -> None:
+    """End a turn that broke off, if the claim is still its own: the next one finds all that was written."""
+    await database[EXECUTIONS].update_one(mine(execution), {"$set": {"due_at": due_at, **FREE}})
+
+
+async def broke(database: Database, execution: Document, due_at: datetime) -> None:
+    """The same for one that broke off as it never should: that is counted."""
+    change = {"$set": {"due_at": due_at, **FREE}, "$inc": {"broken": 1}}
+    await database[EXECUTIONS].update_one(mine(execution), change)
 
 
 async def claimed_within(transaction: Transaction, execution: Document) -> bool:

@@ -107,9 +107,12 @@ async def in_projects(database: Database, user: str, limit: int) -> list[Documen
     return await database[WORKFLOWS].find(query, limit=limit, sort=NEWEST_FIRST, projection=_LISTED)
 
 
-async def count(database: Database, user: str | None = None) -> int:
-    """How many a user has, or all users together."""
-    return await database[WORKFLOWS].count({} if user is None else {"user": {"$eq": user}})
+async def totals(database: Database, user: str | None) -> tuple[int, int]:
+    """How many a user has, or all users together, and how often these were executed."""
+    which: Document = {} if user is None else {"user": {"$eq": user}}
+    sums = {"_id": None, "count": {"$sum": 1}, "executions": {"$sum": "$execution_count"}}
+    found = await database[WORKFLOWS].aggregate([{"$match": which}, {"$group": sums}])
+    return (found[0]["count"], found[0]["executions"]) if found else (0, 0)
 
 
 async def most_active(database: Database, user: str) -> Document | None:

@@ -8,6 +8,7 @@ from hub.chat import Chat
 from hub.integrations.integrations import Integrations
 from hub.ledger import Ledger
 from hub.mail import Mailer
+from hub.metrics import Metrics
 from hub.realtime.broker import Broker
 from hub.safe_http import SafeHttp
 from hub.sealed import Sealed
@@ -37,6 +38,7 @@ class Automation:
         catalogue: Mapping[str, AiModel],
         tasks: Tasks,
         node: str,
+        metrics: Metrics,
         chat: Chat,
         http: SafeHttp,
         integrations: Integrations,
@@ -48,8 +50,8 @@ class Automation:
         progress = Progress(broker)
         self.workflows = Workflows(database, ledger, catalogue, http, sealed)
         runners = runners_of(settings, database, chat, catalogue, http, integrations)
-        self.post = Post(settings, database, mailer, tasks, node)
-        self.engine = Engine(database, ledger, progress, runners, tasks, node, self.post.wake)
+        self.post = Post(settings, database, mailer, tasks, node, metrics)
+        self.engine = Engine(database, ledger, progress, runners, tasks, node, metrics, self.post.wake)
         self.executions = Executions(database, ledger, progress, self.engine.wake)
         self.incoming = Incoming(database, self.workflows, self.executions, throttle)
         self.schedules = Schedules(database, self.executions, tasks)

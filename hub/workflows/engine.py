@@ -5,6 +5,7 @@ A process that dies leaves its claims, which the sweeper ends; another goes on a
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 import structlog
 
@@ -12,13 +13,14 @@ from config import workflows as limits
 from hub.errors import HubError
 from hub.job_loop import JobLoop
 from hub.ledger import Ledger
+from hub.metrics import Metrics
 from hub.tasks import Tasks
 from hub.workflows.progress import Progress
 from hub.workflows.runners.work import Runner
 from hub.workflows.turn import Turn
 from models import executions, users
 from models.clock import now
-from models.database import Database, Document
+from models.database import Database, DatabaseError, Document
 from models.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -35,6 +37,7 @@ class Engine:
         runners: Mapping[str, Runner],
         tasks: Tasks,
         node: str,
+        metrics: Metrics,
         letters_written: Callable[[], None],
     ) -> None:
         self.database = database
@@ -42,6 +45,7 @@ class Engine:
         self.progress = progress
         self.runners = runners
         self.tasks = tasks
+        self.metrics = metrics
         self.letters_written = letters_written
         self._node = node
         self._turns: dict[str, Turn] = {}  # by execution
@@ -95,12 +99,17 @@ class Engine:
         return [user for user, turns in users_at_work.items() if turns >= limits.EXECUTIONS_OF_USER_AT_ONCE]
 
     async def _turn(self, execution: Document) -> None:
-        """Where the ledger cannot write just now the claim ends by itself, and it goes on from its records."""
+        """One that cannot be written just now is left to the next turn, which goes on from its records."""
         self._turns[execution["_id"]] = turn = Turn(self, execution)
         try:
             await turn.run()
-        except HubError as error:
-            log.warning("a turn broke off", execution=execution["_id"], error=error.message)
+        except (HubError, DatabaseError) as error:
+            log.warning("a turn broke off", execution=execution["_id"], error=str(error)[:200])
+            due_at = now() + timedelta(seconds=limits.EXECUTION_AGAIN_SECONDS)
+            await executions.put_off(self.database, execution, due_at)
+        except Exception:
+            log.exception("a turn broke", execution=execution["_id"])
+            await turn.broke()
         finally:
             self._turns.pop(execution["_id"], None)
         self._loop.wake()

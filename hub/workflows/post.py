@@ -20,6 +20,7 @@ from config.settings import Settings
 from hub.job_loop import JobLoop
 from hub.letters import one_line
 from hub.mail import Letter, Mailer, MailFailed, MailRefused
+from hub.metrics import Metrics
 from hub.tasks import Tasks
 from models import workflow_letters
 from models.clock import now
@@ -32,11 +33,14 @@ log = structlog.get_logger(__name__)
 class Post:
     """One per process; all of them share the letters."""
 
-    def __init__(self, settings: Settings, database: Database, mailer: Mailer, tasks: Tasks, node: str) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, mailer: Mailer, tasks: Tasks, node: str, metrics: Metrics
+    ) -> None:
         self._sender = settings.mail_from
         self._database = database
         self._mailer = mailer
         self._node = node
+        self._metrics = metrics
         self._loop = JobLoop(
             *("letters of workflows", self._claim, self._try, tasks),
             at_once=limits.LETTERS_AT_ONCE,
@@ -67,6 +71,7 @@ class Post:
         except (MailFailed, TimeoutError) as error:
             await self._try_later(letter, error)
         else:
+            self._metrics.workflow_letter("sent")
             await workflow_letters.ended(self._database, letter, "sent")
 
     async def _try_later(self, letter: Document, error: Exception) -> None:
@@ -74,11 +79,13 @@ class Post:
         if letter["attempts"] > len(pauses):
             await self._give_up(letter, error)
             return
+        self._metrics.workflow_letter("failed")
         pause = pauses[letter["attempts"] - 1]
         log.warning("a workflow's letter failed", letter=letter["_id"], error=str(error)[:200], retry_seconds=pause)
         await workflow_letters.again(self._database, letter, now() + timedelta(seconds=pause))
 
     async def _give_up(self, letter: Document, error: Exception) -> None:
+        self._metrics.workflow_letter("given_up")
         log.error("a workflow's letter is given up", letter=letter["_id"], error=str(error)[:200])
         await workflow_letters.ended(self._database, letter, "given_up")
 

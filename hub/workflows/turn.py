@@ -10,8 +10,8 @@ looked at whether the execution is wanted still.
 
 import asyncio
 import time
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -24,9 +24,10 @@ from hub.workflows.purse import Purse
 from hub.workflows.runners.runners import INNER
 from hub.workflows.runners.work import Done
 from hub.workflows.stepping import Stepping, kept_of
-from hub.workflows.steps import Step
+from hub.workflows.steps import Records, Step
 from hub.workflows.workflows import definition_of
 from hub.workflows.writing import Lost, Writing, Written
+from models import executions
 from models.clock import now
 from models.database import Document
 
@@ -41,6 +42,7 @@ _TOO_LONG: Final = Stop(
     "failed",
     {"code": "active_seconds", "message": f"It was at work for more than {limits.ACTIVE_SECONDS_MAX:g} seconds"},
 )
+_BROKEN: Final = {"code": "internal", "message": "The hub could not go on with it, by its own fault"}
 _NO_OWNER: Final = Stop("failed", {"code": "owner", "message": "Its owner may do nothing any more"})
 
 
@@ -75,6 +77,7 @@ class Turn:
             while await self._go_on():
                 pass
         except Lost:
+            self._engine.metrics.claim_lost()
             log.info("an execution is another's by now", execution=self._execution["_id"])
         finally:
             await self._break_off()
@@ -102,6 +105,14 @@ class Turn:
         elif not await self._start(planned):
             await self._wait(planned.wake_at)
         return True
+
+    async def broke(self) -> None:
+        """It cannot go on by our own fault. After so many turns that nobody foresaw it has failed. Raises as `run` does."""
+        if self._execution.get("broken", 0) + 1 >= limits.EXECUTION_BROKEN_MAX:
+            await self._end(Plan("failed", error=_BROKEN))
+            return
+        due_at = now() + timedelta(seconds=limits.EXECUTION_BROKEN_SECONDS)
+        await executions.broke(self._engine.database, self._execution, due_at)
 
     # --- is it ours, and wanted -----------------------------------------------------------------------------------
 
@@ -152,7 +163,7 @@ class Turn:
         outer = [step for step in planned.start if step.node["type"] not in INNER]
         ended = [(step, await self._stepping.done(step, {**self._records, **planned.settle})) for step in inner]
         begun = {step.key: {**steps.running(step), **self._kept(step)} for step in outer}
-        await self._write(Written.of(planned.settle, begun, ended))
+        await self._write(planned.settle, begun, ended)
         for step in outer:
             self._steps[step.key] = step
             doing = self._stepping.done(step, dict(self._records))
@@ -179,16 +190,19 @@ class Turn:
         done = [key for key, task in self._under_way.items() if task.done()]
         ended = [(self._steps.pop(key), self._under_way.pop(key).result()) for key in done]
         if ended:
-            await self._write(Written.of({}, {}, ended))
+            await self._write({}, {}, ended)
 
-    async def _write(self, written: Written) -> None:
-        """Raises `Lost`."""
+    async def _write(self, settled: Records, begun: Records, ended: Sequence[tuple[Step, Done]]) -> None:
+        """What follows of itself, what begins, and what has ended. Raises `Lost`."""
+        written = Written.of(settled, begun, ended)
         if not written:
             return
         latest = await self._writing.write(written)
         if written.inserts:
             self._engine.letters_written()
         self._records |= written.records
+        for step, done in ended:
+            self._engine.metrics.step_ended(step.node["type"], done.record["status"])
         if latest is not None:
             self._see(latest)
         self._stop = self._stop or written.stop
@@ -206,3 +220,4 @@ class Turn:
     async def _end(self, planned: Plan) -> None:
         all_records = {**self._records, **planned.settle}
         await self._writing.end(planned, self._definition, all_records, self._active_seconds)
+        self._engine.metrics.execution_ended(planned.status)

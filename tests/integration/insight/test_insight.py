@@ -10,10 +10,12 @@ from hub.insight.uptime import Uptime
 from models import wallets
 from models.clock import now
 from models.database import Database, Document
+from models.executions import EXECUTIONS
 from models.ids import new_id
 from models.usage import USAGE, USAGE_DAYS
 from models.users import USERS
 from tests.integration.insight.people import Person
+from tests.integration.workflows.owner import Owner, manual
 from tests.site import Site
 
 pytestmark = pytest.mark.gen_test
@@ -49,6 +51,24 @@ async def test_a_dashboard_is_exactly_what_the_wallet_paid(site: Site) -> None:
     await site.services.database[USAGE_DAYS].update_many({"user": user.id, "model": "minimax"}, changed)
     later = (await user.client.get("/api/dashboard/stats")).body
     assert later["credits_used_total"] == spent / 10**6 > later["credits_used_today"] > 0
+
+
+async def test_workflows_are_counted_and_how_often_they_are_executed(site: Site) -> None:
+    user, other = await Person.at(site), await Person.at(site)
+    owner = Owner(user.client)
+    often, seldom = await owner.make(manual("t>a"), name="Often"), await owner.make(manual("t>a"))
+    begun = [(workflow, await owner.begin(workflow)) for workflow in (often, seldom, often)]
+    for workflow, execution in begun:
+        await owner.ended(workflow, execution)
+    yesterday = {"$set": {"started_at": now() - timedelta(days=1, hours=1)}}
+    await site.services.database[EXECUTIONS].update_one({"_id": begun[0][1]}, yesterday)
+    theirs, others = [(await who.client.get("/api/dashboard/stats")).body for who in (user, other)]
+    counted = ("workflows_count", "total_executions", "executions_today")
+    assert [theirs[name] for name in counted] == [2, 3, 2] and [others[name] for name in counted] == [0, 0, 0]
+    assert theirs["most_active_workflow"] == {"id": often["id"], "name": "Often"}
+    assert others["most_active_workflow"] is None
+    made = await site.services.insight.overview.made()
+    assert (made.workflows, made.executions) == (2, 2)
 
 
 async def test_projects_are_counted_without_the_deleted_ones(site: Site) -> None:

@@ -390,3 +390,45 @@ async def test_an_execution_is_told_of_when_it_has_ended(site: Site) -> None:
     }
     assert bad["execution_id"] == failed["id"] and bad["status"] == "failed"
     assert bad["result"]["error"]["node"] == "a"
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_what_nobody_foresaw_ends_it_after_some_turns(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "EXECUTION_BROKEN_MAX", 2)
+    monkeypatch.setattr(limits, "EXECUTION_BROKEN_SECONDS", 0)
+    owner = await Owner.at(site)
+    workflow = await owner.make(manual("t>a a>b", a=HOUR))
+    execution = await owner.begin(workflow)
+    await at_rest(site, execution)
+    senseless = {"$set": {"steps.a": {"status": "running"}, "due_at": now()}}
+    await database_of(site)[EXECUTIONS].update_one({"_id": execution}, senseless)
+    await until(partial(_is, database_of(site), execution, "status", "failed"))
+    found = await kept(site, execution)
+    assert (found["error"]["code"], found["broken"], found["claim"]) == ("internal", 1, None)
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_what_is_done_is_counted(calling_site: Site) -> None:
+    owner = await Owner.at(calling_site)
+    await owner.executed(manual("t>a a>b", a=transform(a=1), b=send_email()))
+    await owner.executed(manual("t>a", a=transform(a="{{nothing.there}}")))
+    metrics = calling_site.services.metrics
+    await until(lambda: b'hub_workflow_letters_total{outcome="sent"} 1.0' in metrics.exposition())
+    told = metrics.exposition().decode()
+    assert 'hub_executions_total{status="completed"} 1.0' in told
+    assert 'hub_executions_total{status="failed"} 1.0' in told
+    assert 'hub_steps_total{status="completed",type="send_email"} 1.0' in told
+    assert "hub_executions_at_work 0.0" in told
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_letter_that_is_refused_is_given_up(calling_site: Site) -> None:
+    owner = await Owner.at(calling_site)
+    ended = await owner.executed(manual("t>a", a=send_email("gone@example.com")))
+    assert ended["status"] == "completed"  # it was written; what becomes of it is the post's matter
+    letters = database_of(calling_site)["workflow_letters"]
+
+    async def is_given_up() -> bool:
+        return await letters.count({"status": "given_up", "body": {"$exists": False}}) == 1
+
+    await until(is_given_up)

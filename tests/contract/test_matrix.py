@@ -123,7 +123,7 @@ class Cast:
             return str(json.loads((await self.made("owner", "/v1/auth/api-keys", NEW_KEY)).body)["data"]["id"])
         if name == "project":
             return str(json.loads((await self.made("owner", "/api/projects", NEW_PROJECT)).body)["id"])
-        if name in ("workflow", "execution", "approval", "workflow's address", "workflow and its address"):
+        if name in ("workflow", "execution", "approval", "workflow address", "workflow and its address"):
             return await self._workflow(name)
         if name == "analysis":
             return str(
@@ -151,14 +151,14 @@ class Cast:
         if name == "notification":
             (welcome,), _ = await self.site.services.notifications.page(_id(self.owner), 1, None)
             return str(welcome["_id"])
-        return {"user": _id(self.owner), "model": "gpt-4", "file": "icon.svg", "nobody's bot": "hook_of_nobody"}[name]
+        return {"user": _id(self.owner), "model": "gpt-4", "file": "icon.svg", "bot of nobody": "hook_of_nobody"}[name]
 
     async def _workflow(self, name: str) -> str:
         """Of one that waits for its owner's answer, once it was executed."""
         made = json.loads((await self.made("owner", "/api/workflows", NEW_WORKFLOW)).body)
         number, secret = str(made["id"]), str(made["webhook_secret"])
         if "address" in name:
-            return {"workflow's address": secret}.get(name, f"{number}/{secret}")
+            return {"workflow address": secret}.get(name, f"{number}/{secret}")
         if name == "workflow":
             return number
         path = f"/api/workflows/{number}"

@@ -177,6 +177,8 @@ class _Draft:
             self._settle(change)
 
     def _place(self, change: PlaceHold) -> None:
+        if change.hold in self.holds or change.hold in self.batch.holds:  # the database refuses one of another batch
+            raise HubError(Code.CONFLICT, "This hold stands already")
         wallet = self._wallet(change.wallet)
         kept, warnings = quotas.count(wallet, change.quota, self.batch.moment)
         for warning in warnings:

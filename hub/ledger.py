@@ -215,6 +215,8 @@ class Ledger:
             except HoldGone:
                 return await self._earlier_receipt(operation.id, user)
             except HubError as error:
+                if error.code is Code.CONFLICT and await self._was_settled(operation.id):
+                    return await self._earlier_receipt(operation.id, user)
                 late = self._committer.ended or asyncio.get_running_loop().time() > deadline
                 if late or error.code not in _RETRIED:
                     self._leave_to_sweeper(operation.id)
@@ -225,6 +227,13 @@ class Ledger:
             if applied.receipt is None:
                 raise HubError(Code.INTERNAL, "A settlement left no receipt")
             return applied.receipt
+
+    async def _was_settled(self, hold_id: str) -> bool:
+        """Whether a hold of this id was charged before, so that this one, placed anew, never will be: it is let go."""
+        if await wallets.entry_by_operation(self._database, hold_id) is None:
+            return False
+        self._leave_to_sweeper(hold_id)
+        return True
 
     def _leave_to_sweeper(self, hold_id: str) -> None:
         """Beyond the bound it comes to it all the same, once the hold expires."""

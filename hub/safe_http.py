@@ -93,17 +93,16 @@ class SafeHttp:
         self._resolver = resolver
         self._allowed = settings.outbound_allow
         self._localhost_too = not settings.production
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by whether the settings allow the host
+        self._alone: dict[bool, aiohttp.ClientSession] = {}  # the same, of connections that nobody kept
 
     async def open(self) -> None:
         resolver = self._resolver or aiohttp.AsyncResolver(timeout=outgoing.OUTBOUND_NAME_SECONDS_MAX, tries=1)
-        self._sessions = {
-            True: _session(_connector(aiohttp.ThreadedResolver())),
-            False: _session(_connector(PublicResolver(resolver), socket_factory=_public_socket)),
-        }
+        self._sessions = _sessions(resolver)
+        self._alone = _sessions(resolver, force_close=True)
 
     async def close(self) -> None:
-        for session in self._sessions.values():
+        for session in (*self._sessions.values(), *self._alone.values()):
             await session.close()
 
     def check(self, url: str, field: str = "url") -> None:
@@ -149,6 +148,8 @@ class SafeHttp:
     ) -> Fetched:
         """Ask once, and give the answer, whatever its status, to who gave the address.
 
+        By a connection of its own: a kept one may end as it is taken, and then nobody knows whether it was asked.
+
         Raises `HubError` INVALID for an address that is not ours to call so, and `Unanswered`.
         """
         self.check_readable(url)
@@ -163,7 +164,7 @@ class SafeHttp:
     async def _request(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, seconds: float
     ) -> Fetched:
-        session = self._sessions[outbound.is_allowed(url, self._allowed, False)]
+        session = self._alone[outbound.is_allowed(url, self._allowed, False)]
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=outgoing.OUTBOUND_CONNECT_SECONDS_MAX)
         asking = session.request(method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
         async with asking as response:
@@ -177,6 +178,14 @@ class SafeHttp:
         async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
             text = await _beginning(response)
             return Answer(response.status, text, response.headers.get("Retry-After"), _milliseconds(began))
+
+
+def _sessions(resolver: AbstractResolver, **options: Any) -> dict[bool, aiohttp.ClientSession]:
+    """By whether the settings allow the host."""
+    return {
+        True: _session(_connector(aiohttp.ThreadedResolver(), **options)),
+        False: _session(_connector(PublicResolver(resolver), socket_factory=_public_socket, **options)),
+    }
 
 
 def _connector(resolver: AbstractResolver, **options: Any) -> aiohttp.TCPConnector:

@@ -111,6 +111,16 @@ def test_a_transfer_that_one_side_cannot_pay_touches_neither() -> None:
     assert batch.wallets["bob"]["credits"] == 0
 
 
+def test_a_hold_is_placed_once() -> None:
+    """Or the wallet would hold twice what the one document says."""
+    batch = _batch(_wallet(credits=100))
+    assert _stands(_apply_holds(batch, _place(10))).held == 10
+    assert _refusal(_apply_holds(batch, _place(20))) is Code.CONFLICT
+    assert batch.wallets["ada"]["credits_held"] == 10
+    _stands(_apply_holds(batch, _settle(5)))
+    assert _refusal(_apply_holds(batch, _place(20))) is Code.CONFLICT
+
+
 @pytest.mark.parametrize(
     ("operation", "code"),
     [

@@ -10,8 +10,9 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from config import outgoing, settings
+from hub.errors import HubError
 from hub.safe_http import SafeHttp, Unanswered
-from tests.stand_ins.webhook_receiver import WebhookReceiver, answers, endlessly
+from tests.stand_ins.webhook_receiver import WebhookReceiver, answers, endlessly, hangs
 
 SECRET = "a-secret-of-enough-characters-for-production-0123456789"
 INNER = (
@@ -94,6 +95,39 @@ async def test_a_kept_connection_that_ended_meanwhile_is_no_failure(tmp_path: An
             assert (await http.post(f"http://127.0.0.1:{port}/", {}, b"{}")).status == 200
     server.close()
     assert answered == 20
+
+
+@pytest.mark.gen_test
+async def test_a_request_is_made_once_by_a_connection_of_its_own(tmp_path: Any, receiver: WebhookReceiver) -> None:
+    receiver.behave("a", answers(418, **{"X-Long": "x" * 5_000, "Location": receiver.url("b")}))
+    async with client(tmp_path, HUB_OUTBOUND_ALLOW=f"127.0.0.1:{receiver.port}") as http:
+        for _ in range(2):
+            answer = await http.request("POST", receiver.url("a"), {"X-Test": "1"}, b"{}", 5.0)
+    assert (answer.status, answer.body, answer.is_cut) == (418, b"status 418", False)
+    assert len(answer.headers["x-long"]) == outgoing.OUTBOUND_HEADER_CHARS_MAX
+    assert [got.headers["x-test"] for got in receiver.got["a"]] == ["1", "1"] and "b" not in receiver.got
+    assert all(got.headers.get("connection") == "close" for got in receiver.got["a"])
+
+
+@pytest.mark.gen_test
+async def test_of_an_answer_to_a_request_so_much_is_kept(tmp_path: Any, receiver: WebhookReceiver) -> None:
+    receiver.behave("a", endlessly(200, b"x" * 65_536, 0.0))
+    receiver.behave("b", hangs)
+    async with client(tmp_path, HUB_OUTBOUND_ALLOW=f"127.0.0.1:{receiver.port}") as http:
+        answer = await http.request("POST", receiver.url("a"), {}, None, 5.0)
+        assert answer.is_cut and len(answer.body) == outgoing.OUTBOUND_BODY_BYTES_MAX
+        with pytest.raises(Unanswered, match=r"no answer within 0\.2 s"):
+            await http.request("POST", receiver.url("b"), {}, None, 0.2)
+
+
+@pytest.mark.parametrize("address", INNER)
+@pytest.mark.gen_test
+async def test_no_request_leads_to_an_inner_address(tmp_path: Any, address: str) -> None:
+    async with client(tmp_path, Names("93.184.216.34", address)) as http:
+        with pytest.raises(Unanswered, match="not public"):
+            await http.request("GET", "http://hooks.example.com/", {}, None, 5.0)
+        with pytest.raises(HubError):
+            await http.request("GET", f"http://[{address}]/" if ":" in address else f"http://{address}/", {}, None, 5.0)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "http://[::1]/", "http://2130706433/", "http://localhost/"])

@@ -6,6 +6,7 @@
 What an execution began with stays with it: a change is for the next one.
 """
 
+import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ class Workflows:
     async def _with_secret(self, workflow: Document, notify_secret: str) -> Document:
         """With what its deliveries are signed by, where that has just been made."""
         found = await webhook_endpoints.any_owners(self._database, notifying.endpoint_id(workflow))
-        is_new = found is not None and found["secret"] == notify_secret
+        is_new = found is not None and hmac.compare_digest(found["secret"], notify_secret)
         return {**workflow, "notify_secret": notify_secret} if is_new else workflow
 
     def _new(self, user: str, number: int, wanted: NewWorkflow, moment: datetime) -> Document:

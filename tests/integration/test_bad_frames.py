@@ -39,6 +39,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "notifications.list": {"limit": 5, "before": "ntf_1"},
     "notifications.read": {"ids": ["ntf_1"]},
     "notifications.read_all": {},
+    "workflow.approve": {"execution_id": "exec_1", "node": "ask", "approved": True, "comment": "Well"},
 }
 REQUIRED: Final = {
     "refresh": ("token",),
@@ -52,6 +53,7 @@ REQUIRED: Final = {
     "conversations.messages": ("conversation_id",),
     "conversations.delete": ("conversation_id",),
     "notifications.read": ("ids",),
+    "workflow.approve": ("execution_id", "node", "approved"),
 }
 NUMBERS: Final = frozenset({"temperature", "top_p"})
 RIGHT_ALL_THE_SAME: Final = (("stop", "x"), ("rating", None))

@@ -113,9 +113,10 @@ def _from_now(seconds: int) -> Document:
     return {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": seconds}}
 
 
-def mine(execution: Document) -> Document:
-    """The query of whoever has this claim."""
-    return {"_id": execution["_id"], "claim": execution["claim"], "status": "running"}
+def mine(execution: Document, if_asked: int | None = None) -> Document:
+    """The query of whoever has this claim; with `if_asked`, only where nothing came from outside since it was so many."""
+    query = {"_id": execution["_id"], "claim": execution["claim"], "status": "running"}
+    return query if if_asked is None else {**query, "asked": if_asked}
 
 
 async def renew(database: Database, execution: Document, active_seconds: float, seconds: int) -> Document | None:
@@ -125,15 +126,16 @@ async def renew(database: Database, execution: Document, active_seconds: float, 
     return await database[EXECUTIONS].find_one_and_update(query, [{"$set": change}], shown=_KNOWN)
 
 
-async def write(database: Database, execution: Document, change: Mapping[str, Any]) -> Document | None:
-    """As it is after this change; None where the claim was lost."""
-    return await database[EXECUTIONS].find_one_and_update(mine(execution), change, shown=_KNOWN)
+async def write(
+    database: Database, execution: Document, change: Mapping[str, Any], if_asked: int | None = None
+) -> Document | None:
+    """As it is after this change; None where the claim was lost, or something came from outside."""
+    return await database[EXECUTIONS].find_one_and_update(mine(execution, if_asked), change, shown=_KNOWN)
 
 
-async def release(database: Database, execution: Document, change: Document) -> bool:
-    """End a turn with this change; False where the claim was lost, or something came from outside since it was read."""
-    query = {**mine(execution), "asked": execution["asked"]}
-    return await database[EXECUTIONS].update_one(query, {"$set": {**change, **FREE}})
+async def release(database: Database, execution: Document, change: Document, if_asked: int) -> bool:
+    """End a turn with this change; False where the claim was lost, or something came from outside."""
+    return await database[EXECUTIONS].update_one(mine(execution, if_asked), {"$set": {**change, **FREE}})
 
 
 async def put_off(database: Database, execution: Document, due_at: datetime) -> None:
@@ -147,9 +149,9 @@ async def broke(database: Database, execution: Document, due_at: datetime) -> No
     await database[EXECUTIONS].update_one(mine(execution), change)
 
 
-async def claimed_within(transaction: Transaction, execution: Document) -> bool:
-    """Whether an operation of the ledger finds the claim to be still ours."""
-    return bool(await transaction.find(EXECUTIONS, mine(execution), {"_id": 1}))
+async def claimed_within(transaction: Transaction, execution: Document, if_asked: int | None) -> bool:
+    """Whether an operation of the ledger finds the claim to be still ours, and what came from outside to be as known."""
+    return bool(await transaction.find(EXECUTIONS, mine(execution, if_asked), {"_id": 1}))
 
 
 async def release_of(database: Database, nodes: Sequence[str]) -> None:

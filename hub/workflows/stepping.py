@@ -80,7 +80,8 @@ class Stepping:
             return _failed(step, Failed(Code.UNAVAILABLE.value, str(error), temporary=True))
         due_at = now() + timedelta(seconds=limits.PUT_OFF_SECONDS)
         kept = {**kept_of(record), **error.fields, "put_off": times}
-        return Done({**steps.waiting(step, due_at), **kept}, note=f"{step.key} waits: {error}")
+        note = f"{step.key} waits: {error}" if times == 1 else None
+        return Done({**steps.waiting(step, due_at), **kept}, note=note)
 
 
 def kept_of(record: Mapping[str, Any] | None) -> Document:

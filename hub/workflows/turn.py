@@ -26,7 +26,7 @@ from hub.workflows.runners.work import Done
 from hub.workflows.stepping import Stepping, kept_of
 from hub.workflows.steps import Records, Step
 from hub.workflows.workflows import definition_of
-from hub.workflows.writing import Lost, Writing, Written
+from hub.workflows.writing import Lost, Overtaken, Writing, Written
 from models import executions
 from models.clock import now
 from models.database import Document
@@ -120,15 +120,16 @@ class Turn:
         """Renew the claim and see what came from outside. Raises `Lost`."""
         self._check_at = time.monotonic() + limits.EXECUTION_CHECK_SECONDS
         self._woken.clear()
-        self._see(await self._writing.renew(self._active_seconds))
+        latest = await self._writing.renew(self._active_seconds)
+        self._asked = latest["asked"]
+        self._execution = {**self._execution, "cancel_asked": latest["cancel_asked"]}
+        self._see(latest)
         if self._stop is None and (stop := await self._reason_to_stop()) is not None:
             self._stop = stop
             await self._break_off()
 
     def _see(self, latest: Mapping[str, Any]) -> None:
         """What others wrote: answers to steps that wait. Of all other steps we know better, for we alone write them."""
-        self._asked = latest["asked"]
-        self._execution = {**self._execution, "cancel_asked": latest["cancel_asked"]}
         for key, record in latest["steps"].items():
             known = self._records.get(key)
             if known is None or (known["status"] == "waiting" and record["status"] != "waiting"):
@@ -163,7 +164,11 @@ class Turn:
         outer = [step for step in planned.start if step.node["type"] not in INNER]
         ended = [(step, await self._stepping.done(step, {**self._records, **planned.settle})) for step in inner]
         begun = {step.key: {**steps.running(step), **self._kept(step)} for step in outer}
-        await self._write(planned.settle, begun, ended)
+        try:
+            await self._write(planned.settle, begun, ended, self._asked if _expires(inner) else None)
+        except Overtaken:
+            self._check_at = 0.0
+            return True
         for step in outer:
             self._steps[step.key] = step
             doing = self._stepping.done(step, dict(self._records))
@@ -192,12 +197,14 @@ class Turn:
         if ended:
             await self._write({}, {}, ended)
 
-    async def _write(self, settled: Records, begun: Records, ended: Sequence[tuple[Step, Done]]) -> None:
-        """What follows of itself, what begins, and what has ended. Raises `Lost`."""
+    async def _write(
+        self, settled: Records, begun: Records, ended: Sequence[tuple[Step, Done]], if_asked: int | None = None
+    ) -> None:
+        """What follows of itself, what begins, and what has ended. Raises `Lost`; with `if_asked` `Overtaken` too."""
         written = Written.of(settled, begun, ended)
         if not written:
             return
-        latest = await self._writing.write(written)
+        latest = await self._writing.write(written, if_asked)
         if written.inserts:
             self._engine.letters_written()
         self._records |= written.records
@@ -221,3 +228,8 @@ class Turn:
         all_records = {**self._records, **planned.settle}
         await self._writing.end(planned, self._definition, all_records, self._active_seconds)
         self._engine.metrics.execution_ended(planned.status)
+
+
+def _expires(steps_due: Sequence[Step]) -> bool:
+    """Whether one of them ends because nobody answered: that must not be written over an answer that comes just then."""
+    return any(step.begun and step.node["type"] == "approval" for step in steps_due)

@@ -4,7 +4,7 @@ records alone ----------------------------------------> one conditional write
 with letters, notifications, the end and its event ---> one operation of the ledger, which looks at the claim itself
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Self
@@ -28,7 +28,15 @@ from models.database import Database, Document, Transaction
 from models.executions import EXECUTIONS
 from models.ids import new_id
 
+_LEVELS: Final[Mapping[str, Level]] = {"completed": "info", "cancelled": "warning", "failed": "error"}
 EXECUTED: Final = "workflow.executed"
+
+
+class Overtaken(HubError):
+    """Something came from outside, of which whoever writes did not know."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.CONFLICT, "Something came from outside meanwhile")
 
 
 class Lost(HubError):
@@ -125,29 +133,33 @@ class Writing:
         lease = limits.EXECUTION_LEASE_SECONDS
         return _there(await executions.renew(self._database, self._execution, active_seconds, lease))
 
-    async def write(self, written: Written) -> Document | None:
-        """The execution after it, as far as that is known."""
+    async def write(self, written: Written, if_asked: int | None = None) -> Document | None:
+        """The execution after it, as far as that is known. With `if_asked` it raises `Overtaken` where something came from
+        outside since it was so many times.
+        """
         change, lines = written.change(now())
         latest = None
         if written.inserts or written.events:
-            await self._commit(change, written.inserts, written.events)
+            await self._commit(change, written.inserts, written.events, if_asked)
         else:
-            latest = _there(await executions.write(self._database, self._execution, change))
+            latest = await executions.write(self._database, self._execution, change, if_asked)
+            if latest is None:
+                raise Lost if if_asked is None else Overtaken
         self._spent_micro += written.spent_micro
         for line, told in zip(written.lines, lines, strict=True):
             self._progress.tell(self._execution, told, line.key, line.status)
         return latest
 
-    async def release(self, settled: Records, due_at: datetime | None, active_seconds: float, asked: int) -> bool:
-        """End the turn; False where something came from outside since that was `asked`, or the claim was lost."""
+    async def release(self, settled: Records, due_at: datetime | None, active_seconds: float, if_asked: int) -> bool:
+        """End the turn; False where something came from outside since it was so many times, or the claim was lost."""
         fields = {f"steps.{key}": records.stored(record) for key, record in settled.items()}
         change = {**fields, "due_at": due_at, "active_seconds": active_seconds}
-        return await executions.release(self._database, {**self._execution, "asked": asked}, change)
+        return await executions.release(self._database, self._execution, change, if_asked)
 
     async def end(self, planned: Plan, definition: Json, all_records: Records, active_seconds: float) -> None:
         """The execution's end, with the event that tells of it; in test mode none leaves."""
         moment = now()
-        line = log_line("info" if planned.status == "completed" else "error", _said(planned), moment)
+        line = log_line(_LEVELS[planned.status], _said(planned), moment)
         fields: Document = {f"steps.{key}": records.stored(record) for key, record in planned.settle.items()}
         fields |= {"status": planned.status, "completed_at": moment, "active_seconds": active_seconds, "due_at": None}
         fields |= {"expires_at": moment + timedelta(days=limits.EXECUTION_DAYS), **executions.FREE}
@@ -169,12 +181,14 @@ class Writing:
         facts = {"workflow_id": self._execution["number"], "execution_id": self._execution["_id"]}
         return NewEvent(self._execution["user"], EXECUTED, {**facts, "status": planned.status, "result": result})
 
-    async def _commit(self, change: Document, inserts: Sequence[Insert], events: Sequence[NewEvent]) -> None:
+    async def _commit(
+        self, change: Document, inserts: Sequence[Insert], events: Sequence[NewEvent], if_asked: int | None = None
+    ) -> None:
         operation_id = new_id("step")
 
         async def compose(transaction: Transaction) -> Operation:
-            if not await executions.claimed_within(transaction, self._execution):
-                raise Lost
+            if not await executions.claimed_within(transaction, self._execution, if_asked):
+                raise Lost if if_asked is None else Overtaken
             updates = [Update(EXECUTIONS, executions.mine(self._execution), change)]
             return Operation(operation_id, inserts=inserts, updates=updates, events=events)
 

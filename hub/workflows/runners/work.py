@@ -93,6 +93,6 @@ def check_known(work: Work, whom: str) -> None:
 
     Raises `Failed`, which may be tried again where the node's author wants that.
     """
-    if work.step.begun and work.record is not None and "put_off" not in work.record:
+    if work.step.begun:
         message = f"The hub was interrupted while it asked {whom}: whether it was done is not known"
         raise Failed("outcome_unknown", message, temporary=True)

@@ -68,6 +68,25 @@ async def test_one_that_waits_is_cancelled(site: Site) -> None:
 
 
 @pytest.mark.gen_test(timeout=60)
+async def test_a_wish_to_cancel_is_seen_whenever_it_comes(site: Site) -> None:
+    """Between any two writes of a turn, too."""
+    owner = await Owner.at(site)
+    workflow = await owner.make(manual("t>a a>b b>c c>d", d=HOUR))
+    user = (await kept(site, await owner.begin(workflow)))["user"]
+    executions = site.services.workflows.executions
+    found = await site.services.workflows.workflows.find(user, workflow["id"])
+
+    async def begun_and_cancelled(number: int) -> None:
+        begun = await executions.begin(found, {}, "manual")
+        await asyncio.sleep(number / 1_000)
+        await executions.cancel(user, workflow["id"], begun["_id"])
+        await until(partial(_is, database_of(site), begun["_id"], "status", "cancelled"), 10)
+
+    for number in range(40):
+        await begun_and_cancelled(number)
+
+
+@pytest.mark.gen_test(timeout=60)
 async def test_what_is_under_way_is_broken_off(calling_site: Site, receiver: WebhookReceiver) -> None:
     receiver.behave("a", hangs)
     owner = await Owner.at(calling_site)

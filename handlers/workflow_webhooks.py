@@ -5,17 +5,19 @@ The secret in the address, and for a bot the token in the header, are the creden
 
 from typing import Final
 
+from marshmallow import INCLUDE
+
 from config import workflows as limits
 from handlers.access import public
 from handlers.ai_assistant import workflow_views as views
-from handlers.ai_assistant.numbers import number_of
+from handlers.ai_assistant.numbers import NUMBER_MAX, number_of
 from handlers.base import ApiHandler
 from handlers.credentials import media_type
 from handlers.routing import Route
-from handlers.terms import asks, header
+from handlers.terms import asks, header, takes
 from handlers.workflow_hops import HOPS, hops_of
-from hub import json_input
 from hub.errors import Code
+from hub.fields import Input, Integer
 from hub.integrations.telegram import PATH as TELEGRAM
 from hub.workflows.incoming import PLAIN, STANDARD
 
@@ -33,6 +35,22 @@ _SECRET_TOKEN: Final = header(
     "X-Telegram-Bot-Api-Secret-Token", "By which Telegram shows that it sends the update", required=True
 )
 _SECRET: Final = "(wf_[A-Za-z0-9_-]{16,64})"
+
+
+class WebhookInput(Input):
+    """Whatever its sender says; any JSON will do, and so will a form (`application/x-www-form-urlencoded`)."""
+
+    class Meta:
+        unknown = INCLUDE
+
+
+class UpdateInput(Input):
+    """An update as the Bot API has it, of which the hub needs no more."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    update_id = Integer(low=0, high=NUMBER_MAX, required=True)
 
 
 class WorkflowWebhook(ApiHandler):
@@ -58,6 +76,7 @@ class WorkflowWebhook(ApiHandler):
 class BySecret(WorkflowWebhook):
     @public
     @asks(*_SIGNATURES, HOPS)
+    @takes(WebhookInput(), optional=True)
     async def post(self, secret: str) -> None:
         """Trigger a workflow by its address."""
         await self.trigger(secret, None)
@@ -66,6 +85,7 @@ class BySecret(WorkflowWebhook):
 class ByNumber(WorkflowWebhook):
     @public
     @asks(*_SIGNATURES, HOPS)
+    @takes(WebhookInput(), optional=True)
     async def post(self, workflow_id: str, secret: str) -> None:
         """Trigger a workflow by its id and its secret."""
         await self.trigger(secret, number_of(workflow_id, "webhook"))
@@ -79,12 +99,13 @@ class TelegramUpdates(ApiHandler):
 
     @public
     @asks(_SECRET_TOKEN)
+    @takes(UpdateInput())
     async def post(self, hook: str) -> None:
         """What Telegram tells a connected bot: a message begins the workflows that listen to its chat."""
         given = self.header(_SECRET_TOKEN.name) or ""
         bot = await self.services.integrations.telegram.heard(hook, given)
-        update = json_input.loads(self.request.body, self.body_bytes_max)
-        self.answer({"ok": True, "executions": await self.services.workflows.incoming.heard(bot, update)})
+        begun = await self.services.workflows.incoming.heard(bot, self.load_body())
+        self.answer({"ok": True, "executions": begun})
 
 
 ROUTES = (

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from marshmallow import ValidationError, validates_schema
-
 from config import assistant, limits
 from config import workflows as workflow_limits
 from handlers.access import login, public, scope
@@ -17,7 +15,7 @@ from handlers.routing import Route
 from handlers.smart_ai_hub.google import GoogleHandler
 from handlers.terms import PAGE, Parameter, answers, asks, takes
 from hub import belongings
-from hub.errors import Code, HubError, invalid
+from hub.errors import Code, FieldError, HubError, invalid
 from hub.fields import Choice, Input, Integer, Text
 from hub.integrations.google_consent import CALLBACK
 from models.clock import timestamp
@@ -30,8 +28,6 @@ _TYPE: Final = Parameter(
     "integration_type", "Which of the caller's integrations", {"type": "string", "enum": list(TYPES)}, required=True
 )
 _TOLD: Final = tuple(Parameter(name, "As Google says it") for name in ("state", "code", "error"))
-
-
 # What each type is connected by: what it needs, and what it may have.
 _CREDENTIALS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "google": ("oauth_code", ("redirect_uri",)),
@@ -57,17 +53,17 @@ class ConnectInput(Input):
     )
     project_id = Integer(low=1, high=NUMBER_MAX)
 
-    @validates_schema(skip_on_field_errors=False)
-    def _has_its_credentials(self, data: Mapping[str, Any], **kwargs: Any) -> None:
-        if (kind := data.get("integration_type")) is None:
-            return
-        needed, allowed = _CREDENTIALS[kind]
-        known = {name for needs, may in _CREDENTIALS.values() for name in (needs, *may)}
-        failures = {name: [f"is not for {kind}"] for name in sorted(known & set(data) - {needed, *allowed})}
-        if needed not in data:
-            failures[needed] = ["is required"]
-        if failures:
-            raise ValidationError(failures)
+
+def _check_credentials(given: Mapping[str, Any]) -> None:
+    """Raises `HubError` INVALID where what a type is connected by is missing, or another type's is there."""
+    kind = given["integration_type"]
+    needed, allowed = _CREDENTIALS[kind]
+    known = {name for needs, may in _CREDENTIALS.values() for name in (needs, *may)}
+    failures = [FieldError(name, f"is not for {kind}") for name in sorted(known & set(given) - {needed, *allowed})]
+    if needed not in given:
+        failures.append(FieldError(needed, "is required"))
+    if failures:
+        raise HubError(Code.INVALID, f"{failures[0].field}: {failures[0].message}", failures)
 
 
 class All(ApiHandler):
@@ -87,6 +83,7 @@ class Connect(ApiHandler):
     async def post(self) -> None:
         """Connect an account by the code or token that its company gave; one that is connected already is changed."""
         given, user, all_types = self.load_body(), self.caller.user_id, self.services.integrations
+        _check_credentials(given)
         project = given.get("project_id")
         if project is not None:
             await belongings.project(self.services.database, user, project)

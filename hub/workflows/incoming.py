@@ -8,7 +8,7 @@ The secret in the address suffices; a signature that is there must be right all 
 
 import hmac
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl
 
 import structlog
@@ -103,10 +103,10 @@ class Incoming:
 
     # --- messages -----------------------------------------------------------------------------------------------
 
-    async def heard(self, bot: Document, update: Any) -> int:
-        """How many executions a bot's update begins, or has begun before.
+    async def heard(self, bot: Document, update: Json) -> int:
+        """How many executions a bot's update, which has an `update_id`, begins or has begun before.
 
-        Raises `HubError` MALFORMED for what is no update, and RATE_LIMITED, upon which Telegram sends it again.
+        Raises `HubError` RATE_LIMITED, upon which Telegram sends it again.
         """
         message = message_of(update)
         if message is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
@@ -15,8 +15,6 @@ from models.clock import now, timestamp
 from models.database import Document
 
 Json = dict[str, Any]
-
-FAILED: Final = "WORKFLOW_EXECUTION_FAILED"
 
 
 def listed(workflow: Document) -> Json:
@@ -99,12 +97,7 @@ def _result(found: Document) -> Json:
     error = found.get("error")
     if found["status"] != "failed" or error is None:
         return told
-    return {**told, "error": {**_reason(error), "code": FAILED}}
-
-
-def _reason(error: Mapping[str, Any]) -> Json:
-    """What failed, and in which node; `reason` is the code of it, of which there are many."""
-    return {**{name: value for name, value in error.items() if name != "code"}, "reason": error.get("code")}
+    return {**told, "error": records.failure_view(error)}
 
 
 def _log(line: Mapping[str, Any]) -> Json:

@@ -12,6 +12,7 @@ from hub.workflows import scope
 from hub.workflows.graph import Json
 from models.database import Document
 
+FAILED: Final = "WORKFLOW_EXECUTION_FAILED"
 _TEXTS: Final = ("output", "items")
 
 
@@ -29,6 +30,12 @@ def parsed(record: Mapping[str, Any]) -> Json:
 def of_execution(execution: Mapping[str, Any]) -> dict[str, Json]:
     """All records of an execution by their keys, as plans see them."""
     return {key: parsed(record) for key, record in execution["steps"].items()}
+
+
+def failure_view(error: Mapping[str, Any]) -> Json:
+    """What an execution failed with, as its owner is told: by the document's one code for it, and as `reason` by ours."""
+    told = {name: value for name, value in error.items() if name != "code"}
+    return {"code": FAILED, "reason": error.get("code"), **told}
 
 
 def result_of(execution: Mapping[str, Any]) -> Any:

@@ -176,7 +176,7 @@ class Writing:
             "output": output if is_kept else None,
             "credits_used": credits_number(self._spent_micro),
             **({} if is_kept else {"truncated": True}),
-            **({} if planned.error is None else {"error": planned.error}),
+            **({} if planned.error is None else {"error": records.failure_view(planned.error)}),
         }
         facts = {"workflow_id": self._execution["number"], "execution_id": self._execution["_id"]}
         return NewEvent(self._execution["user"], EXECUTED, {**facts, "status": planned.status, "result": result})

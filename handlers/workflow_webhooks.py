@@ -3,7 +3,7 @@
 The secret in the address, and for a bot the token in the header, are the credentials; none of them is ever logged.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from marshmallow import INCLUDE
 
@@ -19,8 +19,10 @@ from handlers.workflow_hops import HOPS, hops_of
 from hub.errors import Code
 from hub.fields import Input, Integer
 from hub.integrations.telegram import PATH as TELEGRAM
-from hub.workflows.incoming import PLAIN, STANDARD
+from hub.workflows.incoming import PLAIN, STANDARD, payload_of
+from models.database import Document
 
+Json = dict[str, Any]
 _SIGNATURES: Final = (
     header(PLAIN, "sha256= and the hex HMAC of the body by the workflow's secret; where it is there it must be right"),
     header("webhook-id", "The same for each attempt: a second one is answered with the first one's execution"),
@@ -59,17 +61,19 @@ class WorkflowWebhook(ApiHandler):
     body_bytes_max = limits.PAYLOAD_BYTES_MAX
     refuses = (Code.UNAUTHENTICATED, Code.CONFLICT, Code.RATE_LIMITED)
 
-    async def trigger(self, secret: str, number: int | None) -> None:
+    async def genuine(self, secret: str, number: int | None) -> Document:
+        """The workflow that is triggered, by who may."""
         names = [name for name in (PLAIN, *STANDARD) if self.header(name) is not None]
-        begun = await self.services.workflows.incoming.triggered(
-            secret,
-            number,
-            {name: self.header(name) or "" for name in names},
-            media_type(self.request.headers.get("Content-Type", "")),
-            self.request.body,
-            address=self.address,
-            hops=hops_of(self),
-        )
+        headers = {name: self.header(name) or "" for name in names}
+        incoming = self.services.workflows.incoming
+        return await incoming.genuine(secret, number, headers, self.request.body, self.address)
+
+    def given(self) -> Json:
+        return payload_of(media_type(self.request.headers.get("Content-Type", "")), self.request.body)
+
+    async def begin(self, workflow: Document, payload: Json) -> None:
+        webhook_id, hops = self.header(STANDARD[0]), hops_of(self)
+        begun = await self.services.workflows.incoming.triggered(workflow, payload, webhook_id, hops)
         self.answer(views.begun(begun))
 
 
@@ -79,7 +83,8 @@ class BySecret(WorkflowWebhook):
     @takes(WebhookInput(), optional=True)
     async def post(self, secret: str) -> None:
         """Trigger a workflow by its address."""
-        await self.trigger(secret, None)
+        workflow = await self.genuine(secret, None)
+        await self.begin(workflow, self.loaded(self.given()))
 
 
 class ByNumber(WorkflowWebhook):
@@ -88,7 +93,8 @@ class ByNumber(WorkflowWebhook):
     @takes(WebhookInput(), optional=True)
     async def post(self, workflow_id: str, secret: str) -> None:
         """Trigger a workflow by its id and its secret."""
-        await self.trigger(secret, number_of(workflow_id, "webhook"))
+        workflow = await self.genuine(secret, number_of(workflow_id, "webhook"))
+        await self.begin(workflow, self.loaded(self.given()))
 
 
 class TelegramUpdates(ApiHandler):

@@ -111,5 +111,6 @@ class Engine:
             log.exception("a turn broke", execution=execution["_id"])
             await turn.broke()
         finally:
-            self._turns.pop(execution["_id"], None)
+            if self._turns.get(execution["_id"]) is turn:  # it may have been lost, and claimed here again
+                del self._turns[execution["_id"]]
         self._loop.wake()

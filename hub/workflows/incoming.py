@@ -47,32 +47,30 @@ class Incoming:
 
     # --- webhooks -----------------------------------------------------------------------------------------------
 
-    async def triggered(
-        self,
-        secret: str,
-        number: int | None,
-        headers: Mapping[str, str],
-        media: str,
-        body: bytes,
-        *,
-        address: str,
-        hops: int,
+    async def genuine(
+        self, secret: str, number: int | None, headers: Mapping[str, str], body: bytes, address: str
     ) -> Document:
-        """The execution that a webhook begins, or has begun before. `headers` are those that are there of `PLAIN` and
-        `STANDARD`; `number` is the workflow's, where the address names it too.
+        """The workflow whose address a webhook came to. `headers` are those that are there of `PLAIN` and `STANDARD`,
+        `number` is the workflow's, where the address names it too; `address` is where it comes from.
 
-        Raises `HubError`: NOT_FOUND for a secret that is nobody's, UNAUTHENTICATED for a wrong signature, RATE_LIMITED,
-        CONFLICT for a workflow that no webhook triggers, MALFORMED, INVALID, TOO_LARGE, and what `Executions.begin` does.
+        Raises `HubError`: NOT_FOUND for a secret that is nobody's, UNAUTHENTICATED for a wrong signature, CONFLICT for a
+        workflow that no webhook triggers, RATE_LIMITED.
         """
         found = await self._found(secret, number, address)
         _check_signatures(headers, body, secret)
         if found["trigger_type"] != "webhook":
             raise HubError(Code.CONFLICT, f"This workflow's trigger is {found['trigger_type']}, and no webhook")
-        twin = _twin(headers.get("webhook-id"))
-        payload = payload_of(media, body)
-        await self._throttle.workflow_triggered(found["_id"])
-        hops = max(hops, await self._hops_of(payload, found["user"]))
-        return await self._executions.begin(found, payload, "webhook", hops=hops, twin=twin)
+        return found
+
+    async def triggered(self, workflow: Document, payload: Json, webhook_id: str | None, hops: int) -> Document:
+        """The execution that a genuine webhook begins, or has begun before.
+
+        Raises `HubError`: MALFORMED for its id, RATE_LIMITED, and what `Executions.begin` does.
+        """
+        twin = _twin(webhook_id)
+        await self._throttle.workflow_triggered(workflow["_id"])
+        hops = max(hops, await self._hops_of(payload, workflow["user"]))
+        return await self._executions.begin(workflow, payload, "webhook", hops=hops, twin=twin)
 
     async def _hops_of(self, payload: Json, user: str) -> int:
         """A workflow that is told of the end of an execution comes after it: two that tell each other are a loop."""

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 
+from config import limits as hub_limits
 from config import workflows as limits
 from hub.errors import Code, HubError
 from hub.services import Services
 from hub.workflows.workflows import NewWorkflow
+from models import executions
 from models.clock import now
 from models.database import Database, Document
 from models.executions import EXECUTIONS
@@ -23,6 +25,7 @@ from tests.patience import until
 from tests.site import Site
 from tests.stand_ins.base import Scenario
 from tests.stand_ins.openai_server import OpenAIStandIn
+from tests.stand_ins.smtp_server import Inbox
 from tests.stand_ins.telegram_bot_api import TOKEN, TelegramBotApi
 from tests.stand_ins.webhook_receiver import WebhookReceiver, hangs, slowly
 
@@ -438,6 +441,56 @@ async def test_what_is_done_is_counted(calling_site: Site) -> None:
     assert 'hub_executions_total{status="failed"} 1.0' in told
     assert 'hub_steps_total{status="completed",type="send_email"} 1.0' in told
     assert "hub_executions_at_work 0.0" in told
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_letter_that_is_not_taken_goes_again_under_its_own_id(
+    calling_site: Site, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LETTER_RETRY_SECONDS", (0.1, 0.1))
+    owner = await Owner.at(calling_site)
+    await until(lambda: inbox.mails)  # that which confirms the address
+    inbox.answers += ["451 later", "451 later"]
+    ended = await owner.executed(manual("t>a", a=send_email(body="Hello")))
+    await until(lambda: len(inbox.mails) == 2)
+    assert inbox.letters[1]["Message-ID"] == ended["result"]["output"]["message_id"] and not inbox.answers
+    letter = await database_of(calling_site)["workflow_letters"].find_one({})
+    assert letter is not None and letter["attempts"] == 3
+    await until(partial(_is_sent, database_of(calling_site)))
+
+
+async def _is_sent(database: Database) -> bool:
+    return await database["workflow_letters"].count({"status": "sent", "claim": None, "body": {"$exists": False}}) == 1
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_an_answer_for_which_there_is_no_room_is_put_off(
+    provided_site: Site, provider: OpenAIStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_limits, "STREAMS_PER_USER_MAX", 1)
+    monkeypatch.setattr(limits, "PUT_OFF_SECONDS", 0.1)
+    provider.default = Scenario(first_token_seconds=0.5)
+    owner = await Owner.at(provided_site)
+    ended = await owner.executed(manual("t>a t>b t>c", a=ai_call(), b=ai_call(), c=ai_call()))
+    assert ended["status"] == "completed" and {step["attempt"] for step in ended["steps"]} == {1}
+    assert len(provider.requests) == 3
+    assert any("waits: At most 1 answers at once" in line["message"] for line in ended["logs"])
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_no_turn_writes_over_an_answer_that_it_has_not_seen(site: Site) -> None:
+    owner = await Owner.at(site)
+    workflow = await owner.make(manual("t>a", a=ASK))
+    execution = await owner.begin(workflow)
+    await at_rest(site, execution)
+    claimed = {**await kept(site, execution), "claim": "claim_other"}
+    await database_of(site)[EXECUTIONS].update_one({"_id": execution}, {"$set": {"claim": "claim_other"}})
+    await site.services.workflows.executions.answer_approval(claimed["user"], execution, "a", True, "yes")
+    expired = {"$set": {"steps.a": {"status": "failed", "attempt": 1}}}
+    assert await executions.write(database_of(site), claimed, expired, claimed["asked"]) is None
+    assert not await executions.release(database_of(site), claimed, {"due_at": None}, claimed["asked"])
+    await given_back(site, execution)
+    assert (await owner.ended(workflow, execution))["status"] == "completed"
 
 
 @pytest.mark.gen_test(timeout=60)

@@ -63,7 +63,7 @@ async def test_a_request_is_sent_and_its_answer_kept(calling_site: Site, receive
 
     receiver.behave("a", told)
     owner = await Owner.at(calling_site)
-    sent = http_request(receiver.url("a"), headers={"X-Mine": "{{who}}"}, body={"hello": "{{who}}"})
+    sent = http_request(receiver.url("a"), headers={"X-Mine": "{{who}}", "x-hub-hops": "0"}, body={"hello": "{{who}}"})
     ended = await owner.executed(manual("t>a", a=sent), data={"who": "Ada"})
     answer = ended["result"]["output"]
     assert (answer["status"], answer["body"], answer["headers"]["x-made"]) == (201, {"made": [1, 2]}, "yes")

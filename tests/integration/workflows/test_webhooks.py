@@ -273,3 +273,13 @@ async def test_addresses_are_in_no_log(site: Site, capfd: pytest.CaptureFixture[
     logged = capfd.readouterr()
     assert "/webhooks/***" in logged.err and f"/webhooks/{made['id']}/***" in logged.err
     assert secret not in logged.err + logged.out
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_who_tries_addresses_is_held_to_a_bound(limited_site: Site) -> None:
+    who, stranger = await Author.of(limited_site), limited_site.client("ai_assistant")
+    made = await who.make(listener())
+    for _ in range(limits.WEBHOOK_MISSES_PER_ADDRESS):
+        await stranger.post("/webhooks/wf_of_nobody_at_all", BODY, status=404)
+    assert int((await stranger.post("/webhooks/wf_of_nobody_at_all", BODY, status=429)).headers["Retry-After"]) > 0
+    await who.posts(made, BODY)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
+from models.database import Database, Document
+from models.executions import EXECUTIONS
 from tests.api_client import ApiClient
 from tests.executions import definition
 from tests.patience import until
@@ -87,3 +89,29 @@ def statuses(execution: Mapping[str, Any]) -> dict[str, str]:
 
 def outputs(execution: Mapping[str, Any]) -> dict[str, Any]:
     return {step["node"]: step.get("output") for step in execution["steps"]}
+
+
+def database_of(site: Site) -> Database:
+    return site.services.database
+
+
+async def kept(site: Site, execution: str) -> Document:
+    """An execution as the database has it."""
+    found = await database_of(site)[EXECUTIONS].find_one({"_id": execution})
+    assert found is not None
+    return found
+
+
+async def at_rest(site: Site, execution: str) -> None:
+    """Until it has begun, and nobody has a turn at it."""
+
+    async def is_free() -> bool:
+        found = await kept(site, execution)
+        return found["claim"] is None and bool(found["steps"])
+
+    await until(is_free)
+
+
+async def stands(database: Database, execution: str, name: str, value: str) -> bool:
+    """Whether a field of an execution has this value."""
+    return await database[EXECUTIONS].count({"_id": execution, name: value}) == 1

@@ -1,57 +1,45 @@
-"""The engine over what goes wrong: cancelled, at its bounds, its claim lost, answered twice, led in a circle."""
+"""The engine over what goes wrong: cancelled, its owner shut out, its claim lost, answered twice."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
 
-from config import limits as hub_limits
 from config import workflows as limits
 from hub.errors import Code, HubError
 from hub.services import Services
 from hub.workflows.workflows import NewWorkflow
 from models import executions
 from models.clock import now
-from models.database import Database, Document
 from models.executions import EXECUTIONS
-from tests.executions import for_each
 from tests.factories import make_user
-from tests.integration.workflows.owner import ALL, Owner, ai_call, http_request, manual, send_email, statuses, transform
+from tests.integration.workflows.owner import (
+    ALL,
+    Owner,
+    ai_call,
+    at_rest,
+    database_of,
+    http_request,
+    kept,
+    manual,
+    send_email,
+    stands,
+    statuses,
+    transform,
+)
 from tests.patience import until
 from tests.site import Site
 from tests.stand_ins.base import Scenario
 from tests.stand_ins.openai_server import OpenAIStandIn
-from tests.stand_ins.smtp_server import Inbox
 from tests.stand_ins.telegram_bot_api import TOKEN, TelegramBotApi
 from tests.stand_ins.webhook_receiver import WebhookReceiver, hangs, slowly
 
 Json = dict[str, Any]
 HOUR = {"type": "delay", "config": {"seconds": 3_600}}
 ASK = {"type": "approval", "config": {"message": "Well?"}}
-
-
-def database_of(site: Site) -> Database:
-    return site.services.database
-
-
-async def kept(site: Site, execution: str) -> Document:
-    found = await database_of(site)[EXECUTIONS].find_one({"_id": execution})
-    assert found is not None
-    return found
-
-
-async def at_rest(site: Site, execution: str) -> None:
-    """Until nobody has a turn at it."""
-
-    async def is_free() -> bool:
-        found = await kept(site, execution)
-        return found["claim"] is None and bool(found["steps"])
-
-    await until(is_free)
 
 
 # --- ends before the end ------------------------------------------------------------------------------------------
@@ -83,7 +71,7 @@ async def test_a_wish_to_cancel_is_seen_whenever_it_comes(site: Site) -> None:
         begun = await executions.begin(found, {}, "manual")
         await asyncio.sleep(number / 1_000)
         await executions.cancel(user, workflow["id"], begun["_id"])
-        await until(partial(_is, database_of(site), begun["_id"], "status", "cancelled"), 10)
+        await until(partial(stands, database_of(site), begun["_id"], "status", "cancelled"), 10)
 
     for number in range(40):
         await begun_and_cancelled(number)
@@ -158,115 +146,6 @@ async def test_a_change_is_for_the_next_execution(site: Site) -> None:
     second = await owner.ended(workflow, await owner.begin(workflow))
     first = await owner.ended(workflow, execution)
     assert (first["result"]["output"], second["result"]["output"]) == ({"version": 1}, {"version": 2})
-
-
-# --- bounds -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.gen_test(timeout=60)
-async def test_an_execution_spends_no_more_than_its_cap(site: Site) -> None:
-    owner = await Owner.at(site)
-    side_by_side = {name: ai_call("Tell me a long story", max_tokens=400) for name in "abcd"}
-    cap = 0.05
-    ended = await owner.executed(manual("t>a t>b t>c t>d", **side_by_side), {"spend_cap": cap})
-    assert ended["status"] == "failed" and ended["result"]["error"]["reason"] == "spend_cap"
-    assert 0 < ended["result"]["credits_used"] <= cap
-    assert await owner.balance() == pytest.approx(10 - ended["result"]["credits_used"])
-
-
-@pytest.mark.gen_test(timeout=60)
-async def test_an_execution_is_at_work_for_so_long(
-    calling_site: Site, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "ACTIVE_SECONDS_MAX", 0.5)
-    receiver.behave("a", hangs)
-    owner = await Owner.at(calling_site)
-    ended = await owner.executed(manual("t>a a>b", a=http_request(receiver.url("a"))))
-    assert ended["status"] == "failed" and ended["result"]["error"]["reason"] == "active_seconds"
-
-
-@pytest.mark.gen_test(timeout=60)
-async def test_a_user_has_so_many_that_have_not_ended(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "EXECUTIONS_RUNNING_MAX", 2)
-    owner = await Owner.at(site)
-    workflow = await owner.make(manual("t>a", a=HOUR))
-    for _ in range(2):
-        await owner.begin(workflow)
-    await owner.client.post(f"{ALL}/{workflow['id']}/execute", {"input": {}}, status=429)
-
-
-@pytest.mark.gen_test(timeout=60)
-async def test_a_user_sends_so_many_mails_a_day(calling_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "LETTERS_PER_DAY_MAX", 1)
-    owner = await Owner.at(calling_site)
-    ended = await owner.executed(manual("t>a a>b", a=send_email(), b=send_email()))
-    assert statuses(ended) == {"a": "completed", "b": "failed"}
-    assert ended["result"]["error"]["reason"] == "letters"
-
-
-@pytest.mark.gen_test(timeout=60)
-async def test_what_is_too_large_is_no_output(calling_site: Site, receiver: WebhookReceiver) -> None:
-    async def floods(request: web.Request) -> web.StreamResponse:
-        return web.Response(body=b"\x01" * 100_000)
-
-    receiver.behave("a", floods)
-    owner = await Owner.at(calling_site)
-    ended = await owner.executed(manual("t>a", a=http_request(receiver.url("a"))))
-    assert ended["status"] == "failed" and ended["result"]["error"]["reason"] == "too_large"
-
-
-# --- circles ------------------------------------------------------------------------------------------------------
-
-
-def passes_on(port: int, path: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """What leads back to the hub: another name of it, or somebody who forwards what comes."""
-
-    async def behave(request: web.Request) -> web.StreamResponse:
-        headers = {"Content-Type": "application/json", "X-Hub-Hops": request.headers["X-Hub-Hops"]}
-        url, body = f"http://127.0.0.1:{port}{path}", await request.read()
-        async with ClientSession() as session, session.post(url, data=body, headers=headers) as sent:
-            return web.Response(status=sent.status, body=await sent.read())
-
-    return behave
-
-
-@pytest.mark.gen_test(timeout=90)
-@pytest.mark.parametrize("names", ["a", "ab"])
-async def test_workflows_that_set_each_other_off_come_to_an_end(
-    calling_site: Site, receiver: WebhookReceiver, names: str
-) -> None:
-    """To itself, and to another that leads back."""
-    owner = await Owner.at(calling_site)
-    made = []
-    for name in names:
-        given = manual("t>n", n=http_request(receiver.url(name), body={})) | {"trigger": {"type": "webhook"}}
-        made.append(await owner.make(given))
-    following = [*made[1:], made[0]]
-    for name, workflow in zip(names, following, strict=True):
-        receiver.behave(
-            name, passes_on(calling_site.port, "/webhooks/" + workflow["webhook_url"].split("/webhooks/")[1])
-        )
-    await owner.begin(made[0])
-    executions = database_of(calling_site)[EXECUTIONS]
-
-    async def has_come_to_an_end() -> bool:
-        return await executions.count({"status": "failed"}) == 1 and await executions.count({"status": "running"}) == 0
-
-    await until(has_come_to_an_end, 60)
-    found = await executions.find({}, limit=20, sort=[("hops", 1)])
-    assert [each["hops"] for each in found] == list(range(limits.HOPS_MAX + 1))
-    assert [each["status"] for each in found] == ["completed"] * limits.HOPS_MAX + ["failed"]
-    assert "set each other off" in found[-1]["error"]["message"]
-
-
-@pytest.mark.gen_test(timeout=60)
-async def test_it_does_not_fan_out_without_end(site: Site) -> None:
-    owner = await Owner.at(site)
-    ended = await owner.executed(manual("t>a", a=for_each("i")), data={"rows": list(range(limits.ITEMS_MAX + 1))})
-    assert ended["status"] == "failed" and "items" in ended["result"]["error"]["message"]
-    three = {name: for_each("i" + name) for name in "abc"}
-    ended = await owner.executed(manual("t>a a>b b>c", **three), data={"rows": list(range(limits.ITEMS_MAX))})
-    assert ended["status"] == "failed" and ended["result"]["error"]["reason"] == "steps"
 
 
 # --- claims -------------------------------------------------------------------------------------------------------
@@ -366,7 +245,7 @@ async def test_of_two_answers_at_once_one_counts(nodes: list[Services]) -> None:
     workflow = await nodes[0].workflows.workflows.create(user, NewWorkflow("Ask", given))
     for _ in range(5):
         execution = (await nodes[0].workflows.executions.begin(workflow, {}, "manual"))["_id"]
-        await until(partial(_is, nodes[0].database, execution, "steps.a.status", "waiting"))
+        await until(partial(stands, nodes[0].database, execution, "steps.a.status", "waiting"))
         answering = [
             node.workflows.executions.answer_approval(user, execution, "a", True, str(number))
             for number, node in enumerate(nodes)
@@ -374,11 +253,7 @@ async def test_of_two_answers_at_once_one_counts(nodes: list[Services]) -> None:
         came = await asyncio.gather(*answering, return_exceptions=True)
         (refused,) = [one for one in came if isinstance(one, BaseException)]
         assert isinstance(refused, HubError) and refused.code is Code.CONFLICT
-        await until(partial(_is, nodes[0].database, execution, "status", "completed"))
-
-
-async def _is(database: Database, execution: str, name: str, value: str) -> bool:
-    return await database[EXECUTIONS].count({"_id": execution, name: value}) == 1
+        await until(partial(stands, nodes[0].database, execution, "status", "completed"))
 
 
 @pytest.mark.gen_test(timeout=60)
@@ -424,7 +299,7 @@ async def test_what_nobody_foresaw_ends_it_after_some_turns(site: Site, monkeypa
     await at_rest(site, execution)
     senseless = {"$set": {"steps.a": {"status": "running"}, "due_at": now()}}
     await database_of(site)[EXECUTIONS].update_one({"_id": execution}, senseless)
-    await until(partial(_is, database_of(site), execution, "status", "failed"))
+    await until(partial(stands, database_of(site), execution, "status", "failed"))
     found = await kept(site, execution)
     assert (found["error"]["code"], found["broken"], found["claim"]) == ("internal", 1, None)
 
@@ -444,40 +319,6 @@ async def test_what_is_done_is_counted(calling_site: Site) -> None:
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_a_letter_that_is_not_taken_goes_again_under_its_own_id(
-    calling_site: Site, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "LETTER_RETRY_SECONDS", (0.1, 0.1))
-    owner = await Owner.at(calling_site)
-    await until(lambda: inbox.mails)  # that which confirms the address
-    inbox.answers += ["451 later", "451 later"]
-    ended = await owner.executed(manual("t>a", a=send_email(body="Hello")))
-    await until(lambda: len(inbox.mails) == 2)
-    assert inbox.letters[1]["Message-ID"] == ended["result"]["output"]["message_id"] and not inbox.answers
-    letter = await database_of(calling_site)["workflow_letters"].find_one({})
-    assert letter is not None and letter["attempts"] == 3
-    await until(partial(_is_sent, database_of(calling_site)))
-
-
-async def _is_sent(database: Database) -> bool:
-    return await database["workflow_letters"].count({"status": "sent", "claim": None, "body": {"$exists": False}}) == 1
-
-
-@pytest.mark.gen_test(timeout=60)
-async def test_an_answer_for_which_there_is_no_room_is_put_off(
-    provided_site: Site, provider: OpenAIStandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hub_limits, "STREAMS_PER_USER_MAX", 1)
-    monkeypatch.setattr(limits, "PUT_OFF_SECONDS", 0.1)
-    provider.default = Scenario(first_token_seconds=0.5)
-    owner = await Owner.at(provided_site)
-    ended = await owner.executed(manual("t>a t>b t>c", a=ai_call(), b=ai_call(), c=ai_call()))
-    assert ended["status"] == "completed" and {step["attempt"] for step in ended["steps"]} == {1}
-    assert len(provider.requests) == 3
-    assert any("waits: At most 1 answers at once" in line["message"] for line in ended["logs"])
-
-
-@pytest.mark.gen_test(timeout=60)
 async def test_no_turn_writes_over_an_answer_that_it_has_not_seen(site: Site) -> None:
     owner = await Owner.at(site)
     workflow = await owner.make(manual("t>a", a=ASK))
@@ -491,16 +332,3 @@ async def test_no_turn_writes_over_an_answer_that_it_has_not_seen(site: Site) ->
     assert not await executions.release(database_of(site), claimed, {"due_at": None}, claimed["asked"])
     await given_back(site, execution)
     assert (await owner.ended(workflow, execution))["status"] == "completed"
-
-
-@pytest.mark.gen_test(timeout=60)
-async def test_a_letter_that_is_refused_is_given_up(calling_site: Site) -> None:
-    owner = await Owner.at(calling_site)
-    ended = await owner.executed(manual("t>a", a=send_email("gone@example.com")))
-    assert ended["status"] == "completed"  # it was written; what becomes of it is the post's matter
-    letters = database_of(calling_site)["workflow_letters"]
-
-    async def is_given_up() -> bool:
-        return await letters.count({"status": "given_up", "body": {"$exists": False}}) == 1
-
-    await until(is_given_up)

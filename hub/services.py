@@ -225,7 +225,7 @@ class _Opening:
             credits=self._credits(database, ledger, purchases),
             points=Points(database, ledger, self._settings.daily_reward_points),
             projects=Projects(database, ledger, self._catalogue),
-            administration=Administration(ledger, identities.revocations),
+            administration=Administration(ledger, identities.revocations, mail),
             announcements=Announcements(database, ledger, self._broker),
             rate_administration=RateAdministration(ledger),
             webhooks=await self._webhooks(database, ledger, node, http),
@@ -233,7 +233,7 @@ class _Opening:
             analyser=self._analyser(database, ledger, http, integrations),
             statistics=Statistics(database),
             analytics=Analytics(database),
-            insight=insight_of(database, ledger, self._catalogue),
+            insight=insight_of(database, ledger, self._catalogue, self._throttle()),
             request_stats=self._request_stats(database, node),
             rate_limits=self._rate_limits(),
             connections=self._connections(),
@@ -372,7 +372,7 @@ class _Opening:
         return notices
 
     def _credits(self, database: Database, ledger: Ledger, purchases: Purchases) -> Credits:
-        made = credits.make(database, ledger, purchases, self._packages.by_id, self._settings.public_url, self._tasks)
+        made = credits.make(database, ledger, purchases, self._packages.by_id, self._tasks)
         self._closes("auto-recharge", made.recharges.close)
         return made
 

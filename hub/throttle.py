@@ -23,6 +23,7 @@ _RESETS_PER_ADDRESS = Limit(limits.RESETS_ASKED_PER_ADDRESS, limits.TRIES_SECOND
 _LINKS = Limit(limits.LINKS_OPENED_PER_ADDRESS, limits.TRIES_SECONDS)
 _WEBHOOKS_TRIED = Limit(outgoing.WEBHOOKS_TRIED_PER_OWNER, limits.TRIES_SECONDS)
 _SECOND_FACTORS = Limit(assistant.TWO_FACTOR_TRIES_PER_USER, limits.TRIES_SECONDS)
+_RATINGS = Limit(assistant.RATINGS_PER_MINUTE, 60)
 _VERIFICATIONS = Limit(limits.VERIFICATIONS_PER_USER, limits.TRIES_SECONDS)
 
 
@@ -86,6 +87,10 @@ class Throttle:
     async def webhook_tried(self, owner: str) -> None:
         """Count a delivery that its owner has sent at once. Raises `HubError` RATE_LIMITED."""
         await self._count(_WEBHOOKS_TRIED, "webhook", owner)
+
+    async def rated(self, user: str) -> None:
+        """Count a vote on an answer. Raises `HubError` RATE_LIMITED."""
+        await self._count(_RATINGS, "rating", user)
 
     async def _count(self, limit: Limit, kind: str, name: str) -> None:
         if not self._enabled:

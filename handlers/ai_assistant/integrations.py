@@ -77,8 +77,8 @@ class Test(OfType):
     @asks(_TYPE)
     async def post(self) -> None:
         """Ask the company whether the account can still be used."""
-        account = await self.services.integrations.test(self.caller.user_id, self.integration_type())
-        details = {"account": account, "can_write_spreadsheets": True}
+        account, writes = await self.services.integrations.test(self.caller.user_id, self.integration_type())
+        details = {"account": account, "can_write_spreadsheets": writes}
         self.answer({"status": "success", "message": "Connection test successful", "details": details})
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from hub.analyser import markdown, openapi, postman, swagger2
 from hub.analyser.description import Described, Json
-from hub.analyser.detect import form_of, looks_structured
+from hub.analyser.detect import check_kind, form_of, looks_structured
 from hub.analyser.failures import Unreadable
 from hub.analyser.paths import Source
 from hub.analyser.reading import object_of, text_of
@@ -32,6 +32,8 @@ def analyse(source: bytes, form: str) -> Json:
     if form not in FORMATS:
         raise Unreadable(f"format must be one of {', '.join(FORMATS)}", "format")
     text = text_of(source)
+    if form != "markdown":
+        check_kind(text)
     if form == "markdown" or (form == "auto" and not looks_structured(text)):
         taking = Taking()
         described = markdown.describe(text, taking)

@@ -20,7 +20,7 @@ from hub.errors import Code, HubError
 from hub.google import Google
 from hub.google_sign_in import Beginning
 from hub.integrations.google_api import GoogleApi, Spreadsheet, TokenRefused
-from hub.integrations.google_consent import GoogleConsent, Tokens
+from hub.integrations.google_consent import SCOPES, GoogleConsent, Tokens
 from hub.ledger import Ledger
 from hub.notifications import notice
 from hub.operations import Composed, Operation, Update
@@ -35,6 +35,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 _GOOGLE: Final = "google"
+_GOOGLE_UNNAMED: Final = "Google"
 _HOW: Final = "connect one by POST /api/integrations/connect, or at GET /api/integrations/google/authorize"
 _ENDED: Final = "Google says that the hub may not use this account any more"
 _UNREADABLE: Final = "what was kept of this account cannot be read any more"
@@ -66,6 +67,10 @@ class Integrations:
     async def of_user(self, user: str) -> list[Document]:
         return await integrations.of_user(self._database, user)
 
+    def check_set_up(self) -> None:
+        """Raises `HubError` UNAVAILABLE where this hub has no client at Google."""
+        self._consent.check_set_up()
+
     # --- connecting ---------------------------------------------------------------------------------------------
 
     async def begin(self, user: str, browser: str) -> Beginning:
@@ -95,7 +100,7 @@ class Integrations:
             "number": await counters.next_number(self._database, integrations.NUMBERS),
             "user": user,
             "type": _GOOGLE,
-            "name": name or "Google",
+            "name": name or _GOOGLE_UNNAMED,
             "status": "connected",
             "sealed": self._seal(tokens),
             "renewed_at": moment,
@@ -103,6 +108,13 @@ class Integrations:
             "last_used": None,
             **({} if project is None else {"project": project}),
         }
+        former = await integrations.of_type(self._database, user, _GOOGLE)
+        kept = await self._put(made)
+        if former is not None and former["name"] not in (kept["name"], _GOOGLE_UNNAMED):
+            await self._revoke(former)  # of the same account it would take back what was given just now
+        return kept
+
+    async def _put(self, made: Document) -> Document:
         try:
             return await integrations.put(self._database, made)
         except DuplicateKey:  # two tabs at once: the second one changes what the first one made
@@ -113,6 +125,9 @@ class Integrations:
         found = await integrations.remove(self._database, user, kind)
         if found is None:
             raise _none(kind, Code.NOT_FOUND)
+        await self._revoke(found)
+
+    async def _revoke(self, found: Document) -> None:
         try:
             await self._consent.revoke(self._open(found))
         except (HubError, ValueError) as error:  # it is gone here, which is what was asked for
@@ -129,12 +144,17 @@ class Integrations:
             raise _broken(found["error"])
         return found
 
-    async def test(self, user: str, kind: str) -> str:
-        """Ask for the account's name, as it is now. Raises `HubError`: NOT_FOUND, CONFLICT, UNAVAILABLE."""
+    async def test(self, user: str, kind: str) -> tuple[str, bool]:
+        """The account's name as it is now, and whether its user lets the hub write spreadsheets there.
+
+        Raises `HubError`: NOT_FOUND, CONFLICT, UNAVAILABLE.
+        """
         found = await integrations.of_type(self._database, user, kind)
         if found is None:
             raise _none(kind, Code.NOT_FOUND)
-        return await self._using(found, self._api.account)
+        name = await self._using(found, self._api.account)
+        _, tokens = await self._good(found)
+        return name, not set(SCOPES).isdisjoint(tokens.scopes)
 
     async def new_spreadsheet(
         self, user: str, title: str, sheets: list[dict[str, Any]], bodies: Sequence[bytes]
@@ -161,12 +181,12 @@ class Integrations:
 
     async def _using(self, found: Document, call: Callable[[str], Awaitable[T]]) -> T:
         """What a call with a good access token gives. Raises `HubError`: CONFLICT, UNAVAILABLE."""
-        tokens = await self._good(found)
+        latest, tokens = await self._good(found)
         try:
             done = await call(tokens.access)
         except TokenRefused:
-            tokens = await self._renewed(found, tokens)
-            done = await self._again(found, call, tokens)
+            latest, tokens = await self._renewed(latest, tokens)
+            done = await self._again(latest, call, tokens)
         await integrations.used(self._database, found["_id"], now())
         return done
 
@@ -176,8 +196,8 @@ class Integrations:
         except TokenRefused:
             raise await self._end(found, _ENDED) from None
 
-    async def _good(self, found: Document) -> Tokens:
-        """Tokens as they were kept last, renewed where they are near their end."""
+    async def _good(self, found: Document) -> tuple[Document, Tokens]:
+        """An integration as it is by now, and its tokens, renewed where they are near their end."""
         latest = await integrations.of_type(self._database, found["user"], found["type"])
         if latest is None:
             raise _none(found["type"], Code.CONFLICT)
@@ -186,14 +206,17 @@ class Integrations:
         except ValueError:
             raise await self._end(latest, _UNREADABLE) from None
         margin = assistant.INTEGRATION_TOKEN_MARGIN_SECONDS
-        return tokens if tokens.expires_at > now().timestamp() + margin else await self._renewed(latest, tokens)
+        if tokens.expires_at > now().timestamp() + margin:
+            return latest, tokens
+        return await self._renewed(latest, tokens)
 
-    async def _renewed(self, found: Document, tokens: Tokens) -> Tokens:
+    async def _renewed(self, found: Document, tokens: Tokens) -> tuple[Document, Tokens]:
         fresh = await self._consent.renew(tokens)
         if fresh is None:
             raise await self._end(found, _ENDED)
-        await integrations.renew(self._database, found, self._seal(fresh), now())
-        return fresh
+        moment = now()
+        await integrations.renew(self._database, found, self._seal(fresh), moment)
+        return {**found, "renewed_at": moment}, fresh
 
     async def _end(self, found: Document, reason: str) -> HubError:
         """Mark one that does not work any more, and tell its user, once; what the caller is to be told."""

@@ -200,6 +200,15 @@ def test_our_own_description_and_collection() -> None:
     assert {(each["method"], each["path"]) for each in told["endpoints"]} == _operations(DOCUMENT).keys()
 
 
+def test_our_own_lists_of_endpoints() -> None:
+    text = (_ROOT / "docs" / "api.md").read_text()
+    results = analyse(text.encode(), "auto")
+    written = set(re.findall(r"^ {4}(GET|POST|PUT|PATCH|DELETE) +(/[^\s?]*)", text, re.MULTILINE))
+    found = {(each["method"], each["path"]) for each in results["endpoints"]}
+    assert {(method, re.sub(r"/:(\w+)", r"/{\1}", path)) for method, path in written} <= found
+    assert len(written) > 50 and results["format"] == "markdown"
+
+
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [

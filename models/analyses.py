@@ -4,7 +4,8 @@
 attempts, claim, due_at?, source_parts, created_at, completed_at?, results_parts?, results_bytes?, error?: {message, field?},
 removed?, expires_at}`.
 A claim is the fencing token of one attempt, renewed while it lasts; with the last one `due_at` goes. `removed` is one
-that its user has removed while an attempt was under way: nobody finds it, but it counts as running until that attempt has ended.
+that its user has removed while an attempt was under way: nobody finds it, but it counts as running until that attempt has
+ended.
 
 `analysis_parts`: `{_id: <whose>:<number>, number, data, loose?, created_at, expires_at}`, the packed bytes of a document or
 of results. `whose` is the analysis for its document, and the claim for the results of an attempt: two attempts at once do

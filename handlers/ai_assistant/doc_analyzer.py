@@ -13,7 +13,7 @@ from handlers.dialects import Page
 from handlers.routing import Route
 from handlers.sse import sent
 from handlers.terms import PAGE, answers, asks, takes
-from hub.analyser.analysis import FORMATS
+from hub.analyser.formats import FORMATS
 from hub.errors import Code
 from hub.fields import Choice, Flag, Form, Input, Strict, Text
 from models.clock import timestamp

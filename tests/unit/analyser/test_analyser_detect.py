@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from hub.analyser.analysis import FORMATS, Unreadable, analyse
+from hub.analyser.analysis import analyse
+from hub.analyser.failures import Unreadable
+from hub.analyser.formats import FORMATS
 
 _PATHS: dict[str, Any] = {"/a": {"get": {}}}
 _COLLECTION: dict[str, Any] = {"info": {"name": "C"}, "item": [{"name": "R", "request": "https://example.com/a"}]}

@@ -48,6 +48,8 @@ def test_it_lists_every_operation_and_asks_nobody_but_the_hub(visit: Visit) -> N
     assert set(owed) == {"Smart AI Hub", "AI Aggregator", "AI Playground", "AI Assistant"}
     for api, operations in owed.items():
         expect(part(visit, api).locator(".opblock")).to_have_count(operations)
+        expect(visit.page.locator(".opblock-tag-section.is-open")).to_have_count(1)
+        expect(visit.page.locator(".opblock-tag-section")).to_have_count(len(owed))
     assert f"{visit.url}/openapi.json" in asked
     assert [url for url in asked if not url.startswith((f"{visit.url}/", "data:"))] == []
 

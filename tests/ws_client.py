@@ -87,6 +87,7 @@ class Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+        self._loop = asyncio.get_running_loop()
         _OPEN.append(self)
         self.pushes: list[dict[str, Any]] = []
         self.frames: list[dict[str, Any]] = []  # everything that came, in order
@@ -271,9 +272,11 @@ class Client:
 
     @staticmethod
     def abort_all() -> None:
-        """After a test, whatever became of it."""
+        """After a test, whatever became of it; one whose loop has ended has gone with it."""
         while _OPEN:
-            _OPEN.pop().abort()
+            client = _OPEN.pop()
+            if not client._loop.is_closed():
+                client.abort()
 
     def abort(self) -> None:
         """Leave without a closing handshake."""

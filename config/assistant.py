@@ -57,9 +57,7 @@ ANALYSIS_FETCHED_BYTES_MAX: Final = 5 << 20  # of a document behind an address, 
 ANALYSIS_FETCH_SECONDS_MAX: Final = 15.0  # from the first name's look-up to the last byte, redirects included
 ANALYSIS_REDIRECTS_MAX: Final = 3
 ANALYSIS_CHILD_SECONDS_MAX: Final = 20  # of the processor, for a child process
-ANALYSIS_CHILD_CLOCK_SECONDS_MAX: Final = (
-    60  # by the clock: a busy machine gives a child a third of a processor at times
-)
+ANALYSIS_CHILD_CLOCK_SECONDS_MAX: Final = 20  # by the clock: a busy machine may need another attempt
 ANALYSIS_CHILD_BYTES_MAX: Final = 512 << 20  # of its memory
 ANALYSIS_CHILD_FILES_MAX: Final = 64  # open at once: what Python itself needs to start
 ANALYSIS_CHILD_FILE_BYTES_MAX: Final = 128 << 20  # of a temporary file, where it may have any: a sheet, not packed yet

@@ -6,6 +6,7 @@ database -> ledger -> node -> identities -> providers -> chat -> connections -> 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -171,11 +172,9 @@ class _Opening:
         self._settings = settings
         self._bcrypt_cost = bcrypt_cost
         self.closings: list[tuple[str, Closing]] = []
-        self._catalogue, self._plans, self._metrics = (
-            load_catalogue(self._settings.models_file),
-            load_plans(),
-            Metrics(),
-        )
+        self._catalogue = load_catalogue(settings.models_file)
+        self._plans = load_plans()
+        self._metrics = Metrics()
         self._packages = load_packages()
         self._tasks = Tasks()
         self._broker = _broker(settings, self._tasks)
@@ -193,15 +192,7 @@ class _Opening:
         token_rates = TokenRates(self._settings.rate_limits, self._counters("tokens"))
         providers, streams, chat = await self._chat(database, ledger, node, identities.revocations, token_rates)
         purchases = self._purchases(database, ledger)
-        return Services(
-            settings=self._settings,
-            catalogue=self._catalogue,
-            plans=self._plans,
-            packages=self._packages,
-            metrics=self._metrics,
-            monitor=self._monitor,
-            tasks=self._tasks,
-            broker=self._broker,
+        return self._begun()(
             database=database,
             ledger=ledger,
             node=node,
@@ -238,6 +229,20 @@ class _Opening:
             rate_limits=self._rate_limits(),
             connections=self._connections(),
             recoveries=asyncio.Semaphore(limits.RECOVERIES_AT_ONCE),
+        )
+
+    def _begun(self) -> partial[Services]:
+        """With what stands before anything is opened."""
+        return partial(
+            Services,
+            settings=self._settings,
+            catalogue=self._catalogue,
+            plans=self._plans,
+            packages=self._packages,
+            metrics=self._metrics,
+            monitor=self._monitor,
+            tasks=self._tasks,
+            broker=self._broker,
         )
 
     def _closes(self, name: str, closing: Closing) -> None:

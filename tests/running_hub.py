@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 ROOT = Path(__file__).parents[1]
-START_SECONDS_MAX = 60.0
+START_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 25.0
 PASSWORD = "Correct-Horse-9"
 _LOOK_SECONDS = 0.5

@@ -1,4 +1,5 @@
-"""The bounds of what the AI Assistant's users have: conversations, projects, gifts, and analysed documents.
+"""The bounds of what came with the AI Assistant: two-factor sign-in, conversations, projects, insight, analysed documents,
+integrations, gifts and the other ways of credits.
 
 As `config/limits.py` has all others: a name, a unit, and why it is what it is.
 """
@@ -27,7 +28,11 @@ HISTORY_PAGE_BYTES_MAX: Final = 4 << 20  # of one answer's messages; one that is
 HISTORY_MESSAGES_AT_ONCE: Final = 20  # read from the database before they are written
 SEARCH_CHARS_MAX: Final = 100
 SEARCH_CONVERSATIONS_MAX: Final = 500  # a search looks into those used last
-SEARCH_MESSAGES_MAX: Final = 20_000  # and into so many messages of them, the newest conversations first
+SEARCH_CONVERSATIONS_AT_ONCE: Final = 50  # after one, two, four, ...: the last used come first, however long they are
+SEARCH_SECONDS_MAX: Final = 1.0  # then it is cut, and its answer says so
+CONVERSATION_GONE_SECONDS: Final = 60  # after its deletion, in which an answer that was just asked for may still begin
+CONVERSATION_SWEEP_SECONDS: Final = 20.0  # between two looks for what is left of deleted ones
+CONVERSATIONS_SWEPT_MAX: Final = 100  # in one round, the next ones in the next
 
 # --- insight ------------------------------------------------------------------------------------------------
 UPTIME_SLOT_SECONDS: Final = 10  # what the hub is known to have been up or down in: some five heartbeats
@@ -38,6 +43,7 @@ SUMMED_AT_ONCE: Final = 4  # hours, which the database adds up on as many of its
 USAGE_SETTLED_SECONDS: Final = 3_600  # after which an answer's row is there: more than it and its hold may last
 RANKING_DAYS: Final = 30  # that models are ranked by
 RANKING_SECONDS: Final = 60.0  # that a node shows the same ranking
+RATINGS_PER_MINUTE: Final = 30  # by one user, that change something: each is a transaction of its own
 MODEL_DAYS_KEPT: Final = 40  # longer than they are ranked by: a vote may come after its answer's day
 
 # --- document analyses --------------------------------------------------------------------------------------
@@ -50,7 +56,8 @@ ANALYSIS_UPLOAD_SECONDS_MAX: Final = 120  # for a whole body to come in: 20 MiB 
 ANALYSIS_FETCHED_BYTES_MAX: Final = 5 << 20  # of a document behind an address, once it is unpacked
 ANALYSIS_FETCH_SECONDS_MAX: Final = 15.0  # from the first name's look-up to the last byte, redirects included
 ANALYSIS_REDIRECTS_MAX: Final = 3
-ANALYSIS_CHILD_SECONDS_MAX: Final = 20  # of a child process, by the clock and of the processor
+ANALYSIS_CHILD_SECONDS_MAX: Final = 20  # of the processor, for a child process
+ANALYSIS_CHILD_CLOCK_SECONDS_MAX: Final = 20  # by the clock: a busy machine may need another attempt
 ANALYSIS_CHILD_BYTES_MAX: Final = 512 << 20  # of its memory
 ANALYSIS_CHILD_FILES_MAX: Final = 64  # open at once: what Python itself needs to start
 ANALYSIS_CHILD_FILE_BYTES_MAX: Final = 128 << 20  # of a temporary file, where it may have any: a sheet, not packed yet
@@ -62,7 +69,8 @@ ANALYSIS_PART_BYTES: Final = 1 << 20  # documents and results are kept in parts 
 ANALYSIS_PARTS_MAX: Final = 64  # of one of them
 ANALYSES_AT_ONCE: Final = 2  # of one process
 ANALYSIS_POLL_SECONDS: Final = 1.0  # for what another process queued, and for what a dead one left
-ANALYSIS_LEASE_SECONDS: Final = 60  # longer than fetching, analysing and writing together
+ANALYSIS_LEASE_SECONDS: Final = 60  # of a claim, which its process renews
+ANALYSIS_RENEW_SECONDS: Final = 2.0  # between two renewals, by which an attempt learns that its analysis was removed
 ANALYSIS_ATTEMPTS_MAX: Final = 3  # a document that ends the hub itself does so no more often
 ANALYSIS_CLOSE_SECONDS: Final = 1.0  # for what is under way while the hub ends; another process takes it up
 ANALYSES_RUNNING_PER_USER_MAX: Final = 5
@@ -71,8 +79,12 @@ ANALYSIS_DAYS: Final = 30  # then an analysis goes
 ANALYSIS_EXPECTED_SECONDS: Final = 30  # told at the start: a slow address and a large document
 ANALYSIS_SWEEP_SECONDS: Final = 20.0  # between two looks for parts that belong to nothing
 ANALYSIS_PART_ALONE_SECONDS: Final = 30  # parts stand before their analysis does, or its results are told
-EXPORTS_AT_ONCE: Final = 2  # of one process
+EXPORTS_AT_ONCE: Final = 2  # of one process, to files; and as many into spreadsheets
 EXPORTS_WAITING_MAX: Final = 20
+EXPORT_SECONDS_MAX: Final = 300.0  # of one into a spreadsheet: the child, and all calls to Google
+ANSWERS_BYTES_MAX: Final = 128 << 20  # of results and workbooks that a process is sending, all users together
+ANSWERS_USER_BYTES_MAX: Final = 48 << 20  # of one user: a workbook and an analysis of the largest size
+ANSWER_PIECE_BYTES: Final = 1 << 19  # of an answer; who does not take one within `WRITE_SECONDS_MAX` is cut off
 SPREADSHEET_NAME_CHARS_MAX: Final = 200
 SHEET_CELL_CHARS_MAX: Final = 50_000  # what Google Sheets takes
 SHEET_CELLS_AT_ONCE: Final = 20_000  # of one call
@@ -114,20 +126,27 @@ INTEGRATION_CONNECTIONS_MAX: Final = 20
 
 # --- credits ------------------------------------------------------------------------------------------------
 CHECKOUT_SECONDS: Final = 86_340  # of a checkout page; Stripe allows a day at most, and its clock is not ours
-CHECKOUTS_OPEN_MAX: Final = 20  # of one user: each is looked after until it is paid or ends
+CHECKOUTS_OPEN_MAX: Final = 20  # of one user: each is looked after until it is paid or ends; one more ends the oldest
+CHECKOUT_PENDING_SECONDS: Final = 300.0  # before it is looked after: its payer types, and webhook or return tell first
 CHECKOUT_LOOKS_MAX: Final = 20  # that a page's reloads have us ask the company; the sweep asks by itself
 CHECKOUT_FORM_BYTES_MAX: Final = 4_096
 RETURN_URL_CHARS_MAX: Final = 2_048
 RECHARGES_AT_ONCE: Final = 4  # of one process
 RECHARGES_ASKED_AT_ONCE: Final = 1_000  # users of one process whose balance has just fallen; the sweep finds others
+RECHARGES_RESTING_MAX: Final = (
+    10_000  # users whose rule a process knows to rest, so that it does not ask at each commit
+)
+RECHARGE_RESTING_SECONDS: Final = 60  # that it trusts this: another process may have had the rule changed
 RECHARGES_PER_DAY_MAX: Final = 5  # of one user, by UTC: a loop gone wild must not drain a card
 RECHARGE_BACK_OFF_SECONDS: Final = (3_600, 14_400, 86_400)  # after each decline; after one more it is switched off
-RECHARGE_RETRY_SECONDS: Final = 60  # while it is not known whether a charge was made, or the company is away
-RECHARGE_LEASE_SECONDS: Final = 90  # longer than an attempt: three calls to the payments company, and what is written
+RECHARGE_RETRY_SECONDS: Final = 60  # while it is not known whether a charge was made, or the company is away; doubled
+RECHARGE_RETRY_SECONDS_MAX: Final = 960
+RECHARGE_LEASE_SECONDS: Final = 180  # longer than an attempt: five calls to the payments company, and ten writes
 RECHARGE_POLL_SECONDS: Final = 5.0  # for what another process asked for, and for what is due again
 RECHARGE_CLOSE_SECONDS: Final = 3.0  # for what is being charged while the hub ends
 RECHARGE_SWEEP_SECONDS: Final = 30.0  # between two looks for wallets whose fall nobody noted
 RECHARGE_SWEEP_MAX: Final = 200  # rules looked at in one round, the next ones in the next
 GIFT_MICRO_PER_DAY_MAX: Final = 10**9  # a thousand credits by one user in a day of UTC
+GIFT_MICRO_MIN: Final = 10**6  # a credit: what carries a text to a stranger costs something
 GIFTS_PER_DAY_MAX: Final = 50  # by one user
 GIFT_MESSAGE_CHARS_MAX: Final = 500

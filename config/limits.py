@@ -149,6 +149,7 @@ PAYMENT_PENDING_SECONDS_MAX: Final = 3_600.0
 PAYMENT_ABANDONED_SECONDS: Final = 86_400.0  # then what its payer never finished is cancelled
 PAYMENT_SWEEP_SECONDS: Final = 5
 PAYMENT_SWEEP_MAX: Final = 50  # payments a round
+PAYMENTS_SWEPT_AT_ONCE: Final = 10  # calls to the company, of those that may be made at once
 PAYMENT_ID_CHARS_MAX: Final = 255
 PAYMENT_EVENT_BYTES_MAX: Final = 256 << 10  # of one webhook
 PAYMENT_EVENT_AGE_SECONDS_MAX: Final = 300

@@ -5,7 +5,6 @@
 It knows no resource. Every failure ends in `write_error`, which says it in the caller's dialect.
 """
 
-import math
 import re
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
@@ -19,7 +18,7 @@ from handlers import addressing
 from handlers.access import Access, access_of, methods_of, public
 from handlers.cookies import set_cookie
 from handlers.credentials import address_of, check_cookie_origin, credential_of, media_type
-from handlers.dialects import DIALECTS, SMART_AI_HUB, Dialect, Json, Page
+from handlers.dialects import DIALECTS, SMART_AI_HUB, Dialect, Json, Page, whole_seconds
 from handlers.failures import as_hub_error, is_worth_a_log, of_status
 from handlers.logs import path_shown
 from handlers.terms import SORT, asked_of, body_of, may_be_bodiless, success_of
@@ -315,7 +314,7 @@ class ApiHandler(RequestHandler):
         if seconds is None and status == 503:  # a provider that failed seldom says when to come back
             seconds = limits.UNAVAILABLE_RETRY_SECONDS
         if seconds is not None:
-            self.set_header("Retry-After", str(max(1, math.ceil(seconds))))
+            self.set_header("Retry-After", str(whole_seconds(seconds)))
         if error.exhausted is not None and self._limited is not None:
             limited, limit_class = self._limited
             self._tell_limit(limited.by_quota(error.exhausted), limit_class)

@@ -20,7 +20,6 @@ from handlers.cards import Card
 from handlers.routing import Route
 from hub.credits import return_urls
 from hub.credits.checkouts import Checkouts
-from hub.credits.credits import PAGES
 from hub.errors import Code, HubError
 from hub.payments.records import amount_text
 from models.database import DatabaseError, Document
@@ -28,6 +27,7 @@ from models.database import DatabaseError, Document
 if TYPE_CHECKING:
     from handlers.application import HubApplication
 
+PAGES: Final = "/checkout/"
 _METHOD: Final = "pm_card_visa"
 
 
@@ -80,7 +80,12 @@ class Checkout(Card):
         if act is None:
             self._show(_WRONG, 400)
             return
-        await act(row, page)
+        try:
+            await act(row, page)
+        except HubError as error:
+            if error.code is not Code.CONFLICT:
+                raise
+            self._lead_back(page)  # sent twice, or from a page that has grown old: it is shown how it stands now
 
     async def _pay(self, row: Document, page: str) -> None:
         method = self._field("method")
@@ -108,8 +113,6 @@ class Checkout(Card):
         raised = (kwargs.get("exc_info") or (None, None, None))[1]
         if isinstance(raised, HubError) and raised.code is Code.NOT_FOUND:
             self._show(_UNKNOWN, 404)
-        elif isinstance(raised, HubError) and raised.code is Code.CONFLICT:
-            self._show(Shown("Not to be paid here", f"{raised.message}."), 409)
         elif status_code < 500:
             self._show(_WRONG, status_code)
         else:
@@ -133,7 +136,6 @@ class Checkout(Card):
         payable = self._checkouts.is_payable_here(row)
         title, text = _words(row, payable)
         back = row["checkout"]["return_url"]
-        waits_elsewhere = row["status"] == "pending" and not payable and row["provider"] == "stripe"
         return Shown(
             title,
             text,
@@ -141,7 +143,7 @@ class Checkout(Card):
             payable=payable,
             method=method or _METHOD,
             failure=f"{failure.rstrip('.')}." if failure else "",
-            go_on=row["checkout"]["url"] if waits_elsewhere else "",
+            go_on=self._checkouts.elsewhere(row),
             back=return_urls.link(back, row["payment"], row["status"]),
             back_host=return_urls.host(back),
         )

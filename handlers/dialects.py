@@ -5,6 +5,7 @@
 A dialect says *how*; what the fields of a resource are called is the matter of that API's views.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -238,8 +239,13 @@ def _assistant_error(error: HubError, code: str, request_id: str) -> Json:
     if error.details:
         body["details"] = {**_shown_field(error), "errors": _all_fields(error)}
     if error.code is Code.RATE_LIMITED and error.retry_after_seconds is not None:
-        body["retry_after"] = round(error.retry_after_seconds)
+        body["retry_after"] = whole_seconds(error.retry_after_seconds)
     return {"error": body, "request_id": request_id}
+
+
+def whole_seconds(seconds: float) -> int:
+    """A pause as bodies and headers tell it: never shorter than it is."""
+    return max(1, math.ceil(seconds))
 
 
 def _shown_field(error: HubError) -> Json:

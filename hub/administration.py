@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hub import notifications, two_factor
+from hub import account_changes, notifications, two_factor
 from hub.audit_trail import Actor, row
 from hub.errors import Code, HubError
 from hub.ledger import Ledger
+from hub.mail_jobs import MailJobs
 from hub.operations import Applied, Composed, Delete, Insert, Leg, NewEvent, Operation, Update, in_turn
 from hub.prices import credits_number
 from hub.revocations import Revocations
@@ -38,9 +39,10 @@ class Adjustment:
 class Administration:
     """One per process. All methods raise `HubError`: FORBIDDEN, NOT_FOUND, CONFLICT, and what the ledger raises."""
 
-    def __init__(self, ledger: Ledger, revocation: Revocations) -> None:
+    def __init__(self, ledger: Ledger, revocation: Revocations, mail: MailJobs) -> None:
         self._ledger = ledger
         self._revocations = revocation
+        self._mail = mail
 
     async def change_user(self, actor: Actor, user: str, changes: Mapping[str, Any], credits: int | None) -> None:
         """Set `role`, `status` and `tier`, and the balance in micro-credits; what is the same already changes nothing."""
@@ -64,19 +66,16 @@ class Administration:
         """Switch off the second factor of somebody who has lost it; they are told by mail."""
         if user == actor.user:
             raise HubError(Code.FORBIDDEN, "An administrator's own second factor is another administrator's matter")
-        written: list[Document] = []
 
-        async def compose(transaction: Transaction) -> Operation:
+        async def compose(transaction: Transaction) -> tuple[Operation, Document]:
             await _acting(transaction, actor)
             if await users.within(transaction, user) is None:
                 raise _no_user()
             operation, revocation = await two_factor.switched_off(transaction, user, now())
             operation.inserts = [*operation.inserts, row(actor, "two_factor.reset", user)]
-            written[:] = [revocation]
-            return operation
+            return operation, revocation
 
-        await self._ledger.commit(Composed(new_id("admin"), compose))
-        self._revocations.announce(written[0])
+        await account_changes.commit(self._ledger, self._revocations, self._mail, compose)
 
 
 def _self_grant() -> HubError:

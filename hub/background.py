@@ -3,7 +3,8 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from config import limits
+from config import assistant, limits
+from hub import history
 from hub.redis.broker import RedisBroker
 from hub.redis.wallet_follower import WalletFollower
 
@@ -32,6 +33,8 @@ def start(services: "Services") -> None:
     services.tasks.start(services.request_stats.run(), "request figures")
     services.tasks.start(services.statistics.run(), "entry totals")
     services.insight.start(services.tasks)
+    sweep_conversations = partial(history.sweep, services.database)
+    services.tasks.repeat(sweep_conversations, assistant.CONVERSATION_SWEEP_SECONDS, "deleted conversations")
     services.tasks.start(services.identities.follow(), "revocations")
     services.tasks.repeat(services.identities.key_uses.write_due, limits.KEY_USE_LOOK_SECONDS, "uses of API keys")
     services.tasks.start(services.mail.run(), "mail jobs")

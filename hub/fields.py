@@ -6,6 +6,7 @@ hub, as functions that raise `HubError` INVALID, are asked by fields (`ByRule`),
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -21,6 +22,7 @@ from models.clock import now
 
 Form = Mapping[str, Any]  # of JSON Schema
 
+_BREAKING = frozenset(("Cc", "Zl", "Zp", "Cs"))  # a lone surrogate is no text that could be stored
 _SCHEMA_MESSAGES = {"unknown": "unknown field", "type": "must be an object"}
 _MESSAGES: dict[str, Any] = {
     "required": "is required",
@@ -135,6 +137,12 @@ class Strict(fields.Field[Any]):
         return ValidationError(message)
 
 
+class Nested(fields.Nested):
+    """A part with a schema of its own."""
+
+    default_error_messages = _MESSAGES
+
+
 class ByRule(Strict):
     """A field whose rule is a function: it gives the value in its one form, or raises `HubError` INVALID."""
 
@@ -172,12 +180,27 @@ class Text(Strict):
         return value
 
 
+def is_line(text: str) -> bool:
+    """One line that shows something: without what controls a terminal, breaks lines or turns the direction of writing
+    around. Joiners, half-spaces and no-break spaces are parts of many people's words and emoji.
+    """
+    return any(map(_shows, text)) and not any(map(_breaks, text))
+
+
+def _shows(char: str) -> bool:
+    return char.isprintable() and not char.isspace()
+
+
+def _breaks(char: str) -> bool:
+    return unicodedata.category(char) in _BREAKING or "\u202a" <= char <= "\u202e" or "\u2066" <= char <= "\u2069"
+
+
 class Line(Text):
     """One line that people can read, as a name is."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         line = super()._deserialize(value, attr, data, **kwargs)
-        if not line.strip() or not line.isprintable():
+        if not is_line(line):
             raise self.fail("must be one line that can be read")
         return line
 

@@ -55,9 +55,9 @@ def name(value: object, field: str) -> str:
 
 
 def plain_text(value: object, field: str, chars_max: int) -> str:
-    """What one person says to another: the same in several lines."""
-    text = unicodedata.normalize("NFC", _text(value, field, chars_max).strip())
-    if any((unicodedata.category(char) == "Cc" and char != "\n") or char in _BIDI_CONTROLS for char in text):
+    """What one person says to another: the same in several lines, which may be indented. Lines end in a line feed alone."""
+    text = unicodedata.normalize("NFC", _text(value, field, chars_max).replace("\r\n", "\n").strip())
+    if any((unicodedata.category(char) == "Cc" and char not in "\n\t") or char in _BIDI_CONTROLS for char in text):
         raise invalid(field, "must not contain control characters")
     return text
 

@@ -174,7 +174,7 @@ class Operation:
     """One unit of work for the committer. `id` names its entries; use the hold's id when it settles one.
 
     `new_wallets` are made with the operation (sign-up). `webhooks` says how many of a user's endpoints are switched on
-    now: only then the user's events wait to be delivered; `recharge_below` below how many available micro-credits a user's
+    now: only then the user's events wait to be delivered; `recharge_below` below how many micro-credits a user's
     rule has more bought, 0 for never. `once` says that the id comes from outside (a payment) and has to be looked up among
     the entries before it is applied.
     """

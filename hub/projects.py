@@ -64,7 +64,8 @@ class Projects:
         try:
             chat_model(self._catalogue, name)
         except HubError as error:
-            raise invalid("settings.default_model", error.message, name) from None
+            says = error.details[0].message if error.details else error.message
+            raise invalid("settings.default_model", says, name) from None
 
     async def create(self, user: str, wanted: NewProject) -> ListedProject:
         """Raises `HubError` CONFLICT where there are too many."""

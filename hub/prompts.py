@@ -24,7 +24,9 @@ async def of(database: Database, model: AiModel, request: ChatRequest, conversat
     check_images(model, said)
     turns = [*await history(database, conversation), *said]
     answer = 1 if request.max_tokens is None else request.answer_tokens(model)
-    return await fitting(model, turns, beside=read_beside(request.parameters), keep=len(said), answer=answer)
+    field = "messages" if request.message is None else "message"
+    beside = read_beside(request.parameters)
+    return await fitting(model, turns, field=field, beside=beside, keep=len(said), answer=answer)
 
 
 def read_beside(parameters: Mapping[str, Any]) -> list[Any]:
@@ -52,10 +54,12 @@ def check_images(model: AiModel, messages: list[Document]) -> None:
         raise invalid("messages", f"{model.id} takes no images")
 
 
-async def fitting(model: AiModel, turns: list[Document], *, beside: list[Any], keep: int, answer: int) -> Prompt:
+async def fitting(
+    model: AiModel, turns: list[Document], *, field: str, beside: list[Any], keep: int, answer: int
+) -> Prompt:
     """The prompt, with what is read beside it counted; the oldest turns go until it and the answer fit the model.
 
-    Raises `HubError` INVALID when even what was just said does not fit.
+    Raises `HubError` INVALID, naming the `field` of the request, when even what was just said does not fit.
     """
     tokens = await _read(model, turns, beside)
     while tokens + answer > model.context_tokens and len(turns) > keep:
@@ -63,7 +67,7 @@ async def fitting(model: AiModel, turns: list[Document], *, beside: list[Any], k
         tokens = await _read(model, turns, beside)
     if tokens + answer > model.context_tokens:
         room = model.context_tokens
-        raise invalid("messages", f"{tokens} tokens and an answer of {answer} exceed the model's context of {room}")
+        raise invalid(field, f"{tokens} tokens and an answer of {answer} exceed the model's context of {room}")
     return Prompt(turns, tokens, attached_tokens(turns))
 
 

@@ -55,29 +55,36 @@ class RateLimits:
     async def hit(
         self, api: str, limit_class: str, identity: Identity | None, address: str, *, counted: bool = True
     ) -> Limited:
-        """Count one request of an API's class; of several windows the tighter one is told."""
+        """Count one request of an API's class. Of several windows the tightest is told, and of those that refuse it the one
+        that ends last. What one of them refuses is not made, and does not stay counted in the others.
+        """
         tier, by_key = (identity.tier, identity.key_id is not None) if identity else (_ANONYMOUS_TIER, False)
         windows = self._plans.limits_for(api, limit_class, tier, by_key)
         who = f"{api}:{self._counted_as(api, limit_class, identity)}:{_who(identity, address, api in self._plans.key_apis)}"
         cost = 1 if self._enabled and counted else 0
-        by = _counted_by(identity)
-        tightest = await self._hit(windows[0], who, cost, by)
-        counts = [(window, who) for window in windows[1:]] + _own(identity)
-        for window, who in counts:
-            other = await self._hit(window, who, cost, by)
-            if (other.allowed, other.remaining) < (tightest.allowed, tightest.remaining):
-                tightest = other
-        return tightest
+        counts = [*((window, who) for window in windows), *_own(identity)]
+        told = [await self._hit(window, who, cost, _counted_by(identity)) for window, who in counts]
+        refused = [limited for limited in told if not limited.allowed]
+        if not refused:
+            return min(told, key=lambda limited: limited.remaining)
+        for (window, who), limited in zip(counts, told, strict=True):
+            if cost and limited.allowed:
+                await self._counters.hit(_key(window, who), window, -cost)
+        return max(refused, key=lambda limited: limited.reset)
 
     def _counted_as(self, api: str, limit_class: str, identity: Identity | None) -> str:
         """Strangers count by class everywhere: who polls with a dead token is not to keep its address from signing in."""
         return limit_class if identity is None else self._plans.class_of(api, limit_class)
 
     async def _hit(self, limit: Limit, who: str, cost: int, by: Counted) -> Limited:
-        used, end = await self._counters.hit(f"{limit.seconds}:{who}", limit, cost)
+        used, end = await self._counters.hit(_key(limit, who), limit, cost)
         wait = max(1, math.ceil(end - time.time()))
         allowed = used <= limit.amount
         return Limited(limit.amount, max(0, limit.amount - used), math.ceil(end), allowed, wait, by)
+
+
+def _key(limit: Limit, who: str) -> str:
+    return f"{limit.seconds}:{who}"
 
 
 def _own(identity: Identity | None) -> list[tuple[Limit, str]]:

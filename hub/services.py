@@ -6,6 +6,7 @@ database -> ledger -> node -> identities -> providers -> chat -> connections -> 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from config import limits
 from config.catalogue import AiModel, load_catalogue
@@ -150,11 +151,9 @@ class _Opening:
         self._settings = settings
         self._bcrypt_cost = bcrypt_cost
         self.closings: list[tuple[str, Closing]] = []
-        self._catalogue, self._plans, self._metrics = (
-            load_catalogue(self._settings.models_file),
-            load_plans(),
-            Metrics(),
-        )
+        self._catalogue = load_catalogue(settings.models_file)
+        self._plans = load_plans()
+        self._metrics = Metrics()
         self._packages = load_packages()
         self._tasks = Tasks()
         self._shared = Shared(settings, self._tasks)
@@ -172,15 +171,7 @@ class _Opening:
         token_rates = TokenRates(self._settings.rate_limits, self._shared.counters("tokens"))
         providers, streams, chat = await self._chat(database, ledger, node, identities.revocations, token_rates)
         purchases = self._purchases(database, ledger)
-        return Services(
-            settings=self._settings,
-            catalogue=self._catalogue,
-            plans=self._plans,
-            packages=self._packages,
-            metrics=self._metrics,
-            monitor=self._monitor,
-            tasks=self._tasks,
-            broker=self._broker,
+        return self._begun()(
             database=database,
             ledger=ledger,
             node=node,
@@ -204,7 +195,7 @@ class _Opening:
             credits=self._credits(database, ledger, purchases),
             points=Points(database, ledger, self._settings.daily_reward_points),
             projects=Projects(database, ledger, self._catalogue),
-            administration=Administration(ledger, identities.revocations),
+            administration=Administration(ledger, identities.revocations, mail),
             announcements=Announcements(database, ledger, self._broker),
             rate_administration=RateAdministration(ledger),
             webhooks=await self._webhooks(database, ledger, node, http),
@@ -213,11 +204,25 @@ class _Opening:
             workflows=self._workflows(database, ledger, node, chat, http, integrations, mailer),
             statistics=Statistics(database),
             analytics=Analytics(database),
-            insight=insight_of(database, ledger, self._catalogue),
+            insight=insight_of(database, ledger, self._catalogue, self._throttle()),
             request_stats=self._request_stats(database, node),
             rate_limits=self._rate_limits(),
             connections=self._connections(),
             recoveries=asyncio.Semaphore(limits.RECOVERIES_AT_ONCE),
+        )
+
+    def _begun(self) -> partial[Services]:
+        """With what stands before anything is opened."""
+        return partial(
+            Services,
+            settings=self._settings,
+            catalogue=self._catalogue,
+            plans=self._plans,
+            packages=self._packages,
+            metrics=self._metrics,
+            monitor=self._monitor,
+            tasks=self._tasks,
+            broker=self._broker,
         )
 
     def _closes(self, name: str, closing: Closing) -> None:
@@ -368,7 +373,7 @@ class _Opening:
         return notices
 
     def _credits(self, database: Database, ledger: Ledger, purchases: Purchases) -> Credits:
-        made = credits.make(database, ledger, purchases, self._packages.by_id, self._settings.public_url, self._tasks)
+        made = credits.make(database, ledger, purchases, self._packages.by_id, self._tasks)
         self._closes("auto-recharge", made.recharges.close)
         return made
 

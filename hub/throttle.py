@@ -25,6 +25,7 @@ _WEBHOOKS_TRIED = Limit(outgoing.WEBHOOKS_TRIED_PER_OWNER, limits.TRIES_SECONDS)
 _SECOND_FACTORS = Limit(assistant.TWO_FACTOR_TRIES_PER_USER, limits.TRIES_SECONDS)
 _TRIGGERED = Limit(workflows.TRIGGERED_PER_MINUTE_MAX, 60)
 _WEBHOOKS_MISSED = Limit(workflows.WEBHOOK_MISSES_PER_ADDRESS, limits.TRIES_SECONDS)
+_RATINGS = Limit(assistant.RATINGS_PER_MINUTE, 60)
 _VERIFICATIONS = Limit(limits.VERIFICATIONS_PER_USER, limits.TRIES_SECONDS)
 
 
@@ -96,6 +97,9 @@ class Throttle:
     async def webhook_missed(self, address: str) -> None:
         """Count what was sent to a webhook that is nobody's. Raises `HubError` RATE_LIMITED."""
         await self._count(_WEBHOOKS_MISSED, "webhook-missed", place(address))
+    async def rated(self, user: str) -> None:
+        """Count a vote on an answer. Raises `HubError` RATE_LIMITED."""
+        await self._count(_RATINGS, "rating", user)
 
     async def _count(self, limit: Limit, kind: str, name: str) -> None:
         if not self._enabled:

@@ -58,7 +58,7 @@ _ON = _Told(
 )
 _OFF = _Told(
     *("two_factor_off", "Two-factor sign-in is off"),
-    "Your password alone signs you in now. If it was not you, change it at once.",
+    "A sign-in asks for no code any more. If it was not you, change your password at once.",
 )
 _RENEWED = _Told(
     *("recovery_codes_renewed", "You have new recovery codes"),

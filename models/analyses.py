@@ -1,8 +1,11 @@
 """Document analyses: jobs that any process may claim for a while, and what came of them.
 
 `{_id: analysis_..., user, status: processing | completed | failed, format, source: {type: url | file, url?, name?},
-attempts, claim, due_at?, source_parts, created_at, completed_at?, results_parts?, error?: {message, field?}, expires_at}`.
-A claim is the fencing token of one attempt; with the last one `due_at` goes.
+attempts, claim, due_at?, source_parts, created_at, completed_at?, results_parts?, results_bytes?, error?: {message, field?},
+removed?, expires_at}`.
+A claim is the fencing token of one attempt, renewed while it lasts; with the last one `due_at` goes. `removed` is one
+that its user has removed while an attempt was under way: nobody finds it, but it counts as running until that attempt has
+ended.
 
 `analysis_parts`: `{_id: <whose>:<number>, number, data, loose?, created_at, expires_at}`, the packed bytes of a document or
 of results. `whose` is the analysis for its document, and the claim for the results of an attempt: two attempts at once do
@@ -37,6 +40,7 @@ SHAPES = (
     ),
 )
 _LISTED: Final = {"claim": 0, "due_at": 0}
+_THERE: Final = {"removed": None}
 
 
 def new_analysis(
@@ -64,7 +68,7 @@ def new_analysis(
 
 
 def _of(user: str, analysis_id: str) -> Document:
-    return {"_id": {"$eq": analysis_id}, "user": {"$eq": user}}
+    return {"_id": {"$eq": analysis_id}, "user": {"$eq": user}, **_THERE}
 
 
 # --- what a user has ------------------------------------------------------------------------------------------------
@@ -77,7 +81,7 @@ async def of_user(database: Database, user: str, analysis_id: str) -> Document |
 
 async def page(database: Database, user: str, *, skip: int, limit: int) -> tuple[list[Document], int]:
     """Newest first, and how many there are in all."""
-    return await database[ANALYSES].page({"user": {"$eq": user}}, skip=skip, limit=limit, projection=_LISTED)
+    return await database[ANALYSES].page({"user": {"$eq": user}, **_THERE}, skip=skip, limit=limit, projection=_LISTED)
 
 
 async def statuses_within(transaction: Transaction, user: str) -> list[str]:
@@ -102,11 +106,25 @@ async def claim(database: Database, claim_id: str, moment: datetime, until: date
     return await database[ANALYSES].find_one_and_update(query, change)
 
 
+async def renew(database: Database, analysis_id: str, claim_id: str, until: datetime) -> bool:
+    """Keep a claim, or with a moment that has come give it back; False where it is lost, or the analysis removed."""
+    return await database[ANALYSES].update_one(_claimed(analysis_id, claim_id), {"$set": {"due_at": until}})
+
+
 async def claimed_within(transaction: Transaction, analysis_id: str, claim_id: str) -> Document | None:
     """As an operation of the ledger finds it; None where it is gone, or another's by now."""
-    query = {"_id": {"$eq": analysis_id}, "claim": {"$eq": claim_id}, "status": "processing"}
-    found = await transaction.find(ANALYSES, query)
+    found = await transaction.find(ANALYSES, _claimed(analysis_id, claim_id))
     return found[0] if found else None
+
+
+async def removed_within(transaction: Transaction, analysis_id: str) -> Document | None:
+    """One that its user has removed, as an operation of the ledger finds it."""
+    found = await transaction.find(ANALYSES, {"_id": {"$eq": analysis_id}, "removed": True})
+    return found[0] if found else None
+
+
+def _claimed(analysis_id: str, claim_id: str) -> Document:
+    return {"_id": {"$eq": analysis_id}, "claim": {"$eq": claim_id}, "status": "processing", **_THERE}
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------
@@ -129,6 +147,11 @@ async def parts(database: Database, whose: str, count: int) -> bytes | None:
     if len(found) != count:
         return None
     return b"".join(part["data"] for part in sorted(found, key=lambda part: int(part["number"])))
+
+
+async def all_parts_within(transaction: Transaction, whose: str, count: int) -> bool:
+    """Whether each part is still there, as an operation of the ledger finds them that is to name them."""
+    return len(await transaction.find(ANALYSIS_PARTS, {"_id": {"$in": part_ids(whose, count)}}, {"_id": 1})) == count
 
 
 def part_ids(whose: str, count: int) -> list[str]:

@@ -1,13 +1,14 @@
 """Auto-recharge: each user's rule, and the one job that it may have.
 
 `{_id: user, enabled, threshold, package, method, customer, revision, failures, reason, day, count, updated_at, due_at?,
-claim?, attempt?}`. Below `threshold` available micro-credits the `package` is bought by the kept `method` (`customer` is who
+claim?, attempt?}`. Below `threshold` micro-credits the `package` is bought by the kept `method` (`customer` is who
 the payments company keeps it with). `revision` grows with each change of the rule; `failures` counts declines in a row since
 then, and `reason` says what the last one was. `count` recharges were paid on `day`, by UTC.
 
 A job is wanted or waits where there is `due_at`, and whoever sets `claim` works on it until then. `attempt`
-(`{id, package, method, customer, revision}`) is what it has begun to buy: it stays until what became of that is known,
-through crashes and changes of the rule. That there is one document of each user makes it one job.
+(`{id, package, method, customer, revision, tries?}`) is what it has begun to buy: it stays until what became of that is
+known, through crashes and changes of the rule; `tries` counts how often that was not to be found out. That there is one
+document of each user makes it one job.
 """
 
 from datetime import datetime
@@ -20,7 +21,10 @@ AUTO_RECHARGES = "auto_recharges"
 SHAPES = (
     CollectionShape(
         AUTO_RECHARGES,
-        indexes=(Index([("due_at", 1)], only_where={"due_at": {"$exists": True}}),),
+        indexes=(
+            Index([("due_at", 1)], only_where={"due_at": {"$exists": True}}),
+            Index([("enabled", 1), ("_id", 1)], only_where={"enabled": True}),
+        ),
         schema={
             "required": ["enabled", "threshold", "package", "method", "revision", "failures", "count"],
             "properties": {
@@ -57,13 +61,14 @@ async def claim(database: Database, claim_id: str, moment: datetime, until: date
 
 async def begin(database: Database, rule: Document, attempt: Document) -> bool:
     """Write down what is about to be bought, where the job is still this claim's and the rule what it was."""
-    query = {**_mine(rule), "revision": rule["revision"], "enabled": True, "attempt": {"$exists": False}}
+    query = {**_mine(rule), "revision": rule["revision"], "enabled": True}
     return await database[AUTO_RECHARGES].update_one(query, {"$set": {"attempt": attempt}})
 
 
-async def again(database: Database, rule: Document, due_at: datetime) -> None:
+async def again(database: Database, rule: Document, due_at: datetime, **changes: object) -> None:
     """Have the same job looked at once more."""
-    await database[AUTO_RECHARGES].update_one(_mine(rule), {"$set": {"due_at": due_at}, "$unset": {"claim": ""}})
+    change = {"$set": {"due_at": due_at, **changes}, "$unset": {"claim": ""}}
+    await database[AUTO_RECHARGES].update_one(_mine(rule), change)
 
 
 async def end(database: Database, rule: Document, changes: Document) -> bool:

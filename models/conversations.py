@@ -1,25 +1,36 @@
 """Conversations and their messages.
 
 A conversation is `{_id: conv_..., user, title, model, message_count, last_message, created_at, updated_at, project?}`,
-`project` a project's number. A message is `{_id: msg_..., user, conversation, role, content, status, created_at}`; an
-assistant's message also has `{model, stream, epoch, lengths, extras, finish_reason, detail, usage, receipt, error}` and
-serves to replay its stream: `lengths` holds the number of characters of each delta, `extras` by its number what else it
-has, as JSON text, and `on_disconnect: cancel` says that it is to end without a reader, and `rating`, up or down, is
-what its user thinks of it. Messages without a conversation answer calls that keep their own history; they have
-`expires_at` and go after a week.
+`project` a project's number. One that was deleted is nobody's any more, and stays with its
+`deleted_at` until no answer in it can begin any more, whose messages go with it. A message is
+`{_id: msg_..., user, conversation, role, content, status, created_at}`; an assistant's message also has
+`{model, stream, epoch, lengths, extras, finish_reason, detail, usage, receipt, error}` and serves to replay its stream:
+`lengths` holds the number of characters of each delta, `extras` by its number what else it has, as JSON text, and
+`on_disconnect: cancel` says that it is to end without a reader, and `rating`, up or down, is what its user thinks of it.
+Messages without a conversation answer calls that keep their own history; they have `expires_at` and go after a week.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from config import outgoing
+from config import limits, outgoing
 from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Query, Transaction
 
 CONVERSATIONS = "conversations"
 MESSAGES = "messages"
 
+_TEXTLESS = {"content": 0, "extras": 0}
+
 SHAPES = (
-    CollectionShape(CONVERSATIONS, indexes=(Index([("user", 1), ("updated_at", -1)]),)),
+    CollectionShape(
+        CONVERSATIONS,
+        indexes=(
+            Index([("user", 1), ("updated_at", -1)]),
+            Index([("user", 1), ("project", 1), ("updated_at", -1)], only_where={"project": {"$exists": True}}),
+            Index([("deleted_at", 1)], only_where={"deleted_at": {"$exists": True}}),
+        ),
+    ),
     CollectionShape(
         MESSAGES,
         indexes=(
@@ -32,12 +43,17 @@ SHAPES = (
 
 
 async def conversation(database: Database, user: str, conversation_id: str) -> Document | None:
-    return await database[CONVERSATIONS].find_one({"_id": {"$eq": conversation_id}, "user": {"$eq": user}})
+    return await database[CONVERSATIONS].find_one(_one(user, conversation_id))
 
 
-def _of(user: str, project: int | None) -> Document:
+def _of(user: str, project: int | None = None) -> Document:
     """All of a user's, or those of one of the user's projects."""
-    return {"user": {"$eq": user}, **({} if project is None else {"project": {"$eq": project}})}
+    of_project = {} if project is None else {"project": {"$eq": project}}
+    return {"user": {"$eq": user}, **of_project, "deleted_at": {"$exists": False}}
+
+
+def _one(user: str, conversation_id: str) -> Document:
+    return {"_id": {"$eq": conversation_id}, **_of(user)}
 
 
 async def conversations(
@@ -54,7 +70,7 @@ async def conversations(
 
 
 async def count(database: Database, user: str) -> int:
-    return await database[CONVERSATIONS].count({"user": {"$eq": user}})
+    return await database[CONVERSATIONS].count(_of(user))
 
 
 async def messages(database: Database, conversation_id: str, *, limit: int) -> list[Document]:
@@ -67,10 +83,17 @@ async def messages(database: Database, conversation_id: str, *, limit: int) -> l
 
 async def answer_within(transaction: Transaction, user: str, query: Query) -> Document | None:
     """An answer of this user's as an operation of the ledger finds it, without its text."""
-    shown = {"content": 0, "extras": 0}
-    query = {"stream": {"$exists": True}, **query, "user": {"$eq": user}, "role": "assistant"}
-    found = await transaction.find(MESSAGES, query, shown, limit=1)
+    found = await transaction.find(MESSAGES, _answers(user, query), _TEXTLESS, limit=1)
     return found[0] if found else None
+
+
+async def answer(database: Database, user: str, query: Query) -> Document | None:
+    """The same outside of one."""
+    return await database[MESSAGES].find_one(_answers(user, query), projection=_TEXTLESS)
+
+
+def _answers(user: str, query: Query) -> Document:
+    return {"stream": {"$exists": True}, **query, "user": {"$eq": user}, "role": "assistant"}
 
 
 async def page(
@@ -83,8 +106,8 @@ async def page(
 
 async def rename(database: Database, user: str, conversation_id: str, title: str) -> Document | None:
     """Give a conversation another title; the conversation, or None where the user has none of that id."""
-    which = {"_id": {"$eq": conversation_id}, "user": {"$eq": user}}
-    return await database[CONVERSATIONS].find_one_and_update(which, {"$set": {"title": title}})
+    change = {"$set": {"title": title}}
+    return await database[CONVERSATIONS].find_one_and_update(_one(user, conversation_id), change)
 
 
 async def messages_after(
@@ -100,21 +123,20 @@ async def message_count(database: Database, conversation_id: str) -> int:
     return await database[MESSAGES].count({"conversation": {"$eq": conversation_id}})
 
 
-async def saying(database: Database, conversation_ids: Sequence[str], pattern: str, messages_max: int) -> set[str]:
+async def saying(database: Database, conversation_ids: Sequence[str], pattern: str, milliseconds_max: int) -> set[str]:
     """Those of these conversations that have a message in which a pattern is found, in capitals or not.
 
-    So many messages are looked at, those of the newest conversations first. The index finds and orders them; their text has
-    none: it would be written anew with every checkpoint of a running answer.
+    The index finds them; their text has none: it would be written anew with every checkpoint of a running answer. Raises
+    `TookTooLong`.
     """
     matches = {"$regex": pattern, "$options": "i"}
     pipeline: list[Document] = [
         {"$match": {"conversation": {"$in": list(conversation_ids)}}},
-        {"$sort": {"conversation": -1, "_id": -1}},
-        {"$limit": messages_max},
         {"$match": {"$or": [{"content": matches}, {"content.text": matches}]}},
         {"$group": {"_id": "$conversation"}},
     ]
-    return {found["_id"] for found in await database[MESSAGES].aggregate(pipeline)}
+    said = await database[MESSAGES].aggregate(pipeline, milliseconds_max)
+    return {found["_id"] for found in said}
 
 
 async def message_of_stream(database: Database, stream: str) -> Document | None:
@@ -133,12 +155,34 @@ async def progress(database: Database, streams: Sequence[str]) -> dict[str, tupl
     return {message["stream"]: (message["status"], message["deltas"]) for message in found}
 
 
-async def delete(database: Database, user: str, conversation_id: str) -> bool:
-    """Remove a conversation and its messages; False where the user has none of that id."""
-    if not await database[CONVERSATIONS].delete_one({"_id": {"$eq": conversation_id}, "user": {"$eq": user}}):
-        return False
-    await database[MESSAGES].delete_many({"conversation": {"$eq": conversation_id}, "user": {"$eq": user}})
-    return True
+async def running_streams(database: Database, conversation_id: str) -> list[str]:
+    """The streams of its answers that are still being written."""
+    query = {"conversation": {"$eq": conversation_id}, "status": "streaming"}
+    most = limits.QUOTA_STREAMS_PER_USER_MAX
+    found = await database[MESSAGES].find(query, sort=[("_id", -1)], limit=most, projection={"stream": 1})
+    return [message["stream"] for message in found]
+
+
+async def delete(database: Database, user: str, conversation_id: str, moment: datetime) -> bool:
+    """Take a conversation away from its user; False where they have none of that id. Its messages are still there."""
+    gone = {"$set": {"deleted_at": moment, "title": "", "last_message": ""}}
+    return await database[CONVERSATIONS].update_one(_one(user, conversation_id), gone)
+
+
+async def remove_messages(database: Database, conversation_id: str) -> None:
+    await database[MESSAGES].delete_many({"conversation": {"$eq": conversation_id}})
+
+
+async def remove(database: Database, conversation_id: str) -> None:
+    """All that there is of a deleted one; the conversation last, so that what fails is done again."""
+    await remove_messages(database, conversation_id)
+    await database[CONVERSATIONS].delete_one({"_id": {"$eq": conversation_id}, "deleted_at": {"$exists": True}})
+
+
+async def deleted_before(database: Database, moment: datetime, limit: int) -> list[str]:
+    query = {"deleted_at": {"$lt": moment}}
+    found = await database[CONVERSATIONS].find(query, sort=[("deleted_at", 1)], limit=limit, projection={"_id": 1})
+    return [conversation["_id"] for conversation in found]
 
 
 async def answers(database: Database, message_ids: list[str]) -> dict[str, Document]:

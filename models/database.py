@@ -29,13 +29,14 @@ from models.errors import DatabaseError as DatabaseError
 from models.errors import DatabaseUnavailable as DatabaseUnavailable
 from models.errors import DuplicateKey as DuplicateKey
 from models.errors import OutcomeUnknown as OutcomeUnknown
+from models.errors import TookTooLong as TookTooLong
 from models.errors import UnusableServer as UnusableServer
 from models.gathered import Gathered
 from models.heartbeat import Heartbeat
 
 Document = dict[str, Any]
 Query = Mapping[str, Any]
-Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]  # operators, or a pipeline of them
+Change = Query | Sequence[Query]  # operators, or a pipeline of them
 T = TypeVar("T")
 NEWEST_FIRST: Final = (("created_at", -1), ("_id", -1))  # of what carries the moment when it was made
 
@@ -62,7 +63,8 @@ def _translated() -> Any:
         if error.has_error_label("UnknownTransactionCommitResult"):
             raise OutcomeUnknown(str(error)) from error
         if error.timeout or isinstance(error, driver.ConnectionFailure | driver.WaitQueueTimeoutError):
-            raise DatabaseUnavailable(str(error)) from error  # labelled as transient too, once all retries are spent
+            kind = TookTooLong if isinstance(error, driver.ExecutionTimeout) else DatabaseUnavailable
+            raise kind(str(error)) from error  # labelled as transient too, once all retries are spent
         if getattr(error, "code", None) == _WRITE_CONFLICT or error.has_error_label("TransientTransactionError"):
             raise Conflict(str(error)) from error
         if isinstance(error, driver.OperationFailure) and error.code == 11_000:
@@ -119,9 +121,9 @@ class Collection:
         with _translated():
             return await self._collection.count_documents(query, maxTimeMS=limits.QUERY_MILLISECONDS_MAX, **bound)
 
-    async def aggregate(self, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
+    async def aggregate(self, stages: Sequence[Query], wait_ms: int = limits.QUERY_MILLISECONDS_MAX) -> list[Document]:
         with _translated():
-            cursor = await self._collection.aggregate(pipeline, maxTimeMS=limits.QUERY_MILLISECONDS_MAX)
+            cursor = await self._collection.aggregate(stages, maxTimeMS=wait_ms)
             return await cursor.to_list()
 
     async def scan(self, query: Query, *, sort: Sequence[tuple[str, int]] | None = None) -> Any:
@@ -338,9 +340,7 @@ class Database:
         The body may run several times: it must only read and write through its `Transaction`, and let every error out.
         Raises `Conflict`, `DuplicateKey`, `DatabaseUnavailable` (nothing written) or `OutcomeUnknown`.
         """
-
-        started = time.monotonic()
-        commit_sent = False
+        started, commit_sent = time.monotonic(), False
 
         async def run(bound: AsyncClientSession) -> T:
             nonlocal commit_sent

@@ -9,6 +9,10 @@ class DatabaseUnavailable(DatabaseError):
     """No primary within the deadline, or the connection broke before a commit was sent."""
 
 
+class TookTooLong(DatabaseUnavailable):
+    """A query did not end within its own time; the database is there all the same."""
+
+
 class OutcomeUnknown(DatabaseError):
     """A commit was sent and its answer lost: it may or may not stand."""
 

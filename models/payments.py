@@ -1,10 +1,11 @@
 """Payments: what a user pays money for, from before it is charged until it is credited.
 
 `{_id: pay_..., user, status: pending | succeeded | failed, provider, payment?, unit, amount, cents, currency, method,
-package, title, away, key, reason, reply, created_at, updated_at, due_at, checkout?, intent?}`. `payment` is the
+package, title, away, key, reason, reply, created_at, updated_at, due_at, checkout?, intent?, attempt?}`. `payment` is the
 company's own id, unique for ever: it is written before anything is charged, so that whatever is charged can be found
 again. `unit` and `amount` are what is bought (micro-credits or whole points), `key` names the idempotency record,
-`due_at` is when to look after a pending one. `away` are those that are charged without their user's being there.
+`due_at` is when to look after a pending one. `away` are those that are charged without their user's being there, and
+`attempt` is whose purchase such a one is: unique for ever, and gone again only where nothing was tried.
 
 A row with `checkout` (`{page, url, return_url, looks}`) is paid on a page: what our own page of it is found by, the
 address where it is paid, where its payer wants to go on, and how often our page had the company asked. Its `payment` is
@@ -26,7 +27,9 @@ SHAPES = (
             Index([("payment", 1)], unique=True, only_where={"payment": {"$exists": True}}),
             Index([("checkout.page", 1)], unique=True, only_where={"checkout.page": {"$exists": True}}),
             Index([("intent", 1)], unique=True, only_where={"intent": {"$exists": True}}),
+            Index([("attempt", 1)], unique=True, only_where={"attempt": {"$exists": True}}),
             Index([("user", 1), ("_id", -1)]),
+            Index([("user", 1), ("status", 1)]),
             Index([("due_at", 1)], only_where={"status": "pending"}),
         ),
         schema={
@@ -56,10 +59,23 @@ async def by_page(database: Database, page: str) -> Document | None:
     return await database[PAYMENTS].find_one({"checkout.page": {"$eq": page}})
 
 
-async def checkouts_open(database: Database, user: str, at_most: int) -> int:
-    """How many checkouts of a user may be paid still; it stops counting at `at_most`."""
-    query = {"user": {"$eq": user}, "status": "pending", "checkout": {"$exists": True}}
-    return await database[PAYMENTS].count(query, at_most=at_most)
+async def by_attempt(database: Database, attempt: str) -> Document | None:
+    """What an attempt of auto-recharge tried, or is about to."""
+    return await database[PAYMENTS].find_one({"attempt": {"$eq": attempt}})
+
+
+async def open_checkouts(database: Database, user: str, limit: int) -> list[Document]:
+    """The checkouts of a user that may be paid still, the oldest first."""
+    return await database[PAYMENTS].find(_open_checkouts(user), sort=[("_id", 1)], limit=limit)
+
+
+async def open_checkouts_within(transaction: Transaction, user: str, at_most: int) -> int:
+    """How many there are; it stops counting at `at_most`."""
+    return len(await transaction.find(PAYMENTS, _open_checkouts(user), {"_id": 1}, limit=at_most))
+
+
+def _open_checkouts(user: str) -> Document:
+    return {"user": {"$eq": user}, "status": "pending", "checkout": {"$exists": True}}
 
 
 async def has_bought_within(transaction: Transaction, user: str) -> bool:

@@ -7,7 +7,7 @@ credits in micro-credits, points whole; `seq` and `head` number and chain its en
 and projects hold and spend: `{key: {held, spent: {period, of, amount}, closed?}}`, as `hub/budgets.py` explains;
 `quota` counts the user's requests, `{daily: {of, ends_at, used, told}, weekly, monthly}`, as `hub/quotas.py` does.
 `webhooks` is how many of the user's endpoints are switched on: it decides, in the transaction that writes an event,
-whether the event waits to be delivered. `recharge_below` is below how many available micro-credits the user's rule has
+whether the event waits to be delivered. `recharge_below` is below how many micro-credits the user's rule has
 more bought (`models/auto_recharges.py`), so that each commit tells.
 
 An entry is append-only: `{_id: txn_..., wallet, seq, unit, kind, amount, balance_after, operation, leg, description,

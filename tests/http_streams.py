@@ -19,7 +19,7 @@ from models.database import Document
 from tests.factories import sign_up
 from tests.patience import PATIENCE_SECONDS
 from tests.stand_ins.openai_server import OpenAIStandIn
-from tests.ws_client import Client
+from tests.ws_client import Client, connected
 
 DONE = "[DONE]"
 SECRET = "of every node of a face, so that a token is good on all of them"
@@ -138,12 +138,7 @@ async def send(
     receive_buffer: int | None = None,
 ) -> Connection:
     """Send a request on a connection of its own; `body` as it is when it is bytes, else as JSON."""
-    raw = socket.socket()
-    if receive_buffer is not None:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    raw.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port))
-    reader, writer = await asyncio.open_connection(sock=raw, limit=receive_buffer or 2**20)
+    reader, writer = await connected(port, receive_buffer, 2**20)
     OPEN.append(writer)
     content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     all_headers = {"Host": f"127.0.0.1:{port}", "Content-Length": str(len(content))}

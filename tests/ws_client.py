@@ -82,12 +82,30 @@ class Closed(Exception):
         self.code = code
 
 
+async def connected(
+    port: int, receive_buffer: int | None, limit: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A line to a port here; its buffers are as small as `receive_buffer`, in bytes, or may take `limit`."""
+    raw = socket.socket()
+    try:
+        if receive_buffer is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        raw.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port))
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return await asyncio.open_connection(sock=raw, limit=receive_buffer or limit)
+    except BaseException:  # nobody listens, or whoever waited has gone
+        raw.close()
+        raise
+
+
 class Client:
     """One socket. `request` waits for the reply and keeps pushes; `push` takes the next one of a type."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+        self._loop = asyncio.get_running_loop()
         _OPEN.append(self)
         self.pushes: list[dict[str, Any]] = []
         self.frames: list[dict[str, Any]] = []  # everything that came, in order
@@ -104,27 +122,30 @@ class Client:
         cls, port: int, path: str = "/ws", headers: dict[str, str] | None = None, receive_buffer: int | None = None
     ) -> "Client":
         """Raises `Refused`."""
-        raw = socket.socket()
-        if receive_buffer is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        raw.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port))
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        reader, writer = await asyncio.open_connection(sock=raw, limit=receive_buffer or 2**16)
+        reader, writer = await connected(port, receive_buffer, 2**16)
+        try:
+            await cls._upgrade(reader, writer, port, path, headers or {})
+        except BaseException:
+            writer.transport.abort()
+            raise
+        return cls(reader, writer)
+
+    @staticmethod
+    async def _upgrade(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, path: str, headers: dict[str, str]
+    ) -> None:
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Upgrade: websocket", "Connection: Upgrade"]
         lines += [f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13"]
-        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_SECONDS)
         status = int(head.split(b" ", 2)[1])
         if status != 101:
             fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)
             body = await reader.readexactly(int(fields.get(b"Content-Length", b"0")))
-            writer.close()
             raise Refused(status, body)
         assert b"sec-websocket-extensions" not in head.lower(), "compression must not be agreed on"
-        return cls(reader, writer)
 
     # --- raw ---
 
@@ -272,9 +293,11 @@ class Client:
 
     @staticmethod
     def abort_all() -> None:
-        """After a test, whatever became of it."""
+        """After a test, whatever became of it; one whose loop has ended has gone with it."""
         while _OPEN:
-            _OPEN.pop().abort()
+            client = _OPEN.pop()
+            if not client._loop.is_closed():
+                client.abort()
 
     def abort(self) -> None:
         """Leave without a closing handshake."""

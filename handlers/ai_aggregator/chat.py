@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from marshmallow import INCLUDE, Schema, fields
+from marshmallow import INCLUDE, Schema
 
 from config import limits
 from handlers.access import scope
@@ -15,7 +15,7 @@ from handlers.sse import StreamHandler, outcome_of, relay
 from handlers.terms import EVENTS, JSON, answers, asks, takes
 from hub.chat_request import ChatRequest
 from hub.checks import Checked, a_list, an_object
-from hub.fields import Flag, Integer, Number, Stops, Text
+from hub.fields import Flag, Integer, Nested, Number, Stops, Text
 from hub.messages_field import Messages
 
 _TOOLS: Final = limits.TOOLS_PER_REQUEST_MAX
@@ -48,7 +48,7 @@ class CompletionInput(PassingInput):
         allow_none=True,
     )
     stream = Flag(load_default=False, allow_none=True)
-    stream_options = fields.Nested(StreamOptions, allow_none=True)
+    stream_options = Nested(StreamOptions, allow_none=True)
 
 
 class ChatCompletions(StreamHandler):

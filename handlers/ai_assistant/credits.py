@@ -41,7 +41,9 @@ class GiftMessage(fields.ByRule):
 
 class GiftInput(fields.Input):
     recipient_email = Email(required=True)
-    amount = amounts.Credits(high_micro=assistant.GIFT_MICRO_PER_DAY_MAX, required=True, example=100)
+    amount = amounts.Credits(
+        low_micro=assistant.GIFT_MICRO_MIN, high_micro=assistant.GIFT_MICRO_PER_DAY_MAX, required=True, example=100
+    )
     message = GiftMessage(load_default="")
 
 
@@ -68,7 +70,7 @@ class CreditPackages(ApiHandler):
 
 
 class AutoRecharge(ApiHandler):
-    """Below `threshold` available credits the package is bought by the payment method, without being asked. A method that is
+    """Below `threshold` credits the package is bought by the payment method, without being asked. A method that is
     declined is tried again after pauses, and in the end the rule is switched off; each change of it begins anew.
     """
 
@@ -77,7 +79,7 @@ class AutoRecharge(ApiHandler):
         """When and how the caller's credits are recharged."""
         self.answer(_rule_view(await self.services.credits.rules.of_user(self.caller.user_id)))
 
-    @scope("credits:write")
+    @scope("account:write")  # beside a gift it would be a way from its owner's card to whoever has the key
     @takes(AutoRechargeInput())
     async def put(self) -> None:
         """Set when and how the caller's credits are recharged."""

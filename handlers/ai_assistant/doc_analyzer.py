@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Final
 
 import orjson
+from tornado.iostream import StreamClosedError
 
 from config import assistant, limits
 from handlers.access import scope
@@ -10,8 +11,9 @@ from handlers.ai_assistant.uploads import UploadHandler
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
+from handlers.sse import sent
 from handlers.terms import PAGE, answers, asks, takes
-from hub.analyser.analysis import FORMATS
+from hub.analyser.formats import FORMATS
 from hub.errors import Code
 from hub.fields import Choice, Flag, Form, Input, Strict, Text
 from models.clock import timestamp
@@ -78,13 +80,33 @@ class Analyses(ApiHandler):
         self.answer_page("analyses", [summary(each) for each in found], Page(limit, offset, total))
 
 
-class Analysis(ApiHandler):
+class LargeAnswer(ApiHandler):
+    """Answers of some mebibytes, which stay in memory until their reader has taken them."""
+
+    async def deliver(self, body: bytes) -> None:
+        """Answer with these bytes, piece by piece. A reader that takes no piece within its time is cut off."""
+        self.set_header("Content-Length", str(len(body)))
+        try:
+            for start in range(0, len(body), assistant.ANSWER_PIECE_BYTES):
+                self.write(body[start : start + assistant.ANSWER_PIECE_BYTES])
+                await sent(self, self.flush())
+            await sent(self, self.finish())
+        except StreamClosedError:
+            pass  # the client has gone, or takes nothing
+
+
+class Analysis(LargeAnswer):
     @scope("ai:read")
     async def get(self, analysis_id: str) -> None:
         """One analysis: `results` once it is completed, `error` where it failed."""
-        found = await self.services.analyser.analyses.find(self.caller.user_id, analysis_id)
-        results = await self.services.analyser.analyses.results(found)
-        self.answer({**summary(found), "results": None if results is None else orjson.Fragment(results)})
+        user, analyses = self.caller.user_id, self.services.analyser.analyses
+        found = await analyses.find(user, analysis_id)
+        with self.services.analyser.answers.held(user, analyses.size(found)):
+            await self.deliver(self._shown(found, await analyses.results(found)))
+
+    def _shown(self, found: Document, results: bytes | None) -> bytes:
+        told = {**summary(found), "results": None if results is None else orjson.Fragment(results)}
+        return orjson.dumps(self.dialect.success(told, None, self.request_id))
 
     @scope("ai:write")
     async def delete(self, analysis_id: str) -> None:
@@ -93,7 +115,7 @@ class Analysis(ApiHandler):
         self.answer({"message": "Analysis deleted successfully", "id": analysis_id})
 
 
-class Workbook(ApiHandler):
+class Workbook(LargeAnswer):
     refuses = (Code.CONFLICT,)
 
     @scope("ai:read")
@@ -101,13 +123,12 @@ class Workbook(ApiHandler):
     @answers(200, XLSX, enveloped=False)
     async def post(self) -> None:
         """An analysis as a workbook of three sheets; with `include_examples` the examples have columns."""
-        given = self.load_body()
-        made = await self.services.analyser.exports.workbook(
-            self.caller.user_id, given["analysis_id"], given["include_examples"]
-        )
-        self.set_header("Content-Type", XLSX)
-        self.set_header("Content-Disposition", f'attachment; filename="{given["analysis_id"]}.xlsx"')
-        self.finish(made)
+        given, user, analyser = self.load_body(), self.caller.user_id, self.services.analyser
+        made = await analyser.exports.workbook(user, given["analysis_id"], given["include_examples"])
+        with analyser.answers.held(user, len(made)):
+            self.set_header("Content-Type", XLSX)
+            self.set_header("Content-Disposition", f'attachment; filename="{given["analysis_id"]}.xlsx"')
+            await self.deliver(made)
 
 
 class Spreadsheet(ApiHandler):

@@ -1,5 +1,6 @@
 """`/api/history`: the caller's conversations, to be listed, searched, read, renamed, taken away as a file, and deleted."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from tornado.iostream import StreamClosedError
@@ -9,13 +10,13 @@ from handlers.access import scope
 from handlers.ai_assistant.conversation_views import FILES, MARKDOWN, message_view
 from handlers.ai_assistant.numbers import NUMBER_MAX
 from handlers.base import ApiHandler
-from handlers.dialects import Page
+from handlers.dialects import AI_ASSISTANT, Page
 from handlers.routing import Route
 from handlers.sse import sent
 from handlers.terms import JSON, PAGE, Parameter, answers, asks, takes, whole_number
 from hub import belongings, history
 from hub.errors import invalid
-from hub.fields import Input, Line
+from hub.fields import Input, Line, is_line
 from hub.realtime.views import conversation_view
 from models import conversations
 from models.database import DatabaseError, Document
@@ -59,9 +60,11 @@ class History(ConversationHandler):
         database, user, project = self.services.database, self.caller.user_id, await self._project()
         if text is None:
             found, total = await conversations.page(database, user, project=project, skip=offset, limit=limit)
-        else:
-            found, total = await history.search(database, user, text, project=project, skip=offset, limit=limit)
-        self.answer_page("conversations", list(map(conversation_view, found)), Page(limit, offset, total))
+            self.answer(_page_of(found, Page(limit, offset, total)))
+            return
+        searched = await history.search(database, user, text, project=project, skip=offset, limit=limit)
+        page = Page(limit, offset, searched.total)
+        self.answer({**_page_of(searched.conversations, page), "search_complete": searched.whole})
 
     async def _project(self) -> int | None:
         """The project whose conversations are asked for. Raises `HubError`: INVALID, NOT_FOUND."""
@@ -75,7 +78,7 @@ class History(ConversationHandler):
         text = self.query(_SEARCH.name, 4 * assistant.SEARCH_CHARS_MAX)  # of UTF-8's bytes
         if text is None:
             return None
-        if not 0 < len(text.strip()) <= assistant.SEARCH_CHARS_MAX or not text.isprintable():
+        if not 0 < len(text.strip()) <= assistant.SEARCH_CHARS_MAX or not is_line(text):
             raise invalid(_SEARCH.name, f"must have 1 to {assistant.SEARCH_CHARS_MAX} characters, of one line", text)
         if self.query(_CONVERSATION.name) is not None:
             raise invalid(_SEARCH.name, "goes through all conversations, and not with conversation_id", text)
@@ -85,9 +88,20 @@ class History(ConversationHandler):
         database = self.services.database
         conversation = await history.found(database, self.caller.user_id, conversation_id)
         said = await history.page(database, conversation_id, skip=offset, limit=limit)
-        body = self.dialect.page("conversations", [conversation_view(conversation)], Page(limit, offset, 1), "")
-        total = await conversations.message_count(database, conversation_id)
-        self.answer({**body, "messages": [self.shown(message) for message in said], "messages_total": total})
+        total, end = await conversations.message_count(database, conversation_id), offset + len(said)
+        given = len(said) if said and end < total else limit  # who goes on by the limit is to miss none
+        self.answer(
+            {
+                **_page_of([conversation], Page(given, offset, 1)),
+                "messages": [self.shown(message) for message in said],
+                "messages_total": total,
+                "next_offset": end if end < total else None,
+            }
+        )
+
+
+def _page_of(found: Sequence[Document], page: Page) -> dict[str, Any]:
+    return AI_ASSISTANT.page("conversations", list(map(conversation_view, found)), page, "")
 
 
 class Conversation(ApiHandler):
@@ -106,9 +120,8 @@ class Conversation(ApiHandler):
 
     @scope("ai:write")
     async def delete(self, conversation_id: str) -> None:
-        """Remove a conversation and its messages, for good. An answer that is being made ends, and is paid, all the same."""
-        if not await conversations.delete(self.services.database, self.caller.user_id, conversation_id):
-            raise history.no_such()
+        """Remove a conversation and its messages, for good. An answer that is being made ends; what came of it is paid."""
+        await history.delete(self.services.database, self.services.chat, self.caller, conversation_id)
         self.answer({"id": conversation_id}, message="Conversation deleted successfully")
 
 

@@ -7,8 +7,6 @@ account.
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow.fields import Nested
-
 from config import assistant
 from handlers.access import scope
 from handlers.ai_assistant import integrations, workflow_views
@@ -46,13 +44,13 @@ def _description(**kwargs: Any) -> fields.Text:
 class NewProjectInput(fields.Input):
     name = _name(required=True)
     description = _description(load_default="")
-    settings = Nested(SettingsInput, load_default={})
+    settings = fields.Nested(SettingsInput, load_default={})
 
 
 class ProjectInput(fields.Change):
     name = _name()
     description = _description()
-    settings = Nested(SettingsInput)
+    settings = fields.Nested(SettingsInput)
 
 
 class Projects(ApiHandler):

@@ -10,6 +10,7 @@ from config.packages import Package
 from handlers.access import scope
 from handlers.base import ApiHandler
 from handlers.chat_headers import IDEMPOTENCY_KEY, key_check
+from handlers.checkout import PAGES
 from handlers.idempotent import replied
 from handlers.routing import Route
 from handlers.terms import asks, takes
@@ -90,8 +91,8 @@ async def _charged(handler: ApiHandler, body: Any, given: Json) -> None:
 async def _checkout(handler: ApiHandler, body: Any, given: Json) -> None:
     package = handler.services.packages.by_id[given["package"]]
     purchase = _purchase(handler.caller.user_id, package, given["payment_method"], "payment_method")
-    checkouts, back = handler.services.credits.checkouts, given["return_url"]
-    opened = await replied(handler, body, lambda key: checkouts.open(purchase, back, key))
+    checkouts, pages = handler.services.credits.checkouts, handler.services.settings.public_url + PAGES
+    opened = await replied(handler, body, lambda key: checkouts.open(purchase, pages, given["return_url"], key))
     handler.answer({"checkout_url": opened["url"], "session_id": opened["session"]})
 
 

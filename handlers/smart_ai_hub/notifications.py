@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from marshmallow.fields import Nested
-
 from handlers.access import scope
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
 from handlers.terms import PAGE, asks, flag, takes
-from hub.fields import Flag, Input, together
+from hub.fields import Flag, Input, Nested, together
 from models.clock import timestamp
 from models.notification_settings import CATEGORIES, MEDIA
 

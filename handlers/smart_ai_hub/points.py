@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow.fields import Nested
-
 from config import limits
 from handlers import history_filters, proofs
 from handlers.access import scope
@@ -45,7 +43,7 @@ class PaymentDetailsInput(fields.Input):
 
 class PurchaseInput(fields.Input):
     pointsAmount = amounts.Points(required=True, example=10_000)
-    paymentDetails = Nested(PaymentDetailsInput, required=True)
+    paymentDetails = fields.Nested(PaymentDetailsInput, required=True)
 
 
 class PointBalance(ApiHandler):

@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from marshmallow.fields import Nested
-
 from config import limits
 from handlers.access import scope
 from handlers.base import ApiHandler
 from handlers.routing import Route
 from handlers.terms import answers, takes
-from hub.fields import Input, Number, Text
+from hub.fields import Input, Nested, Number, Text
 from hub.notices.push_subscriptions import AuthSecret, PublicKey
 from hub.notices.vapid import origin_of
 from models.clock import timestamp

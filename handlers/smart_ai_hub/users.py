@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from marshmallow import ValidationError, fields, validates_schema
+from marshmallow import ValidationError, validates_schema
 
 from handlers import user_views
 from handlers.access import login, scope
@@ -11,7 +11,7 @@ from handlers.base import ApiHandler
 from handlers.routing import Route
 from handlers.terms import takes
 from hub.amounts import Credits
-from hub.fields import Flag, Input
+from hub.fields import Flag, Input, Nested
 from hub.profile_fields import Language, NewPassword, Password, PersonName, Phone, Timezone
 
 
@@ -28,7 +28,7 @@ class ProfileInput(Input):
     phone = Phone(allow_none=True)
     timezone = Timezone(allow_none=True)
     language = Language(allow_none=True)
-    autoTopup = fields.Nested(AutoTopupInput, allow_none=True)
+    autoTopup = Nested(AutoTopupInput, allow_none=True)
 
 
 class PasswordInput(Input):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from hub.analyser.answers import Answers
 from hub.analyser.child_process import Children
 from hub.analyser.exports import Exports
 from hub.analyser.jobs import Analyses
@@ -20,6 +21,7 @@ class Analyser:
 
     analyses: Analyses
     exports: Exports
+    answers: Answers
 
     @classmethod
     def of(
@@ -33,4 +35,4 @@ class Analyser:
     ) -> Self:
         children = Children(data_dir / "children")
         analyses = Analyses(database, ledger, http, tasks, children)
-        return cls(analyses, Exports(analyses, integrations, children))
+        return cls(analyses, Exports(analyses, integrations, children), Answers())

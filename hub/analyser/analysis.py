@@ -6,22 +6,17 @@
 What is cut, and what is not as its format demands, stands in the results' `notices`.
 """
 
-from typing import Final
-
 from hub.analyser import markdown, openapi, postman, swagger2
 from hub.analyser.description import Described, Json
-from hub.analyser.detect import form_of, looks_structured
+from hub.analyser.detect import check_kind, form_of, looks_structured
 from hub.analyser.failures import Unreadable
+from hub.analyser.formats import FORMATS
 from hub.analyser.paths import Source
 from hub.analyser.reading import object_of, text_of
 from hub.analyser.rules import issues_of
 from hub.analyser.secrets import credentials_in, without_credentials
 from hub.analyser.statistics import statistics_of
 from hub.analyser.taking import Taking
-
-__all__ = ["FORMATS", "Unreadable", "analyse"]
-
-FORMATS: Final = ("openapi3", "openapi31", "swagger2", "postman", "markdown", "auto")
 
 
 def analyse(source: bytes, form: str) -> Json:
@@ -32,6 +27,8 @@ def analyse(source: bytes, form: str) -> Json:
     if form not in FORMATS:
         raise Unreadable(f"format must be one of {', '.join(FORMATS)}", "format")
     text = text_of(source)
+    if form != "markdown":
+        check_kind(text)
     if form == "markdown" or (form == "auto" and not looks_structured(text)):
         taking = Taking()
         described = markdown.describe(text, taking)

@@ -8,7 +8,8 @@ import sys
 
 import orjson
 
-from hub.analyser.analysis import Unreadable, analyse
+from hub.analyser.analysis import analyse
+from hub.analyser.failures import Unreadable
 
 
 def answer(source: bytes, form: str) -> bytes:

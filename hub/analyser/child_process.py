@@ -1,14 +1,17 @@
 """A child process that does one thing with untrusted bytes: they go in by its standard input, and its answer comes out.
 
     bytes --> limited.py (memory, processor, files) --> MODULE --> at most so many bytes
-                 +-- killed after `ANALYSIS_CHILD_SECONDS_MAX` by the clock, with all that it may have started
+                 +-- killed after `ANALYSIS_CHILD_CLOCK_SECONDS_MAX` by the clock, with all of its session
 
-It has a session of its own and none of the hub's environment: no credential is in it. However it ends, the hub goes on.
+It has a session of its own and none of the hub's environment variables. It is the hub's user all the same: it could read
+what that may read, and leave its session; that it does neither rests on what runs in it. However it ends, the hub goes on.
 Files it may write in a folder of its own, where it may at all; the folder goes with it, or is swept.
 """
 
 import asyncio
+import contextlib
 import os
+import re
 import shutil
 import signal
 import sys
@@ -28,10 +31,16 @@ _ROOT: Final = Path(__file__).parents[2]
 _ENVIRONMENT: Final = {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "random"}
 _READ_BYTES: Final = 1 << 18
 _EMPTY_SECONDS: Final = 1.0
+FAULT: Final = re.compile(rb"^fault: ([\w.]{1,100})(?: at ([\w./<>-]{1,300}:\d{1,7}))?$", re.MULTILINE)  # limited.py's
+_NO_MEMORY: Final = (b"MemoryError", b"memory allocation of")  # as Python says it, and what is written in Rust
 
 
 class ChildFailed(Exception):
     """There is no answer; the message says why, for whoever gave the document."""
+
+
+class ChildInterrupted(ChildFailed):
+    """It was ended from outside, which may be the machine's fault as well as the document's: it may be tried again."""
 
 
 class Children:
@@ -51,7 +60,7 @@ class Children:
         try:
             return await _run(command, {**_ENVIRONMENT, "TMPDIR": folder}, given, answer_bytes_max)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def _new_folder(self) -> str:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -62,10 +71,11 @@ class Children:
         await asyncio.to_thread(self._remove_old)
 
     def _remove_old(self) -> None:
-        oldest = time.time() - 2 * assistant.ANALYSIS_CHILD_SECONDS_MAX
+        oldest = time.time() - 2 * assistant.ANALYSIS_CHILD_CLOCK_SECONDS_MAX
         for folder in self._folder.glob("*"):
-            if folder.stat(follow_symlinks=False).st_mtime < oldest:
-                shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):  # its child's process, or another's sweep, was faster
+                if folder.stat(follow_symlinks=False).st_mtime < oldest:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _run(command: list[str], environment: dict[str, str], given: bytes, answer_bytes_max: int) -> bytes:
@@ -79,11 +89,12 @@ async def _run(command: list[str], environment: dict[str, str], given: bytes, an
         start_new_session=True,
     )
     try:
-        async with asyncio.timeout(assistant.ANALYSIS_CHILD_SECONDS_MAX):
+        async with asyncio.timeout(assistant.ANALYSIS_CHILD_CLOCK_SECONDS_MAX):
             answer, said = await _spoken(child, given, answer_bytes_max)
             await child.wait()
     except TimeoutError:
-        raise _too_slow() from None
+        seconds = assistant.ANALYSIS_CHILD_CLOCK_SECONDS_MAX
+        raise ChildInterrupted(f"This document was not analysed within {seconds:g} seconds") from None
     finally:
         await _end(child)
     if len(answer) > answer_bytes_max:
@@ -161,13 +172,17 @@ def _checked(child: Process, answer: bytes, said: bytes, command: list[str]) -> 
     ended = child.returncode
     if ended == 0 and answer:
         return answer
-    if ended in (-signal.SIGXCPU, -signal.SIGKILL):
-        raise _too_slow()
-    if b"MemoryError" in said:
+    if ended == -signal.SIGXCPU:
+        raise ChildFailed(f"This document takes longer than {assistant.ANALYSIS_CHILD_SECONDS_MAX} seconds to analyse")
+    if any(words in said for words in _NO_MEMORY):
         raise ChildFailed(f"This document needs more than {assistant.ANALYSIS_CHILD_BYTES_MAX >> 20} MiB of memory")
-    log.error("a child process failed", command=command, ended=ended, said=said.decode(errors="replace"))
+    if ended == -signal.SIGKILL:  # not by us: the system ends what is largest when it has no memory left
+        raise ChildInterrupted("The system ended the analysis of this document, most likely for want of memory")
+    faults = FAULT.findall(said)
+    log.error(
+        "a child process failed",
+        command=command,
+        ended=ended,
+        fault=[part.decode() for part in faults[-1]] if faults else None,
+    )
     raise ChildFailed("This document could not be analysed")
-
-
-def _too_slow() -> ChildFailed:
-    return ChildFailed(f"This document takes longer than {assistant.ANALYSIS_CHILD_SECONDS_MAX} seconds to analyse")

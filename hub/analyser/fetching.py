@@ -23,8 +23,9 @@ _READ_BYTES: Final = 65_536
 _ANY_WINDOW: Final = 47  # zlib's or gzip's head, whichever comes
 _TYPES: Final = re.compile(
     r"application/(?:json|x-json|yaml|x-yaml|octet-stream|vnd\.oai\.openapi|[\w.+-]+\+(?:json|yaml))"
-    r"|text/(?:plain|markdown|x-markdown|json|yaml|x-yaml|vnd\.yaml|x-web-markdown)"
+    r"|binary/octet-stream|text/(?:plain|markdown|x-markdown|json|yaml|x-yaml|vnd\.yaml|x-web-markdown)"
 )
+_MEMBERS_MAX: Final = 100  # of gzip's that follow one another: each costs some time, and may be empty
 _PACKED: Final = ("gzip", "x-gzip", "deflate")
 
 
@@ -82,6 +83,7 @@ async def _read(response: aiohttp.ClientResponse, unpacker: "_Unpacker") -> byte
         text = unpacker.unpacked(piece, assistant.ANALYSIS_FETCHED_BYTES_MAX - len(kept))
         check.feed(text)
         kept += text
+    unpacker.finish()
     check.finish()
     if not kept:
         raise FetchFailed("The address gives nothing")
@@ -96,16 +98,38 @@ class _Unpacker:
         if name not in ("", "identity", *_PACKED):
             raise FetchFailed(f"The address gives its document packed as {name[:50]}, for which nobody asked")
         self._packer = zlib.decompressobj(_ANY_WINDOW) if name in _PACKED else None
+        self._begun = False  # the member that is being unpacked
+        self._members_left = _MEMBERS_MAX
 
     def unpacked(self, piece: bytes, left: int) -> bytes:
         """Raises `FetchFailed` for more than what is `left`, of which no more than a byte is made."""
         try:
-            text = piece if self._packer is None else self._packer.decompress(piece, left + 1)
+            text = piece if self._packer is None else self._members(self._packer, piece, left + 1)
         except zlib.error:
             raise FetchFailed("The address gives its document packed in a way that cannot be unpacked") from None
         if len(text) > left:
             raise _too_large()
         return text
+
+    def _members(self, packer: "zlib._Decompress", piece: bytes, most: int) -> bytes:
+        text = bytearray()
+        while piece and len(text) < most:
+            text += packer.decompress(piece, most - len(text))
+            piece, self._begun = packer.unused_data.lstrip(b"\0"), not packer.eof
+            if packer.eof:
+                packer = self._packer = self._next()
+        return bytes(text)
+
+    def _next(self) -> "zlib._Decompress":
+        self._members_left -= 1
+        if not self._members_left:
+            raise FetchFailed(f"The address gives its document packed in more than {_MEMBERS_MAX} pieces")
+        return zlib.decompressobj(_ANY_WINDOW)
+
+    def finish(self) -> None:
+        """At its end. Raises `FetchFailed` where what is packed goes on."""
+        if self._begun:
+            raise FetchFailed("The address gives its document packed, and it breaks off in the middle")
 
 
 def _too_large() -> FetchFailed:

@@ -18,8 +18,9 @@ _LOCAL: Final = re.compile(r"localhost|.+\.localhost|127\.[\d.]+|::1|0\.0\.0\.0"
 _PAGE_SIZES: Final = frozenset(
     ("limit", "perpage", "pagesize", "maxresults", "maxitems", "count", "size", "top", "first")
 )
-_BEFORE_SIGNING_IN: Final = frozenset(
+_BEFORE_SIGNING_IN: Final = frozenset(  # segments: all that stands below them is a part of it
     (
+        *("auth", "sso", "saml", "oidc", "callback", "logout", "signout"),
         *("login", "signin", "register", "signup", "forgotpassword", "resetpassword", "verifyemail"),
         *("refresh", "token", "oauth", "authorize"),
         *("health", "healthz", "livez", "readyz", "ping"),
@@ -94,7 +95,7 @@ def key_in_query(described: Described) -> Iterator[Found]:
 
 
 def basic_authentication(described: Described) -> Iterator[Found]:
-    yield from (Found(None, each.name) for each in described.schemes.values() if each.kind in ("basic", "digest"))
+    yield from (Found(None, each.name) for each in described.schemes.values() if each.kind == "basic")
 
 
 def implicit_flow(described: Described) -> Iterator[Found]:
@@ -148,8 +149,14 @@ def _open(described: Described) -> Iterator[Endpoint]:
     """Endpoints that ask for nothing where others could: those by which one signs in cannot ask for it."""
     for endpoint in described.endpoints if described.schemes else ():
         parts = {re.sub(r"[^a-z]", "", part.lower()) for part in endpoint.path.split("/")}
-        if endpoint.security == [] and not parts & _BEFORE_SIGNING_IN:
+        if endpoint.security == [] and not parts & _BEFORE_SIGNING_IN and not _is_signed(endpoint):
             yield endpoint
+
+
+def _is_signed(endpoint: Endpoint) -> bool:
+    """Whether its sender shows who they are by a signature of the body, as those of webhooks do."""
+    headers = (each for each in endpoint.parameters if each.place == "header" and each.required)
+    return any(each.name.lower().endswith("signature") for each in headers)
 
 
 def _lacks(endpoint: Endpoint, status: str) -> bool:

@@ -1,7 +1,8 @@
 """API documentation in Markdown: its endpoints, their parameters and examples, and how one signs in.
 
     ### List users          a heading: what follows belongs to it until the next of its level
-    **GET** `/users`        an endpoint; also in a heading, in a table of endpoints, or as the first line of a code block
+    **GET** `/users`        an endpoint; also in a heading, in a table or a list of endpoints, as the first line of a code
+                            block, or in a call of curl where nothing else tells it
     | Name | Type | ...     parameters, or statuses
     **Response (200):**     what the code block after it is an example of
 
@@ -12,10 +13,11 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from hub.analyser.description import Described
+from hub.analyser.description import Described, Endpoint
 from hub.analyser.failures import Unreadable
 from hub.analyser.markdown_blocks import Block, Code, Heading, Line, Rows, blocks_of
-from hub.analyser.markdown_code import METHOD, TARGET, Message, messages_of
+from hub.analyser.markdown_code import METHOD, TARGET, Message, listed, messages_of
+from hub.analyser.markdown_curl import calls_of
 from hub.analyser.markdown_section import Section
 from hub.analyser.markdown_signs import Signs
 from hub.analyser.markdown_tables import parameters_of, statuses_of
@@ -41,6 +43,7 @@ class _Page:
         self.title = ""
         self.version = ""
         self.statuses: set[str] = set()
+        self._called: Endpoint | None = None  # the last one that a call of curl has named
 
     def read(self, block: Block) -> None:
         match block:
@@ -72,8 +75,27 @@ class _Page:
 
     def _code(self, code: Code) -> None:
         self.signs.look_at_code(code, self.section.headings)
-        for message in messages_of(code):
-            self._message(message, code)
+        if found := listed(code):
+            self._list(found)
+        elif not self._calls(code):
+            for message in messages_of(code):
+                self._message(message, code)
+
+    def _list(self, found: Sequence[tuple[str, str, str]]) -> None:
+        if len(found) == 1:
+            self.section.begin(*found[0][:2])
+            return
+        for method, target, summary in found:
+            self.section.mention(method, target, summary)
+
+    def _calls(self, code: Code) -> bool:
+        """Calls of curl name an endpoint where nothing else does; below one that is named they are an example of it."""
+        calls = list(calls_of(code.text)) if self.section.endpoint in (None, self._called) else []
+        for message in calls:
+            self.section.begin(message.method, message.target)
+            self.section.sent(message)
+            self._called = self.section.endpoint
+        return bool(calls)
 
     def _message(self, message: Message, code: Code) -> None:
         if message.method:

@@ -1,4 +1,4 @@
-"""Code blocks of a page: the HTTP messages in them, or else an example as it stands."""
+"""Code blocks of a page: a list of endpoints, or the HTTP messages in them, or else an example as it stands."""
 
 import re
 from collections.abc import Iterator
@@ -12,6 +12,8 @@ TARGET: Final = r"((?:https?://|/|\{)[^\s`]*)"
 EXAMPLES: Final = frozenset({"", "json", "jsonc", "json5", "xml", "yaml", "text", "txt", "http"})
 
 _REQUEST: Final = re.compile(rf"{METHOD}\s+{TARGET}(?:\s+HTTP/[\d.]+)?\s*")
+_LISTED: Final = re.compile(rf"{METHOD}[ \t]+{TARGET}(?:([ \t]+)(?!HTTP/)(\S.*))?")
+_NO_LIST: Final = re.compile(r"""[{}\[\]<"']|[A-Za-z][A-Za-z0-9-]*:""")  # at the left: a body or a header, of a message
 _STATUS: Final = re.compile(r"HTTP/[\d.]+\s+([1-5]\d\d)\b.*")
 _HEADER: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*):\s*(.*)")
 
@@ -47,6 +49,27 @@ def messages_of(code: Code) -> Iterator[Message]:
         yield message
     if not started:
         yield Message(body=code.text)
+
+
+def listed(code: Code) -> list[tuple[str, str, str]]:
+    """Methods, targets, and what is said of each: at least two lines begin so, or one that says more beside it."""
+    if code.language not in EXAMPLES:
+        return []
+    lines = [(line, _LISTED.fullmatch(line.strip())) for line in code.text.splitlines() if line.strip()]
+    found = [each for _, each in lines if each]
+    if not found or any(each is None and _NO_LIST.match(line) for line, each in lines):
+        return []
+    return [(each[1], each[2], _about(each[4] or "")) for each in found] if len(found) > 1 or _tells(found[0]) else []
+
+
+def _tells(found: re.Match[str]) -> bool:
+    """Whether what stands beside one endpoint is set off from it, as a column, a body or an answer is."""
+    return bool(found[4]) and (len(found[3]) > 1 or found[4].startswith(("{", "->", "→", "#", "//")))
+
+
+def _about(said: str) -> str:
+    """Words, but neither the body that is sent nor the answer that comes."""
+    return "" if said.startswith(("{", "[", "->", "→")) else said.lstrip("#/- ")
 
 
 def headers_of(text: str) -> Iterator[tuple[str, str]]:

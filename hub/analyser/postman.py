@@ -20,7 +20,7 @@ from hub.analyser.taking import Taking
 _KINDS: Final = {"apikey": "api_key", "awsv4": "aws_v4", "jwt": "bearer"}
 _LANGUAGES: Final = {"json": "application/json", "xml": "application/xml", "html": "text/html", "text": "text/plain"}
 _METHOD: Final = re.compile(r"[A-Za-z]{1,20}")
-_BY_AUTHORIZATION: Final = re.compile(r"\s*(bearer|basic|digest)\b", re.IGNORECASE)
+_BY_AUTHORIZATION: Final = re.compile(r"\s*(bearer|basic|digest|oauth)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def _security(collection: _Collection, request: Json, inherited: Any, endpoint: 
 
 def _by_header(name: str, value: str) -> str:
     if name.lower() == "authorization" and (found := _BY_AUTHORIZATION.match(value)):
-        return found[1].lower()
+        return "oauth1" if found[1].lower() == "oauth" else found[1].lower()
     return "api_key" if name.lower() in ("x-api-key", "api-key", "apikey", "authorization") else ""
 
 

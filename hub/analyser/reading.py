@@ -18,14 +18,15 @@ from hub.analyser.description import Json
 from hub.analyser.failures import Unreadable
 
 _TAG: Final = "tag:yaml.org,2002:"
+_JSON: Final = re.compile(r"\s*\{\s*(?:[\"}]|\Z)")
 _TOO_DEEP: Final = f"The document has values in values more than {bounds.ANALYSIS_DEPTH_MAX} deep"
 _TOO_MANY: Final = f"The document has more than {bounds.ANALYSIS_VALUES_MAX:,} values, its aliases written out"
 
 
 def text_of(source: bytes) -> str:
-    """The text of UTF-8, or of UTF-16 and UTF-32. Raises `Unreadable`."""
+    """The text of UTF-8. Raises `Unreadable`."""
     try:
-        text = source.decode(json.detect_encoding(source)).removeprefix("\ufeff")
+        text = source.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise Unreadable(f"The document is not text in UTF-8: byte {error.start:,} cannot be read") from None
     if not text.strip():
@@ -34,8 +35,8 @@ def text_of(source: bytes) -> str:
 
 
 def is_json(text: str) -> bool:
-    """Whether it begins as a JSON object does."""
-    return text.lstrip().startswith("{")
+    """Whether it begins as a JSON object does; in the flow form of YAML the first name may have other quotes, or none."""
+    return _JSON.match(text) is not None
 
 
 def object_of(text: str) -> Json:

@@ -13,7 +13,7 @@ from typing import Final
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from config import assistant
-from hub.analyser.analysis import FORMATS
+from hub.analyser.formats import FORMATS
 from hub.analyser.looks import NotText, TextCheck
 from hub.errors import Code, HubError, invalid
 

@@ -4,12 +4,13 @@
     the payer pays there -> webhook, sweep, or the payer's return to our page -> what does the company say? -> credited once
 
 A page whose session is not noted is known to nobody, so that nobody can pay on it. From there on it is a payment as any
-other (`hub/payments/purchases.py`): looked after until it is credited, or until its page has expired. Whoever has the
+other (`hub/payments/purchases.py`): looked after until it is credited, or until its page has expired. A user has only so
+many open; one more ends the oldest, whose payer has left it. Whoever has the
 address of our own page may see what is bought there, and with the sandbox pay for it: it is a secret.
 """
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -18,9 +19,9 @@ from config import assistant
 from hub.errors import Code, HubError, invalid
 from hub.idempotency import IdempotencyKey, replied
 from hub.ledger import Ledger
-from hub.operations import Composed, Insert, Operation, Update
+from hub.operations import Composed, Operation, Update, in_turn
 from hub.payments import records
-from hub.payments.base import CheckoutPage, Order, PaymentProvider, PaymentRefused, PaymentUnavailable
+from hub.payments.base import CheckoutPage, PaymentProvider, PaymentRefused, PaymentUnavailable
 from hub.payments.purchases import Purchases, away
 from hub.payments.records import Purchase
 from models import payments
@@ -32,43 +33,61 @@ from models.payments import PAYMENTS
 log = structlog.get_logger(__name__)
 
 _PAGE_BYTES: Final = 24  # of chance in a page's address
-_OPEN_SECONDS: Final = 60
+_OPEN_SECONDS: Final = 10
 _CANCELLED: Final = "its payer turned back"
 
 
 class Checkouts:
-    """One per process. `pages` is the address of our own pages of checkouts, which ends in a slash."""
+    """One per process."""
 
-    def __init__(self, database: Database, ledger: Ledger, purchases: Purchases, pages: str) -> None:
+    def __init__(self, database: Database, ledger: Ledger, purchases: Purchases) -> None:
         self._database = database
         self._ledger = ledger
         self._purchases = purchases
-        self._pages = pages
 
-    async def open(self, purchase: Purchase, return_url: str, key: IdempotencyKey | None = None) -> Document:
-        """A page to pay on: `{session, url}`. Nothing is charged yet.
+    async def open(
+        self, purchase: Purchase, pages: str, return_url: str, key: IdempotencyKey | None = None
+    ) -> Document:
+        """A page to pay on: `{session, url}`. Nothing is charged yet. `pages` is the address of our own pages of checkouts,
+        which ends in a slash.
 
-        Raises `HubError`: INVALID for what the company refuses, RATE_LIMITED with very many open, UNAVAILABLE, `KeyTaken`.
+        Raises `HubError`: INVALID for what the company refuses, RATE_LIMITED where very many are open and none of them can
+        be ended, UNAVAILABLE, `KeyTaken`.
         """
-        provider, most = self._purchases.provider, assistant.CHECKOUTS_OPEN_MAX
-        if await payments.checkouts_open(self._database, purchase.user, most) >= most:
-            message = f"{most} checkouts are open: pay for one of them, or turn back from it"
-            raise HubError(Code.RATE_LIMITED, message, retry_after_seconds=_OPEN_SECONDS)
+        provider = self._purchases.provider
+        await self._make_room(provider, purchase.user)
         page = f"{'cs_test_' if provider.pays_here else 'page_'}{secrets.token_hex(_PAGE_BYTES)}"
         checkout = {"page": page, "url": None, "return_url": return_url, "looks": 0}
         row = records.new_row(purchase, provider.name, key) | {"checkout": checkout}
-        inserts = [Insert(PAYMENTS, row), *([key.begun(row["_id"])] if key else [])]
-        await self._ledger.commit(Operation(new_id("op"), inserts=inserts))
-        return await self._note(row, await self._opened(provider, row, purchase), key)
+        await self._begin(row, key)
+        return await self._note(row, await self._opened(provider, row, pages + page, purchase.field), key)
 
-    async def _opened(self, provider: PaymentProvider, row: Document, purchase: Purchase) -> CheckoutPage:
-        expires_at = row["created_at"] + timedelta(seconds=assistant.CHECKOUT_SECONDS)
+    async def _make_room(self, provider: PaymentProvider, user: str) -> None:
+        """Where as many are open as may be, end the oldest that can be: of one whose payment takes days the page stays."""
+        most = assistant.CHECKOUTS_OPEN_MAX
+        rows = await payments.open_checkouts(self._database, user, most)
+        for row in rows if len(rows) >= most else ():
+            if "payment" in row and row["provider"] == provider.name and await self._purchases.end(row):
+                return
+
+    async def _begin(self, row: Document, key: IdempotencyKey | None) -> None:
+        operation_id, user, most = new_id("op"), row["user"], assistant.CHECKOUTS_OPEN_MAX
+
+        async def compose(transaction: Transaction) -> Operation:
+            if await payments.open_checkouts_within(transaction, user, most) >= most:
+                message = f"{most} checkouts are open, or being opened at this moment, and none of them can be ended"
+                raise HubError(Code.RATE_LIMITED, message, retry_after_seconds=_OPEN_SECONDS)
+            inserts = [records.inserted(row), *([key.begun(row["_id"])] if key else [])]
+            return Operation(operation_id, inserts=inserts, updates=[in_turn(f"checkouts:{user}")])
+
+        await self._ledger.commit(Composed(operation_id, compose))
+
+    async def _opened(self, provider: PaymentProvider, row: Document, page: str, field: str) -> CheckoutPage:
         try:
-            order, page = records.order_of(row, purchase), self._pages + row["checkout"]["page"]
-            return await provider.open_checkout(order, page, expires_at)
+            return await provider.open_checkout(records.order_of(row, row["method"]), page, _ends_at(row))
         except PaymentRefused as error:
             await self._purchases.lapse(row["_id"], str(error))
-            raise invalid(purchase.field, str(error)) from error
+            raise invalid(field, str(error)) from error
         except PaymentUnavailable as error:
             await self._purchases.lapse(row["_id"], "the payments company did not answer")
             raise away(error) from error
@@ -77,7 +96,8 @@ class Checkouts:
         """Write the session down, and what a repeat of the request is answered. From then on the key is the checkout's no
         more: what becomes of the payment is another matter.
         """
-        told = {"session": page.session, "url": page.url}
+        told, operation_id = {"session": page.session, "url": page.url}, new_id("op")
+        due_at = now() + timedelta(seconds=assistant.CHECKOUT_PENDING_SECONDS)
 
         async def compose(transaction: Transaction) -> Operation:
             found = await payments.within(transaction, row["_id"])
@@ -87,23 +107,25 @@ class Checkouts:
             ):  # so slow that the sweep has taken it for abandoned
                 message = "The checkout page came too late; nothing was charged"
                 raise HubError(Code.UNAVAILABLE, message, retry_after_seconds=1)
-            known = {"payment": page.session, "checkout.url": page.url, "key": None}
+            known = {"payment": page.session, "checkout.url": page.url, "key": None, "due_at": due_at}
             noted = Update(PAYMENTS, {"_id": row["_id"]}, {"$set": known})
             answered = [replied(key.id, lambda applied: told)] if key else []
-            return Operation(new_id("op"), updates=[noted, *answered])
+            return Operation(operation_id, updates=[noted, *answered])
 
-        await self._ledger.commit(Composed(new_id("op"), compose))
+        await self._ledger.commit(Composed(operation_id, compose))
         return told
 
     # --- the page --------------------------------------------------------------------------------------------
 
     async def find(self, page: str) -> Document:
-        """A checkout's row as it stands now: of one that is pending the company is asked, a few times at most.
-
-        Raises `HubError` NOT_FOUND.
+        """A checkout's row as it stands now: of one that is pending the company is asked, a few times at most; one of our
+        own page ends when it is too old. Raises `HubError`: NOT_FOUND, UNAVAILABLE.
         """
         row = await self._row(page)
-        if not self._is_asked_about(row) or not await payments.look(
+        if self._is_pending_at(row, here=True) and _ends_at(row) <= now():
+            await self._purchases.lapse(row["_id"], "it was not paid in time")
+            return await self._row(page)
+        if not self._is_pending_at(row, here=False) or not await payments.look(
             self._database, row["_id"], assistant.CHECKOUT_LOOKS_MAX
         ):
             return row
@@ -119,31 +141,30 @@ class Checkouts:
             raise HubError(Code.NOT_FOUND, "No such checkout")
         return row
 
-    def _is_asked_about(self, row: Document) -> bool:
+    def _is_pending_at(self, row: Document, here: bool) -> bool:
+        """Whether its payment is waited for `here`, on our own page, or else on the company's."""
         try:
             provider = self._purchases.provider
         except HubError:  # nobody takes payments any more
             return False
-        return row["status"] == "pending" and row["provider"] == provider.name and not provider.pays_here
+        return row["status"] == "pending" and row["provider"] == provider.name and provider.pays_here is here
+
+    def elsewhere(self, row: Document) -> str:
+        """The address of the company's page, where its payment is waited for there; else ""."""
+        return row["checkout"]["url"] or "" if self._is_pending_at(row, here=False) else ""
 
     def is_payable_here(self, row: Document) -> bool:
         """Whether our own page takes its payment now."""
-        try:
-            provider = self._purchases.provider
-        except HubError:
-            return False
-        ends_at = row["created_at"] + timedelta(seconds=assistant.CHECKOUT_SECONDS)
-        here = provider.pays_here and row["provider"] == provider.name
-        return here and row["status"] == "pending" and now() < ends_at
+        return self._is_pending_at(row, here=True) and now() < _ends_at(row)
 
     async def pay(self, page: str, method: str) -> None:
         """Pay on our own page, once. Raises `HubError`: NOT_FOUND, CONFLICT where it is not to be paid here or any more,
         INVALID for a method that is declined.
         """
         row = await self._payable(page)
-        order = Order(row["_id"], row["user"], row["cents"], method, row["title"])
+        provider = self._purchases.provider
         try:
-            charge = await self._purchases.provider.confirm(await self._purchases.provider.prepare(order))
+            charge = await provider.confirm(await provider.prepare(records.order_of(row, method)))
         except PaymentRefused as error:
             raise invalid("method", str(error)) from error
         if charge.status != "succeeded":
@@ -160,3 +181,8 @@ class Checkouts:
         if not self.is_payable_here(row):
             raise HubError(Code.CONFLICT, "This checkout is not to be paid here, or not any more")
         return row
+
+
+def _ends_at(row: Document) -> datetime:
+    created_at: datetime = row["created_at"]
+    return created_at + timedelta(seconds=assistant.CHECKOUT_SECONDS)

@@ -13,8 +13,6 @@ from hub.payments.purchases import Purchases
 from hub.tasks import Tasks
 from models.database import Database
 
-PAGES = "/checkout/"
-
 
 @dataclass(frozen=True, slots=True)
 class Credits:
@@ -31,12 +29,12 @@ def make(
     ledger: Ledger,
     purchases: Purchases,
     packages: Mapping[str, Package],
-    public_url: str,
     tasks: Tasks,
 ) -> Credits:
+    recharges = Recharges(database, ledger, purchases, packages, tasks)
     return Credits(
-        checkouts=Checkouts(database, ledger, purchases, public_url + PAGES),
-        rules=RechargeRules(database, ledger, purchases, packages),
-        recharges=Recharges(database, ledger, purchases, packages, tasks),
+        checkouts=Checkouts(database, ledger, purchases),
+        rules=RechargeRules(database, ledger, purchases, packages, recharges.changed),
+        recharges=recharges,
         gifts=Gifts(ledger),
     )

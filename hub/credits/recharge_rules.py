@@ -4,7 +4,8 @@ The rule's document and `recharge_below` in the wallet are written by one operat
 leaves too little tells so by itself. What a rule then does stands in `recharges.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from config.packages import Package
@@ -23,15 +24,21 @@ FIELDS: Final = ("threshold", "package", "payment_method")
 
 
 class RechargeRules:
-    """One per process."""
+    """One per process. `changed` hears whose rule was set."""
 
     def __init__(
-        self, database: Database, ledger: Ledger, purchases: Purchases, packages: Mapping[str, Package]
+        self,
+        database: Database,
+        ledger: Ledger,
+        purchases: Purchases,
+        packages: Mapping[str, Package],
+        changed: Callable[[str], Awaitable[None]],
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._purchases = purchases
         self._packages = packages
+        self._changed = changed
 
     async def of_user(self, user: str) -> Document | None:
         return await auto_recharges.of_user(self._database, user)
@@ -45,17 +52,17 @@ class RechargeRules:
         standing = await self.of_user(user)
         if standing is None and set(given) == {"enabled"} and not given["enabled"]:
             return None
-        wanted = _completed(given, standing)
-        if wanted["package"] not in self._packages:
-            raise invalid("package", f"must be one of {', '.join(self._packages)}")
-        kept = await self._kept(user, wanted["payment_method"], standing)
-        change = _Change(user, wanted, kept)
-        await self._ledger.commit(Composed(new_id("op"), change.compose))
+        _completed(given, standing, self._packages)  # before the company is asked
+        change = _Change(user, given, await self._kept(user, given, standing), self._packages, now())
+        await self._ledger.commit(Composed(change.id, change.compose))
+        await self._changed(user)
         return await self.of_user(user)
 
-    async def _kept(self, user: str, method: str, standing: Document | None) -> KeptMethod:
-        """The method as the company has it ready; it is asked only about one that is new."""
-        customer = standing["customer"] if standing else None
+    async def _kept(self, user: str, given: Mapping[str, Any], standing: Document | None) -> KeptMethod | None:
+        """A method that is given, as the company has it ready; it is asked only about one that is new."""
+        method, customer = given.get("payment_method"), standing["customer"] if standing else None
+        if method is None:
+            return None
         if standing is not None and standing["method"] == method:
             return KeptMethod(method, customer)
         try:
@@ -66,8 +73,10 @@ class RechargeRules:
             raise away(error) from error
 
 
-def _completed(given: Mapping[str, Any], standing: Document | None) -> dict[str, Any]:
-    """What is given, and the rest as it stands. Raises `HubError` INVALID naming what neither has."""
+def _completed(given: Mapping[str, Any], standing: Document | None, packages: Mapping[str, Package]) -> dict[str, Any]:
+    """What is given, and the rest as it stands. Raises `HubError` INVALID naming what neither has, and for a package that is
+    not sold: a rule whose package has gone can be switched off.
+    """
     stands = standing or {}
     before = {
         "threshold": stands.get("threshold"),
@@ -78,44 +87,54 @@ def _completed(given: Mapping[str, Any], standing: Document | None) -> dict[str,
     missing = [name for name in FIELDS if wanted[name] is None]
     if missing:
         raise _required(missing)
+    if wanted["package"] not in packages and (given["enabled"] or "package" in given):
+        raise invalid("package", f"must be one of {', '.join(packages)}")
     return {**wanted, "enabled": given["enabled"]}
 
 
 class _Change:
-    """One change of a rule. The transaction may compose it several times."""
+    """One change of a rule, made of the rule as the transaction finds it, which may compose it several times."""
 
-    def __init__(self, user: str, wanted: Mapping[str, Any], kept: KeptMethod) -> None:
+    def __init__(
+        self,
+        user: str,
+        given: Mapping[str, Any],
+        kept: KeptMethod | None,
+        packages: Mapping[str, Package],
+        moment: datetime,
+    ) -> None:
+        self.id = new_id("op")
         self._user = user
-        self._wanted = wanted
+        self._given = given
         self._kept = kept
+        self._packages = packages
+        self._moment = moment
 
     async def compose(self, transaction: Transaction) -> Operation:
         standing = await auto_recharges.within(transaction, self._user)
-        changes = {
-            "enabled": self._wanted["enabled"],
-            "threshold": self._wanted["threshold"],
-            "package": self._wanted["package"],
-            "method": self._kept.method,
-            "customer": self._kept.customer,
-            "failures": 0,
-            "reason": None,
-            "updated_at": now(),
-            **({} if standing else {"day": "", "count": 0}),
-        }
-        update = {"$set": changes, "$inc": {"revision": 1}, **_rested(standing)}
-        below = self._wanted["threshold"] if self._wanted["enabled"] else 0
+        wanted = _completed(self._given, standing, self._packages)
+        changes = {name: wanted[name] for name in ("enabled", "threshold", "package")}
+        changes |= {"failures": 0, "reason": None, "updated_at": self._moment}
+        if self._kept is not None:
+            changes |= {"method": self._kept.method, "customer": self._kept.customer}
+        if standing is None:
+            changes |= {"day": "", "count": 0}
         return Operation(
-            new_id("op"),
-            updates=[Update(AUTO_RECHARGES, {"_id": self._user}, update, upsert=True)],
-            recharge_below={self._user: below},
+            self.id,
+            updates=[Update(AUTO_RECHARGES, {"_id": self._user}, self._change(standing, changes), upsert=True)],
+            recharge_below={self._user: wanted["threshold"] if wanted["enabled"] else 0},
         )
 
-
-def _rested(standing: Document | None) -> Document:
-    """A job that waits for a better day ends: the new rule is looked at at once. One that has begun to buy goes on."""
-    if standing is None or "attempt" in standing:
-        return {}
-    return {"$unset": {"due_at": "", "claim": ""}}
+    def _change(self, standing: Document | None, changes: Document) -> Document:
+        """A job that waits for a better day ends: the new rule is looked at at once. One that has begun to buy first finds
+        out what became of that.
+        """
+        change = {"$set": changes, "$inc": {"revision": 1}}
+        if standing is None or ("attempt" in standing and "claim" in standing):
+            return change
+        if "attempt" in standing:
+            return {**change, "$set": {**changes, "due_at": self._moment}}
+        return {**change, "$unset": {"due_at": "", "claim": ""}}
 
 
 def _required(names: Sequence[str]) -> HubError:

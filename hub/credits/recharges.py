@@ -1,15 +1,17 @@
-"""Auto-recharge at work: when a commit leaves too few available credits, the user's package is bought by the kept method.
+"""Auto-recharge at work: when a commit leaves too few credits, the user's package is bought by the kept method.
 
-    commit below the threshold, or the sweep --want--> job --claim--> attempt noted --> Purchases.buy, by the attempt's key
+    commit below the threshold, or the sweep --want--> job --claim--> attempt noted --> Purchases.buy, once for the attempt
        paid: the job ends, counted        declined: a pause that grows, in the end switched off        unknown: once more
 
-There is one job of a user at a time over all nodes (`models/auto_recharges.py`), and an attempt has an idempotency key of
-its own: killed at any moment it is taken up again, and what was charged is found instead of charged once more. A day has
-a largest number of recharges, so that a loop gone wild cannot drain a card.
+There is one job of a user at a time over all nodes (`models/auto_recharges.py`), and an attempt has one row among the
+payments, for ever: killed at any moment it is taken up again, and what was charged or declined is found instead of tried
+once more. Where nothing was tried yet, the rule is looked at anew before it is. A day has a largest number of recharges,
+so that a loop gone wild cannot drain a card. What running answers hold is not spent yet, and does not count.
 """
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
+from typing import Final
 
 import structlog
 
@@ -18,7 +20,6 @@ from config.packages import Package
 from hub.budgets import name_of
 from hub.committer import Committed
 from hub.errors import Code, HubError
-from hub.idempotency import IdempotencyKey, once
 from hub.job_loop import JobLoop
 from hub.ledger import Ledger
 from hub.notifications import notice
@@ -34,7 +35,8 @@ from models.ids import new_id
 
 log = structlog.get_logger(__name__)
 
-_RETRY = timedelta(seconds=assistant.RECHARGE_RETRY_SECONDS)
+_TRIES_MAX: Final = 10  # by then the pause is the longest
+_TRUSTED = timedelta(seconds=assistant.RECHARGE_RESTING_SECONDS)
 
 
 class Recharges:
@@ -61,6 +63,7 @@ class Recharges:
             poll_seconds=assistant.RECHARGE_POLL_SECONDS,
         )
         self._asking: set[str] = set()
+        self._resting: dict[str, datetime] = {}  # users whose rule waits, and until when this is known
         self._swept = ""  # the last user whom the sweep has looked at
 
     def start(self) -> None:
@@ -76,10 +79,27 @@ class Recharges:
     # --- what makes it begin -----------------------------------------------------------------------------------
 
     def committed(self, committed: Committed) -> None:
-        """A commit of this process: whose available credits are too few now?"""
+        """A commit of this process: whose credits are too few now?"""
         for wallet in committed.wallets:
-            if _is_low(wallet):
+            if _is_low(wallet) and not self._rests(wallet["_id"]):
                 self._ask(wallet["_id"])
+
+    async def changed(self, user: str) -> None:
+        """Their rule was set anew: what it waited for counts no more."""
+        self._resting.pop(user, None)
+        await self._ask_if_low(user)
+
+    async def _ask_if_low(self, user: str) -> None:
+        wallet = await wallets.wallet(self._database, user)
+        if wallet is not None and _is_low(wallet):
+            self._ask(user)
+
+    def _rests(self, user: str) -> bool:
+        until = self._resting.get(user)
+        if until is not None and until <= self._clock():
+            del self._resting[user]
+            return False
+        return until is not None
 
     def _ask(self, user: str) -> None:
         if user in self._asking or len(self._asking) >= assistant.RECHARGES_ASKED_AT_ONCE or self._loop.closing:
@@ -91,10 +111,20 @@ class Recharges:
         try:
             if await auto_recharges.want(self._database, user, self._clock()):
                 self._loop.wake()
+            else:
+                self._note_rest(await auto_recharges.of_user(self._database, user), self._clock())
         except DatabaseError as error:
             log.warning("auto-recharge not noted", user=user, error=str(error)[:200])
         finally:
             self._asking.discard(user)
+
+    def _note_rest(self, rule: Document | None, moment: datetime) -> None:
+        """Of a job that only waits, further commits need not ask the database."""
+        if rule is None or "claim" in rule or rule.get("due_at", moment) <= moment:
+            return
+        if len(self._resting) >= assistant.RECHARGES_RESTING_MAX:
+            del self._resting[next(iter(self._resting))]
+        self._resting[rule["_id"]] = min(rule["due_at"], moment + _TRUSTED)
 
     async def sweep(self) -> None:
         """Find those whose fall nobody noted: their process died, or could not write. A portion of all rules at a time."""
@@ -112,34 +142,35 @@ class Recharges:
         return await auto_recharges.claim(self._database, new_id("claim"), moment, until)
 
     async def _try(self, rule: Document) -> None:
-        """What a claim is for: begin to buy, or find out what became of what was begun."""
-        attempt = rule.get("attempt") or await self._begin(rule)
-        if attempt is None:
-            return
-        package = self._packages.get(attempt["package"])
-        if package is None:  # it was taken off sale; what was charged for it is credited all the same
-            await auto_recharges.end(self._database, rule, {})
-            return
+        """What a claim is for: find out what became of what was begun, or buy."""
         try:
-            status = await self._bought(rule["_id"], attempt, package)
+            reply = await self._come_to(rule) or await self._bought(rule)
         except HubError as error:
-            await self._failed(rule, attempt, error)
-        else:
-            await (self._paid(rule) if status == "succeeded" else self._later(rule))
+            await self._failed(rule, error)
+            return
+        if reply is not None:
+            await (self._paid(rule) if reply["status"] == "succeeded" else self._later(rule))
 
-    async def _begin(self, rule: Document) -> Document | None:
-        """The attempt, written down before anything is asked of the payments company; None where none is to be made."""
+    async def _come_to(self, rule: Document) -> Document | None:
+        """What its attempt has come to; None where nothing was tried."""
+        attempt = rule.get("attempt")
+        return await self._purchases.attempted(attempt["id"]) if attempt else None
+
+    async def _bought(self, rule: Document) -> Document | None:
+        """None where nothing is to be bought, be it any more. The attempt is written down before the company is asked, where
+        the rule is still what was read: an older one's ends here, and its method is not charged.
+        """
         if not await self._is_needed(rule):
             await auto_recharges.end(self._database, rule, {})
             return None
         if paid_today(rule, self._clock()) >= assistant.RECHARGES_PER_DAY_MAX:
             await self._tell_and_rest(rule)
             return None
-        attempt = {
-            "id": new_id("recharge"),
-            **{name: rule[name] for name in ("package", "method", "customer", "revision")},
-        }
-        return attempt if await auto_recharges.begin(self._database, rule, attempt) else None
+        attempt = _attempt(rule)
+        if not await auto_recharges.begin(self._database, rule, attempt):
+            await auto_recharges.again(self._database, rule, self._clock())
+            return None
+        return await self._purchases.buy(_purchase(rule["_id"], attempt, self._packages[attempt["package"]]))
 
     async def _is_needed(self, rule: Document) -> bool:
         """Whether it is still to be done: nobody is charged who may not even sign in."""
@@ -149,31 +180,21 @@ class Recharges:
         wallet = await wallets.wallet(self._database, rule["_id"])
         return user is not None and user["status"] == "active" and wallet is not None and _is_low(wallet)
 
-    async def _bought(self, user: str, attempt: Document, package: Package) -> str:
-        """How the attempt's purchase stands; its own key makes a further look at it no further purchase."""
-        purchase = Purchase(
-            *(user, "credit", package.micro, package.cents, attempt["method"]),
-            title=f"Auto-recharge: {package.name} package",
-            package=package.id,
-            away=True,
-            customer=attempt["customer"],
-        )
-        key = IdempotencyKey(f"auto-recharge:{attempt['id']}", attempt["id"])
-        reply = await once(
-            self._database, key, lambda: self._purchases.buy(purchase, key), so_far=self._purchases.so_far
-        )
-        return str(reply.data["status"])
-
-    async def _failed(self, rule: Document, attempt: Document, error: HubError) -> None:
+    async def _failed(self, rule: Document, error: HubError) -> None:
         if error.code is Code.INVALID:
-            await self._declined(rule, attempt, error.details[0].message)
+            await self._declined(rule, error.details[0].message)
             return
         log.warning("auto-recharge unanswered", user=rule["_id"], error=error.message)
         await self._later(rule)
 
     async def _later(self, rule: Document) -> None:
-        """It is not known what became of it, or nothing was asked at all: the same attempt once more."""
-        await auto_recharges.again(self._database, rule, self._clock() + _RETRY)
+        """It is not known what became of it, or nothing was asked at all: the same attempt once more, after a longer pause
+        each time.
+        """
+        tries = rule.get("attempt", {}).get("tries", 0)
+        seconds = min(assistant.RECHARGE_RETRY_SECONDS << tries, assistant.RECHARGE_RETRY_SECONDS_MAX)
+        due_at = self._clock() + timedelta(seconds=seconds)
+        await auto_recharges.again(self._database, rule, due_at, **{"attempt.tries": min(tries + 1, _TRIES_MAX)})
 
     async def _paid(self, rule: Document) -> None:
         """Its credit has told the user. What fell below meanwhile, while this job was still there, is asked for anew."""
@@ -181,24 +202,23 @@ class Recharges:
         count = paid_today(rule, moment) + 1
         counted = {"day": name_of("day", moment), "count": count, "failures": 0, "reason": None}
         await auto_recharges.end(self._database, rule, counted)
-        wallet = await wallets.wallet(self._database, rule["_id"])
-        if wallet is not None and _is_low(wallet):
-            self._ask(rule["_id"])
+        await self._ask_if_low(rule["_id"])
 
     # --- what keeps it from going on ---------------------------------------------------------------------------
 
-    async def _declined(self, rule: Document, attempt: Document, reason: str) -> None:
+    async def _declined(self, rule: Document, reason: str) -> None:
         """A pause, longer each time, or its end; told together. A rule that was changed meanwhile is tried at once."""
+        operation_id, moment = new_id("op"), self._clock()
 
         async def compose(transaction: Transaction) -> Operation:
             found = await auto_recharges.within(transaction, rule["_id"])
             if found is None or found.get("claim") != rule["claim"]:
-                return Operation(new_id("op"))  # another has come to the same end
-            if found["revision"] != attempt["revision"]:
-                return Operation(new_id("op"), updates=[_rest(found, self._clock(), {})])
-            return _decline(found, reason, self._clock())
+                return Operation(operation_id)  # another has come to the same end
+            if found["revision"] != found["attempt"]["revision"]:
+                return Operation(operation_id, updates=[_rest(found, moment, {})])
+            return _decline(found, reason, moment, operation_id)
 
-        await self._ledger_commit(Composed(new_id("op"), compose), rule)
+        await self._ledger_commit(Composed(operation_id, compose), rule)
         self._loop.wake()
 
     async def _tell_and_rest(self, rule: Document) -> None:
@@ -231,7 +251,27 @@ def rests_until(rule: Document, moment: datetime) -> datetime | None:
 
 def _is_low(wallet: Document) -> bool:
     below: int = wallet.get("recharge_below", 0)
-    return bool(wallet["credits"] - wallet["credits_held"] < below)
+    return bool(wallet["credits"] < below)
+
+
+def _attempt(rule: Document) -> Document:
+    """What is to be bought by the rule as it stands: the attempt that was begun by it, or a new one."""
+    begun: Document | None = rule.get("attempt")
+    if begun is not None and begun["revision"] == rule["revision"]:
+        return begun
+    names = ("package", "method", "customer", "revision")
+    return {"id": new_id("recharge"), **{name: rule[name] for name in names}}
+
+
+def _purchase(user: str, attempt: Document, package: Package) -> Purchase:
+    return Purchase(
+        *(user, "credit", package.micro, package.cents, attempt["method"]),
+        title=f"Auto-recharge: {package.name} package",
+        package=package.id,
+        away=True,
+        customer=attempt["customer"],
+        attempt=attempt["id"],
+    )
 
 
 def _rest(rule: Document, due_at: datetime, changes: Document) -> Update:
@@ -240,7 +280,7 @@ def _rest(rule: Document, due_at: datetime, changes: Document) -> Update:
     return Update(AUTO_RECHARGES, {"_id": rule["_id"], "claim": rule["claim"]}, change)
 
 
-def _decline(rule: Document, reason: str, moment: datetime) -> Operation:
+def _decline(rule: Document, reason: str, moment: datetime, operation_id: str) -> Operation:
     pauses, failures, user = assistant.RECHARGE_BACK_OFF_SECONDS, rule["failures"] + 1, rule["_id"]
     counted = {"failures": failures, "reason": reason}
     if failures <= len(pauses):
@@ -256,7 +296,7 @@ def _decline(rule: Document, reason: str, moment: datetime) -> Operation:
         update = Update(AUTO_RECHARGES, {"_id": user, "claim": rule["claim"]}, change)
         below = {user: 0}
     insert, told = notice(user, "error", "billing", "Auto-recharge failed", text)
-    return Operation(new_id("op"), inserts=[insert], events=[told], updates=[update], recharge_below=below)
+    return Operation(operation_id, inserts=[insert], events=[told], updates=[update], recharge_below=below)
 
 
 def _why(reason: str) -> str:

@@ -1,7 +1,7 @@
 """Where a payer goes on after a checkout: an address that others gave us. It is checked, and only ever shown as a link."""
 
 from typing import Any, ClassVar, Final
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from config import assistant
 from hub.errors import invalid
@@ -48,11 +48,12 @@ def _is_absolute(text: str) -> bool:
 
 
 def link(url: str, session: str, status: str) -> str:
-    """The same address, told of which checkout the visitor comes and how it stands."""
-    parts: SplitResult = urlsplit(url)
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    told = urlencode([*query, ("session_id", session), ("status", status)])
-    return parts._replace(query=told).geturl()
+    """The same address, told of which checkout the visitor comes and how it stands. Its own query stays as it is, byte by
+    byte: it may be in any form, and signed.
+    """
+    told, parts = {"session_id": session, "status": status}, urlsplit(url)
+    own = "&".join(piece for piece in parts.query.split("&") if piece.partition("=")[0] not in told)
+    return parts._replace(query=f"{own}&{urlencode(told)}" if own else urlencode(told)).geturl()
 
 
 def host(url: str) -> str:

@@ -11,6 +11,7 @@ from hub.insight.ratings import Ratings
 from hub.insight.uptime import Uptime
 from hub.ledger import Ledger
 from hub.tasks import Tasks
+from hub.throttle import Throttle
 from models.database import Database
 
 
@@ -28,6 +29,6 @@ class Insight:
         tasks.repeat(self.uptime.mark, limits.NODE_HEARTBEAT_SECONDS, "uptime")
 
 
-def insight_of(database: Database, ledger: Ledger, catalogue: Mapping[str, AiModel]) -> Insight:
-    uptime = Uptime(database)
-    return Insight(uptime, Overview(database, uptime), Rankings(database, catalogue), Ratings(ledger))
+def insight_of(database: Database, ledger: Ledger, catalogue: Mapping[str, AiModel], throttle: Throttle) -> Insight:
+    uptime, ratings = Uptime(database), Ratings(database, ledger, throttle)
+    return Insight(uptime, Overview(database, uptime), Rankings(database, catalogue), ratings)

@@ -7,8 +7,10 @@
 """
 
 import asyncio
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from config import assistant
 from models import usage
@@ -41,7 +43,7 @@ class LastDay:
         first = since.replace(minute=0, second=0, microsecond=0) + _HOUR
         hours = [first + number * _HOUR for number in range(24)]
         self._kept = {hour: sums for hour, sums in self._kept.items() if hour in hours}
-        parts = await asyncio.gather(self._between(since, first), *(self._hour(hour, moment) for hour in hours))
+        parts = await _all([self._between(since, first), *(self._hour(hour, moment) for hour in hours)])
         return LastDayFigures(since, sum(answers for answers, _ in parts), sum(charged for _, charged in parts))
 
     async def _hour(self, hour: datetime, moment: datetime) -> tuple[int, int]:
@@ -56,3 +58,13 @@ class LastDay:
     async def _between(self, first: datetime, before: datetime) -> tuple[int, int]:
         async with self._turns:
             return await usage.between(self._database, first, before)
+
+
+async def _all(parts: Sequence[Coroutine[Any, Any, tuple[int, int]]]) -> list[tuple[int, int]]:
+    """What each gives; where one fails the others end, and its error is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(part) for part in parts]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]

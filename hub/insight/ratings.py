@@ -1,6 +1,7 @@
 """What users think of answers: a thumb up or down, one for each answer, changed and withdrawn at will.
 
-    rate() --> one operation: the message's `rating`, its model's votes of its day, the event `chat.rated`
+    rate() --> nothing to change: told at once
+           --> one operation: the message's `rating`, its model's votes of its day, the event `chat.rated`
 
 The operation is made inside the transaction that writes it, so that the votes are always the sum of the messages', however
 often and from how many tabs one votes at once.
@@ -12,9 +13,10 @@ from typing import Any, Final, Literal
 from hub.errors import Code, HubError
 from hub.ledger import Ledger
 from hub.operations import Composed, NewEvent, Operation, Update
+from hub.throttle import Throttle
 from models import conversations, model_days
 from models.conversations import MESSAGES
-from models.database import Document, Transaction
+from models.database import Database, Document, Transaction
 from models.ids import new_id
 
 Rating = Literal["up", "down"]
@@ -24,14 +26,16 @@ RATINGS: Final[tuple[Rating, Rating]] = ("up", "down")
 class Ratings:
     """One per process."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, database: Database, ledger: Ledger, throttle: Throttle) -> None:
+        self._database = database
         self._ledger = ledger
+        self._throttle = throttle
 
     async def rate_message(self, user: str, message: str, rating: Rating | None) -> Document:
         """`{message_id, stream_id, conversation_id, rating}` as it then stands; None withdraws.
 
         Raises `HubError`: NOT_FOUND (others' answers do not exist), CONFLICT for an answer that is still being written or of
-        which nothing came, UNAVAILABLE, OUTCOME_UNKNOWN.
+        which nothing came, RATE_LIMITED, UNAVAILABLE, OUTCOME_UNKNOWN.
         """
         return await self._rate(user, {"_id": {"$eq": message}}, rating)
 
@@ -40,6 +44,11 @@ class Ratings:
         return await self._rate(user, {"stream": {"$eq": stream}}, rating)
 
     async def _rate(self, user: str, query: Mapping[str, Any], rating: Rating | None) -> Document:
+        """An operation that is composed stands alone in its commit: what changes nothing, or comes too often, makes none."""
+        standing = _rateable(await conversations.answer(self._database, user, query))
+        if standing.get("rating") == rating:
+            return _told(standing, rating)
+        await self._throttle.rated(user)
         rated: list[Document] = []
 
         async def compose(transaction: Transaction) -> Operation:

@@ -5,6 +5,7 @@ failures are `HubError`s: UNAVAILABLE, or CONFLICT for what Google does not allo
 """
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 _PAUSES: Final = (0.5, 2.0)  # seconds before a call is made again that Google could not take just then
 _LATER: Final = (429, 500, 502, 503, 504)
+_NOT_BEGUN: Final = (429, 503)  # after the others it may have been done: what must not be done twice is not asked again
 _REFUSED: Final = (400, 404)  # no such spreadsheet or range: another time is no better
 _RETRY_SECONDS: Final = 30.0
 _SAID_CHARS_MAX: Final = 300
@@ -70,7 +72,7 @@ class GoogleApi:
         """An empty spreadsheet; of `sheets` each has a `title`, `rows` and `columns`."""
         body = {"properties": {"title": title}, "sheets": [_sheet(sheet) for sheet in sheets]}
         fields = "spreadsheetId,spreadsheetUrl,sheets.properties.title"
-        made = await self._call("POST", f"{self._sheets}?fields={fields}", token, orjson.dumps(body))
+        made = await self._call("POST", f"{self._sheets}?fields={fields}", token, orjson.dumps(body), _NOT_BEGUN)
         try:
             titles = tuple(str(sheet["properties"]["title"]) for sheet in made["sheets"])
             return Spreadsheet(str(made["spreadsheetId"]), str(made["spreadsheetUrl"]), titles)
@@ -100,11 +102,13 @@ class GoogleApi:
     async def delete(self, token: str, spreadsheet_id: str) -> None:
         await self._call("DELETE", f"{self._drive}/files/{quote(spreadsheet_id, '')}", token)
 
-    async def _call(self, method: str, url: str, token: str, body: bytes | None = None) -> dict[str, Any]:
-        """The answer of one call, made again where Google could not take it."""
+    async def _call(
+        self, method: str, url: str, token: str, body: bytes | None = None, again: Collection[int] = _LATER
+    ) -> dict[str, Any]:
+        """The answer of one call, made again after the statuses of `again`: Google could not take it."""
         for pause in _PAUSES:
             status, _, answer = await self._once(method, url, token, body)
-            if status not in _LATER:
+            if status not in again:
                 return _checked(status, answer)
             await asyncio.sleep(pause)
         status, after, answer = await self._once(method, url, token, body)

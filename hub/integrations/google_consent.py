@@ -9,7 +9,7 @@ A state is good for one use, by the browser that began: nobody can have another'
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -40,11 +40,12 @@ _KIND: Final = "integration"
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What Google gave. `expires_at` is in seconds since 1970, of the access token alone."""
+    """What Google gave. `expires_at` is in seconds since 1970, of the access token alone; `scopes` is what it stands for."""
 
     access: str = field(repr=False)
     refresh: str = field(repr=False)
     expires_at: int
+    scopes: Sequence[str] = SCOPES
 
 
 class GoogleConsent:
@@ -58,7 +59,7 @@ class GoogleConsent:
 
     async def begin(self, user: str, browser: str) -> Beginning:
         """`browser` is the secret that the browser has from a start before, or ""."""
-        self._check_set_up()
+        self.check_set_up()
         nonce, verifier, fresh = (secrets.token_urlsafe(32) for _ in range(3))
         browser = browser if _BROWSER.fullmatch(browser) else fresh
         data = {"verifier": verifier, "browser": one_time.digest(browser)}
@@ -79,7 +80,7 @@ class GoogleConsent:
 
         Raises `HubError` INVALID: a code that Google does not take, or that stands for too little.
         """
-        self._check_set_up()
+        self.check_set_up()
         if redirect_uri not in (None, _POPUP, self._callback, *self._settings.oauth_redirects):
             raise invalid("redirect_uri", "is not an address that a consent may end at")
         proof = {} if verifier is None else {"code_verifier": verifier}
@@ -94,19 +95,20 @@ class GoogleConsent:
 
     async def renew(self, tokens: Tokens) -> Tokens | None:
         """With a fresh access token; None where Google says that the consent has ended."""
-        self._check_set_up()
+        self.check_set_up()
         status, answer = await self._google.tokens("refresh_token", refresh_token=tokens.refresh)
         if status == 400 and answer.get("error") == "invalid_grant":
             return None
         if not isinstance(answer.get("access_token"), str):
             raise _senseless()
         given = answer.get("refresh_token")
-        return _tokens(answer, given if isinstance(given, str) else tokens.refresh)
+        return _tokens(answer, given if isinstance(given, str) else tokens.refresh, tokens.scopes)
 
     async def revoke(self, tokens: Tokens) -> None:
         await self._google.revoke(tokens.refresh)
 
-    def _check_set_up(self) -> None:
+    def check_set_up(self) -> None:
+        """Raises `HubError` UNAVAILABLE on a hub that has no client at Google."""
         if not self._google.configured:
             message = "Google is not set up on this hub: GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET are missing"
             raise HubError(Code.UNAVAILABLE, message, retry_after_seconds=3_600.0)
@@ -124,13 +126,16 @@ def _granted(answer: Mapping[str, Any]) -> Tokens:
         raise invalid(
             "oauth_code", "does not stand for lasting access: ask Google with access_type=offline and prompt=consent"
         )
-    return _tokens(answer, refresh)
+    return _tokens(answer, refresh, SCOPES)
 
 
-def _tokens(answer: Mapping[str, Any], refresh: str) -> Tokens:
+def _tokens(answer: Mapping[str, Any], refresh: str, scopes: Sequence[str]) -> Tokens:
+    """`scopes` holds where the answer names none (RFC 6749, 5.1)."""
     seconds = answer.get("expires_in")
     life = seconds if isinstance(seconds, int) and 0 < seconds <= limits.OAUTH_METADATA_SECONDS * 24 else 0
-    return Tokens(answer["access_token"], refresh, int((now() + timedelta(seconds=life)).timestamp()))
+    given = answer.get("scope")
+    granted = tuple(given.split()) if isinstance(given, str) else scopes
+    return Tokens(answer["access_token"], refresh, int((now() + timedelta(seconds=life)).timestamp()), granted)
 
 
 def _senseless() -> HubError:

@@ -22,7 +22,7 @@ from hub.google import Google
 from hub.google_sign_in import Beginning
 from hub.integrations.endings import UNREADABLE, broken, end, none
 from hub.integrations.google_api import GoogleApi, Spreadsheet, TokenRefused
-from hub.integrations.google_consent import GoogleConsent, Tokens
+from hub.integrations.google_consent import SCOPES, GoogleConsent, Tokens
 from hub.integrations.telegram import Telegram
 from hub.ledger import Ledger
 from hub.sealed import Sealed
@@ -36,6 +36,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 _GOOGLE: Final = "google"
+_GOOGLE_UNNAMED: Final = "Google"
 _ENDED: Final = "Google says that the hub may not use this account any more"
 
 
@@ -68,6 +69,10 @@ class Integrations:
     async def of_user(self, user: str) -> list[Document]:
         return await integrations.of_user(self._database, user)
 
+    def check_set_up(self) -> None:
+        """Raises `HubError` UNAVAILABLE where this hub has no client at Google."""
+        self._consent.check_set_up()
+
     # --- connecting ---------------------------------------------------------------------------------------------
 
     async def begin(self, user: str, browser: str) -> Beginning:
@@ -97,7 +102,7 @@ class Integrations:
             "number": await counters.next_number(self._database, integrations.NUMBERS),
             "user": user,
             "type": _GOOGLE,
-            "name": name or "Google",
+            "name": name or _GOOGLE_UNNAMED,
             "status": "connected",
             "sealed": self._seal(tokens),
             "renewed_at": moment,
@@ -105,7 +110,11 @@ class Integrations:
             "last_used": None,
             **({} if project is None else {"project": project}),
         }
-        return await integrations.put(self._database, made)
+        former = await integrations.of_type(self._database, user, _GOOGLE)
+        kept = await integrations.put(self._database, made)
+        if former is not None and former["name"] not in (kept["name"], _GOOGLE_UNNAMED):
+            await self._revoke(former)  # of the same account it would take back what was given just now
+        return kept
 
     async def disconnect(self, user: str, kind: str) -> None:
         """With its tokens, here and at Google. Raises `HubError` NOT_FOUND."""
@@ -114,7 +123,10 @@ class Integrations:
             raise none(kind, Code.NOT_FOUND)
         if kind == self.telegram.TYPE:
             await self.telegram.disconnected(found)
-            return
+        else:
+            await self._revoke(found)
+
+    async def _revoke(self, found: Document) -> None:
         try:
             await self._consent.revoke(self._open(found))
         except (HubError, ValueError) as error:  # it is gone here, which is what was asked for
@@ -141,7 +153,9 @@ class Integrations:
             raise none(kind, Code.NOT_FOUND)
         if kind == self.telegram.TYPE:
             return await self.telegram.test(found)
-        return {"account": await self._using(found, self._api.account), "can_write_spreadsheets": True}
+        name = await self._using(found, self._api.account)
+        _, tokens = await self._good(found)
+        return {"account": name, "can_write_spreadsheets": not set(SCOPES).isdisjoint(tokens.scopes)}
 
     async def append_rows(self, user: str, spreadsheet_id: str, cells: str, rows: list[list[Any]]) -> str:
         """Below a table in a spreadsheet of the user's Google account; the range that was written.
@@ -176,12 +190,12 @@ class Integrations:
 
     async def _using(self, found: Document, call: Callable[[str], Awaitable[T]]) -> T:
         """What a call with a good access token gives. Raises `HubError`: CONFLICT, UNAVAILABLE."""
-        tokens = await self._good(found)
+        latest, tokens = await self._good(found)
         try:
             done = await call(tokens.access)
         except TokenRefused:
-            tokens = await self._renewed(found, tokens)
-            done = await self._again(found, call, tokens)
+            latest, tokens = await self._renewed(latest, tokens)
+            done = await self._again(latest, call, tokens)
         await integrations.used(self._database, found["_id"], now())
         return done
 
@@ -191,8 +205,8 @@ class Integrations:
         except TokenRefused:
             raise await end(self._ledger, found, _ENDED) from None
 
-    async def _good(self, found: Document) -> Tokens:
-        """Tokens as they were kept last, renewed where they are near their end."""
+    async def _good(self, found: Document) -> tuple[Document, Tokens]:
+        """An integration as it is by now, and its tokens, renewed where they are near their end."""
         latest = await integrations.of_type(self._database, found["user"], found["type"])
         if latest is None:
             raise none(found["type"], Code.CONFLICT)
@@ -201,14 +215,17 @@ class Integrations:
         except ValueError:
             raise await end(self._ledger, latest, UNREADABLE) from None
         margin = assistant.INTEGRATION_TOKEN_MARGIN_SECONDS
-        return tokens if tokens.expires_at > now().timestamp() + margin else await self._renewed(latest, tokens)
+        if tokens.expires_at > now().timestamp() + margin:
+            return latest, tokens
+        return await self._renewed(latest, tokens)
 
-    async def _renewed(self, found: Document, tokens: Tokens) -> Tokens:
+    async def _renewed(self, found: Document, tokens: Tokens) -> tuple[Document, Tokens]:
         fresh = await self._consent.renew(tokens)
         if fresh is None:
             raise await end(self._ledger, found, _ENDED)
-        await integrations.renew(self._database, found, self._seal(fresh), now())
-        return fresh
+        moment = now()
+        await integrations.renew(self._database, found, self._seal(fresh), moment)
+        return {**found, "renewed_at": moment}, fresh
 
     # --- tokens -------------------------------------------------------------------------------------------------
 

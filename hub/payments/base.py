@@ -43,8 +43,8 @@ class Charge:
     """A payment as the company has it.
 
     `returned` is one that was paid, and refunded or disputed since, be it in part; `expired` a checkout that nobody paid
-    and nobody can pay any more. `cents` is what was received, `user` whom the payment says it is for ("" where it does not
-    say); None where any will do.
+    and nobody can pay any more; one that `failed` without a `reason` was never tried. `cents` is what was received, `user`
+    whom the payment says it is for ("" where it does not say); None where any will do.
     """
 
     payment: str

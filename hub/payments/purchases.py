@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from config import limits
+from config import assistant, limits
 from config.settings import Settings
 from hub.errors import Code, HubError, invalid
 from hub.idempotency import IdempotencyKey
@@ -69,13 +69,13 @@ class Purchases:
 
         A method `pi_...` names a payment that was made before: it is looked up, and counts once, ever. Raises `HubError`:
         INVALID for a refused payment, CONFLICT for one that was used, UNAVAILABLE (nothing was charged), OUTCOME_UNKNOWN
-        (it will be credited if it was charged), `KeyTaken`.
+        (it will be credited if it was charged), `KeyTaken`, IN_FLIGHT for an attempt that has a row.
         """
         provider = self.provider
         if purchase.method.startswith("pi_"):
             return await self._count_in(provider, purchase, key)
         row = records.new_row(purchase, provider.name, key)
-        inserts = [Insert(PAYMENTS, row), *([key.begun(row["_id"])] if key else [])]
+        inserts = [records.inserted(row), *([key.begun(row["_id"])] if key else [])]
         await self._ledger.commit(Operation(new_id("op"), inserts=inserts))
         payment = await self._prepare(provider, row, purchase)
         try:
@@ -90,11 +90,26 @@ class Purchases:
 
         `field` is the input that named the method. Raises `HubError` as `buy` does.
         """
-        provider, row = self.provider, await payments.by_id(self._database, record["payment"])
-        if row is not None and row["status"] == "succeeded":  # since the record was read
+        row = await payments.by_id(self._database, record["payment"])
+        return None if row is None else await self._come_to(row, field)
+
+    async def attempted(self, attempt: str) -> Document | None:
+        """What an attempt's purchase has come to, whenever it was: a reply as `buy`'s, with `status` pending while it is not
+        known. None where nothing was tried: then it may be bought. Raises `HubError` as `buy` does.
+        """
+        row = await payments.by_attempt(self._database, attempt)
+        if row is None:
+            return None
+        if row["status"] == "failed":
+            raise invalid(METHOD_FIELD, row["reason"])
+        return await self._come_to(row, METHOD_FIELD) or records.unpaid_reply(row, "pending")
+
+    async def _come_to(self, row: Document, field: str) -> Document | None:
+        provider = self.provider
+        if row["status"] == "succeeded":
             reply: Document = row["reply"]
             return reply
-        if row is None or row["status"] != "pending" or row["provider"] != provider.name or "payment" not in row:
+        if row["status"] != "pending" or row["provider"] != provider.name or "payment" not in row:
             return None
         charge = await _looked_up(provider, row["payment"])
         return None if charge.status == "unconfirmed" else await self._conclude(row, charge, field)
@@ -109,14 +124,14 @@ class Purchases:
 
     async def _prepare(self, provider: PaymentProvider, row: Document, purchase: Purchase) -> str:
         """The company's id of the payment, noted. Whatever fails here, nothing was charged."""
-        order = records.order_of(row, purchase)
+        order = records.order_of(row, purchase.method, purchase.customer)
         try:
             payment = await provider.prepare(order)
         except PaymentRefused as error:
             await self._fail(row["_id"], str(error))
             raise invalid(purchase.field, str(error)) from error
         except PaymentUnavailable as error:
-            await self._fail(row["_id"], "the payments company did not answer")
+            await self._fail(row["_id"], "the payments company did not answer", records.untried)
             raise away(error) from error
         if not await payments.note(self._database, row, payment):
             raise _unknown()  # so slow that the sweep has taken it for abandoned
@@ -170,6 +185,15 @@ class Purchases:
         """Let a pending checkout end unpaid; one that was paid meanwhile stays."""
         await self._fail(payment_id, reason, records.lapsed)
 
+    async def end(self, row: Document) -> bool:
+        """Have the company close a checkout's page; whether the row is pending no more. Raises `HubError` UNAVAILABLE."""
+        try:
+            charge = await self.provider.cancel(row["payment"])
+        except PaymentUnavailable as error:
+            raise away(error) from error
+        await self._follow(row, charge)
+        return charge.status in ("succeeded", *_LOST)
+
     async def _fail(self, payment_id: str, reason: str, failed: records.Failing = records.failed) -> None:
         """Let a pending row fail; one that succeeded meanwhile stays."""
 
@@ -207,7 +231,8 @@ class Purchases:
         elif charge.status == "expired":
             await self.lapse(row["_id"], charge.reason or "its checkout ended unpaid")
         elif charge.status in _LOST:
-            await self._fail(row["_id"], charge.reason or "the payment was not completed")
+            failed = records.untried if charge.reason is None else records.failed
+            await self._fail(row["_id"], charge.reason or "the payment was not completed", failed)
         if charge.status == "returned" and row["status"] == "succeeded":
             # what it bought may be spent by now: a person decides
             log.warning("a credited payment was refunded or is disputed", payment=row["_id"], user=row["user"])
@@ -224,36 +249,47 @@ class Purchases:
                 log.warning("payments not swept", error=str(error)[:200])
 
     async def sweep(self, moment: datetime) -> int:
-        """Look after pending payments whose time has come by `moment`; how many were taken up."""
+        """Look after pending payments whose time has come by `moment`, some at once; how many were taken up."""
         if self._provider is None:
             return 0
+        provider, free = self._provider, asyncio.Semaphore(limits.PAYMENTS_SWEPT_AT_ONCE)
+
+        async def looked_after(row: Document) -> bool:
+            async with free:
+                return await self._look_after(provider, row, moment)
+
         rows = await payments.due(self._database, moment, limits.PAYMENT_SWEEP_MAX)
-        return sum([await self._look_after(self._provider, row, moment) for row in rows])
+        return sum(await asyncio.gather(*(looked_after(row) for row in rows)))
 
     async def _look_after(self, provider: PaymentProvider, row: Document, moment: datetime) -> bool:
         age = (moment - row["created_at"]).total_seconds()
-        pause = min(max(age, limits.PAYMENT_PENDING_SECONDS), limits.PAYMENT_PENDING_SECONDS_MAX)
-        taken = await payments.take(self._database, row, moment + timedelta(seconds=pause))
-        if taken is None:
-            return False
         try:
-            await self._finish(provider, taken, age > limits.PAYMENT_ABANDONED_SECONDS)
-        except (PaymentUnavailable, PaymentRefused, HubError) as error:
+            taken = await payments.take(self._database, row, moment + _pause(row, age))
+            if taken is not None:
+                await self._finish(provider, taken, age > limits.PAYMENT_ABANDONED_SECONDS)
+            return taken is not None
+        except (PaymentUnavailable, PaymentRefused, HubError, DatabaseError) as error:
             log.warning("payment still pending", payment=row["_id"], error=str(error)[:200])
-        return True
+            return True
 
     async def _finish(self, provider: PaymentProvider, row: Document, abandoned: bool) -> None:
         """Without an id nothing was charged. An intent that nobody confirmed is cancelled: its payer heard of no success."""
         if row["provider"] != provider.name:
             log.warning("payment of another provider", payment=row["_id"], provider=row["provider"])
         elif "payment" not in row:
-            failed = records.lapsed if "checkout" in row else records.failed
+            failed = records.lapsed if "checkout" in row else records.untried
             await self._fail(row["_id"], "it was interrupted before anything was charged", failed)
         else:
             charge = await provider.look_up(row["payment"])
-            if charge.status == "unconfirmed" or (abandoned and charge.status != "succeeded"):
+            if charge.status == "unconfirmed" or (abandoned and charge.status not in ("succeeded", *_LOST)):
                 charge = await provider.cancel(row["payment"])
             await self._follow(row, charge)
+
+
+def _pause(row: Document, age: float) -> timedelta:
+    """Until a payment of so many seconds is looked after once more."""
+    least = assistant.CHECKOUT_PENDING_SECONDS if "checkout" in row else limits.PAYMENT_PENDING_SECONDS
+    return timedelta(seconds=min(max(age, least), limits.PAYMENT_PENDING_SECONDS_MAX))
 
 
 async def _looked_up(provider: PaymentProvider, payment: str) -> Charge:

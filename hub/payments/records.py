@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from config import limits
+from hub.errors import Code, HubError
 from hub.idempotency import IdempotencyKey, replied, withdrawn
 from hub.notifications import notice
 from hub.operations import Applied, Delete, Insert, Leg, NewEvent, Operation, Unit, Update
@@ -30,6 +31,7 @@ class Purchase:
 
     `title` is what it is called in the history ("Starter package"); `field` is the input that named the method. With `away`
     its user is not there to be asked or answered: whoever charges tells them of a failure. `customer` is `Order`'s.
+    `attempt` names what is to be bought once: there is no second row of it, unless nothing was tried.
     """
 
     user: str
@@ -42,6 +44,7 @@ class Purchase:
     field: str = METHOD_FIELD
     away: bool = False
     customer: str | None = None
+    attempt: str | None = None
 
 
 def new_row(purchase: Purchase, provider: str, key: IdempotencyKey | None) -> Document:
@@ -65,12 +68,22 @@ def new_row(purchase: Purchase, provider: str, key: IdempotencyKey | None) -> Do
         "created_at": moment,
         "updated_at": moment,
         "due_at": moment + timedelta(seconds=limits.PAYMENT_PENDING_SECONDS),
+        **({} if purchase.attempt is None else {"attempt": purchase.attempt}),
     }
 
 
-def order_of(row: Document, purchase: Purchase) -> Order:
+def inserted(row: Document) -> Insert:
+    """A new row; a second one of the same attempt is refused by `HubError` IN_FLIGHT."""
+    return Insert(PAYMENTS, row, ("attempt",) if "attempt" in row else (), _attempted)
+
+
+def _attempted(_: str) -> Exception:
+    return HubError(Code.IN_FLIGHT, "This is being bought already", retry_after_seconds=1)
+
+
+def order_of(row: Document, method: str, customer: str | None = None) -> Order:
     """What the company is asked for."""
-    return Order(row["_id"], purchase.user, purchase.cents, purchase.method, purchase.title, purchase.customer)
+    return Order(row["_id"], row["user"], row["cents"], method, row["title"], customer)
 
 
 def paid_before(row: Document, key: IdempotencyKey | None, inserted: Insert) -> Operation:
@@ -126,17 +139,25 @@ def failed(row: Document, reason: str) -> Operation:
     )
 
 
+def untried(row: Document, reason: str) -> Operation:
+    """As `failed`, where the company was never asked to charge: whose user is away hears nothing, and is tried anew."""
+    return lapsed(row, reason) if row.get("away") else failed(row, reason)
+
+
 def lapsed(row: Document, reason: str) -> Operation:
-    """The operation by which a checkout ends that nobody paid: nothing was tried, and nobody needs to hear of it."""
-    return Operation(id=new_id("op"), updates=[_failing(row, reason)], deletes=_freed(row))
+    """The operation by which a row ends of which nothing was tried, as a checkout that nobody paid: nobody needs to hear of
+    it, and its attempt is free for another try.
+    """
+    return Operation(id=new_id("op"), updates=[_failing(row, reason, {"$unset": {"attempt": ""}})], deletes=_freed(row))
 
 
 def _freed(row: Document) -> list[Delete]:
     return [withdrawn(row["key"])] if row["key"] is not None else []
 
 
-def _failing(row: Document, reason: str) -> Update:
-    return Update(PAYMENTS, {"_id": row["_id"]}, {"$set": {"status": "failed", "reason": reason, "updated_at": now()}})
+def _failing(row: Document, reason: str, further: Document | None = None) -> Update:
+    change = {"$set": {"status": "failed", "reason": reason, "updated_at": now()}, **(further or {})}
+    return Update(PAYMENTS, {"_id": row["_id"]}, change)
 
 
 def reply(row: Document, applied: Applied) -> Document:

@@ -75,9 +75,17 @@ def charge_of_intent(intent: Json) -> Charge:
         cents=int(intent.get("amount_received") or 0),
         currency=str(intent["currency"]).lower(),
         user=(intent.get("metadata") or {}).get("user_id", ""),
-        reason=_RETURNED if returned else (intent.get("last_payment_error") or {}).get("message"),
+        reason=_RETURNED if returned else _declined(intent),
         client_secret=intent.get("client_secret"),
     )
+
+
+def _declined(intent: Json) -> str | None:
+    """Why its method was declined; None where it was not, or never tried."""
+    error = intent.get("last_payment_error")
+    if error is None and intent["status"] != "requires_payment_method":
+        return None
+    return (error or {}).get("message") or "The card was declined"
 
 
 def charge_of_session(session: Json) -> Charge:

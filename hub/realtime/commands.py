@@ -14,6 +14,7 @@ from config import limits
 from hub import fields, notifications
 from hub.chat_request import ChatRequest
 from hub.errors import Code, HubError
+from hub.history import delete as delete_conversation
 from hub.idempotency import IdempotencyKey
 from hub.identity import Identity
 from hub.providers.base import Json
@@ -269,9 +270,8 @@ async def conversations_messages(connection: "Connection", _: CommandId | None, 
 
 
 async def conversations_delete(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
-    deleted = await conversations.delete(connection.services.database, _user(connection), data["conversation_id"])
-    if not deleted:
-        raise _no_conversation()
+    services = connection.services
+    await delete_conversation(services.database, services.chat, _identity(connection), data["conversation_id"])
     return {"conversation_id": data["conversation_id"]}
 
 

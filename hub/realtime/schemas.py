@@ -10,7 +10,7 @@ from typing import Any, Final
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from config import limits, workflows
-from hub.fields import Choice, Flag, Input, Integer, Number, Stops, Text
+from hub.fields import Choice, Flag, Input, Integer, Nested, Number, Stops, Text
 from hub.insight.ratings import RATINGS
 from hub.messages_field import Messages
 
@@ -37,7 +37,7 @@ class Position(Input):
 
 class Connect(Input):
     token = Text(low=1, high=limits.ACCESS_TOKEN_CHARS_MAX)
-    recover = fields.Nested(Position)
+    recover = Nested(Position)
 
 
 class Refresh(Input):
@@ -45,7 +45,9 @@ class Refresh(Input):
 
 
 class ChatStart(Input):
-    """`stream` may say what is so anyway, for who comes from an API where it is asked for. A project may name the model."""
+    """`stream` may say what is so anyway, for who comes from an API where it is asked for. A conversation or a
+    project may name the model.
+    """
 
     model = _identifier()
     messages = Messages(plain=True)
@@ -67,7 +69,7 @@ class ChatStart(Input):
 
     @validates_schema
     def _some_model(self, data: Mapping[str, Any], **kwargs: Any) -> None:
-        if "model" not in data and "project_id" not in data:
+        if data.keys().isdisjoint(("model", "conversation_id", "project_id")):
             raise ValidationError("is required", "model")
 
 
@@ -106,7 +108,7 @@ class EventFilters(Input):
 
 
 class Subscribe(Channel):
-    filters = fields.Nested(EventFilters)
+    filters = Nested(EventFilters)
 
 
 class History(Input):

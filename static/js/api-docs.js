@@ -27,6 +27,21 @@ const credentials = {
   wrapComponents: { Input: focusOnBearer },
 };
 
+const TAG = "operations-tag";
+
+/** Opening an API's part puts the others away: with all of them drawn it is slow, and Swagger UI loses the headings. */
+const oneApiAtATime = (original, system) => (thing, shown = true) => {
+  if (shown && thing[0] === TAG && thing.length === 2) {
+    const others = system.specSelectors.taggedOperations().keySeq().filter((tag) => tag !== thing[1]);
+    others.forEach((tag) => {
+      if (system.layoutSelectors.isShown([TAG, tag])) original([TAG, tag], false);
+    });
+  }
+  return original(thing, shown);
+};
+
+const parts = { statePlugins: { layout: { wrapActions: { show: oneApiAtATime } } } };
+
 window.SwaggerUIBundle({
   url: "/openapi.json",
   domNode: document.getElementById("docs"),
@@ -35,7 +50,7 @@ window.SwaggerUIBundle({
   docExpansion: "none", // to draw all that there is takes seconds; an API's part is drawn when it is opened
   defaultModelsExpandDepth: -1, // the schemas stand beside the operations that take them
   filter: true,
-  plugins: [credentials],
+  plugins: [credentials, parts],
   persistAuthorization: false, // a credential is not left in a browser's storage
   queryConfigEnabled: false, // a link must not make this page show another's document
   validatorUrl: null, // nothing is told to anybody else

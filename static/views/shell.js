@@ -48,6 +48,7 @@ export function Shell() {
   useEffect(() => {
     function escape(event) {
       if (event.key !== "Escape" || event.defaultPrevented || event.isComposing) return;
+      if (document.querySelector("dialog[open]")) return; // it is the dialog's, wherever the focus is
       if (open) return closeDrawer();
       if (running.peek()) stop(running.peek());
     }

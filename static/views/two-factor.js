@@ -21,10 +21,15 @@ const PASSWORD = {
 const FIRST_CODE = { ...CODE, test: "two-factor-code", hint: "Six digits." };
 const ANY_CODE = { ...CODE, test: "two-factor-code" };
 
-/** The browser's own dialog keeps the focus inside and closes by Escape. */
+/**
+ * The browser's own dialog keeps the focus inside and closes by Escape. Recovery codes are left by their own button alone:
+ * browsers close at a second Escape whatever the page says, and then they are shown again.
+ */
 export function TwoFactor({ onClose }) {
   const dialog = useRef(null);
+  const heading = useRef(null);
   const [view, setView] = useState({ name: "loading" });
+  const held = view.name === "codes";
   const show = (name, facts = {}) => setView({ name, ...facts });
   const load = () =>
     api.twoFactor().then(
@@ -35,13 +40,23 @@ export function TwoFactor({ onClose }) {
     dialog.current.showModal();
     load();
   }, []);
+  useEffect(() => {
+    if (!dialog.current.contains(document.activeElement)) heading.current.focus(); // it went with the view from before
+  }, [view.name]);
   const keepKey = (event) => event.key === "Escape" && event.stopPropagation();
   const names = { "aria-labelledby": "two-factor-title", "data-test": "two-factor-view", "data-state": view.name };
-  const events = { onClose, onKeyDown: keepKey };
+  const events = {
+    onCancel: (event) => held && event.preventDefault(),
+    onClose: () => (held ? dialog.current.showModal() : onClose()),
+    onKeyDown: keepKey,
+  };
   return html`<dialog ref=${dialog} class="confirm two-factor" ...${names} ...${events}>
     <div class="dialog-head">
-      <h2 id="two-factor-title">Two-factor sign-in</h2>
-      <${IconButton} icon=${Close} label="Close" test="two-factor-close" onClick=${() => dialog.current.close()} />
+      <h2 id="two-factor-title" ref=${heading} tabindex="-1">Two-factor sign-in</h2>
+      ${
+        !held &&
+        html`<${IconButton} icon=${Close} label="Close" test="two-factor-close" onClick=${() => dialog.current.close()} />`
+      }
     </div>
     <${VIEWS[view.name]} key=${view.name} view=${view} show=${show} load=${load} />
   </dialog>`;

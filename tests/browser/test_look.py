@@ -1,6 +1,7 @@
 """The page for every hand and eye: by keyboard, on a phone, light and dark, with enough contrast."""
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -8,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.hubs import slowly
 from tests.browser.visit import PASSWORD, QUESTION, Visit, Visitor, expect_status, words_in
 
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 
 def _wide(page: Page) -> bool:
@@ -59,6 +60,19 @@ def _choose_model_by_keyboard(visit: Visit) -> None:
     expect(visit.mark("model")).to_be_focused()
 
 
+def _longest_model(visit: Visit) -> None:
+    visit.mark("model").click()
+    options = visit.mark("model-option")
+    names = [str(option.get_attribute("data-name")) for option in options.all()]
+    options.nth(names.index(max(names, key=len))).click()
+
+
+def _bell_is_in_view(page: Page) -> bool:
+    """What lies in the header is cut off where it is too wide, and nothing scrolls."""
+    seen: bool = page.evaluate("document.querySelector('.bell').getBoundingClientRect().right <= innerWidth")
+    return seen
+
+
 def test_phone_never_scrolls_sideways(visitor: Visitor) -> None:
     visit = visitor(**PHONE)
     visit.page.goto(visit.url)
@@ -68,6 +82,11 @@ def test_phone_never_scrolls_sideways(visitor: Visitor) -> None:
     assert not _wide(visit.page)
     expect_status(visit.ask(QUESTION), "complete")
     assert not _wide(visit.page)
+    _longest_model(visit)
+    visit.page.set_viewport_size({"width": 320, "height": 740})  # the narrowest there is
+    assert _bell_is_in_view(visit.page)
+    assert not _wide(visit.page)
+    visit.page.set_viewport_size(PHONE["viewport"])
     small = visit.page.evaluate(
         """() => [...document.querySelectorAll("button")].filter((node) => node.checkVisibility())
           .map((node) => [node.getBoundingClientRect(), node.outerHTML])

@@ -105,6 +105,15 @@ def _ask(page: Page, method: str, path: str, body: Any = None) -> Any:
     return answer.get("data")
 
 
+def _buy(visit: Visit) -> None:
+    """As a program does: with a page's cookie the path speaks another API, which leads to a checkout."""
+    ask, login = visit.context.request, {"email": visit.email, "password": PASSWORD}
+    token = ask.post(f"{visit.url}/api/auth/login", data=login).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    bought = ask.post(f"{visit.url}/api/credits/purchase", data=PURCHASE, headers=headers)
+    assert bought.ok, bought.text()
+
+
 def _listed(visit: Visit) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = _ask(visit.page, "GET", "/api/notifications/push")["subscriptions"]
     return found
@@ -186,7 +195,7 @@ def test_what_the_hub_pushes_is_shown_and_leads_to_the_page(
     _ask(subscriber.page, "DELETE", f"{SUBSCRIPTIONS}/{own['id']}")
     endpoint = service.new_endpoint()
     _ask(subscriber.page, "POST", SUBSCRIPTIONS, {**subscriber.page.evaluate(SUBSCRIPTION_JS), "endpoint": endpoint})
-    _ask(subscriber.page, "POST", "/api/credits/purchase", PURCHASE)
+    _buy(subscriber)
     worker, body = Worker(subscriber), _pushed(subscriber, service, endpoint)
     shown = worker.shown_once(lambda: cloud.deliver(body))
     cloud.deliver(body)  # a push that comes twice is one notification

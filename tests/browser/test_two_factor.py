@@ -8,8 +8,12 @@ import pytest
 from playwright.sync_api import expect
 
 from models.clock import now
+from tests.browser.hubs import at_length
 from tests.browser.test_look import CONTRAST_JS, PHONE
-from tests.browser.visit import PASSWORD, Visit, Visitor
+from tests.browser.visit import PASSWORD, QUESTION, Visit, Visitor, expect_status, grows, words_in
+
+IS_COLOURED_JS = """(error) => getComputedStyle(error).color
+    !== getComputedStyle(error.closest("dialog").querySelector("p:not(.field-bad)")).color"""
 
 
 def code_of(secret: str, steps: int = 0) -> str:
@@ -38,9 +42,19 @@ def switch_on(visit: Visit) -> tuple[str, list[str]]:
     submit(visit)
     expect(visit.mark("recovery-codes").locator("li")).to_have_count(10)
     codes = visit.mark("recovery-codes").locator("li").all_inner_texts()
+    check_nothing_else_closes(visit)
     visit.mark("codes-kept").click()
     expect(visit.mark("two-factor-view")).to_contain_text("10 recovery codes left")
     return secret, codes
+
+
+def check_nothing_else_closes(visit: Visit) -> None:
+    """The codes are shown once."""
+    expect(visit.page.locator("#two-factor-title")).to_be_focused()
+    expect(visit.mark("two-factor-close")).to_have_count(0)
+    for _ in range(3):
+        visit.page.keyboard.press("Escape")
+    expect(visit.mark("recovery-codes")).to_be_visible()
 
 
 def submit(visit: Visit) -> None:
@@ -97,6 +111,20 @@ def test_the_whole_way(visit: Visit, visitor: Visitor) -> None:
     expect(other.mark("composer")).to_be_visible()
 
 
+@at_length
+def test_escape_in_the_dialog_stops_no_answer(visit: Visit) -> None:
+    visit.sign_up()
+    answer = visit.ask(QUESTION)
+    words_in(answer, 3)
+    open_view(visit, "off")
+    visit.page.evaluate("document.activeElement.blur()")
+    visit.page.keyboard.press("Escape")
+    expect(visit.mark("two-factor-view")).to_have_count(0)
+    assert grows(answer)
+    visit.page.keyboard.press("Escape")
+    expect_status(answer, "stopped")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [{}, PHONE], ids=["desktop", "phone"])
 def test_it_fits_and_can_be_read(visitor: Visitor, scheme: str, size: dict[str, Any]) -> None:
@@ -108,6 +136,7 @@ def test_it_fits_and_can_be_read(visitor: Visitor, scheme: str, size: dict[str, 
     visit.mark("two-factor-password").fill("wrong")
     submit(visit)
     expect(visit.mark("two-factor-password-error")).to_be_visible()
+    assert visit.mark("two-factor-password-error").evaluate(IS_COLOURED_JS), "an error looks like a hint"
     assert visit.page.evaluate(CONTRAST_JS) == []
     visit.mark("two-factor-password").fill(PASSWORD)
     submit(visit)

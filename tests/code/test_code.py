@@ -39,6 +39,7 @@ SECRET_NAMES = re.compile(r"(secret|token|signature|digest|nonce|verifier|browse
 OWN_TASKS = {
     ("hub/tasks.py", "start"),
     ("hub/generation.py", "_stream"),
+    ("hub/insight/last_day.py", "_all"),
     ("hub/lease.py", "_renew"),
     ("models/embedded.py", "start"),
 }

@@ -236,7 +236,7 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("GET", _ANALYSIS): Case(thing="analysis", owned=True),
     ("DELETE", _ANALYSIS): Case(thing="analysis", owned=True),
     ("POST", "/api/doc-analyzer/export/xlsx"): Case(404, {"analysis_id": "analysis_none"}),
-    ("POST", "/api/doc-analyzer/export/sheets"): Case(409, {"analysis_id": "analysis_none"}),  # without Google
+    ("POST", "/api/doc-analyzer/export/sheets"): Case(503, {"analysis_id": "analysis_none"}),  # Google is not set up
     ("GET", "/api/integrations"): Case(),
     ("POST", "/api/integrations/connect"): Case(503, _CODE),  # Google is not set up
     ("POST", "/api/integrations/test"): Case(400),  # of nothing

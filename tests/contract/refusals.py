@@ -606,6 +606,7 @@ ASSISTANT_CREDITS: Final = [
             ("more than there is", {"amount": 100}, TOO_LITTLE, "user"),
             ("more than a day allows", {"amount": 1001}, _A_WRONG, "user"),
             ("nothing", {"amount": 0}, _A_WRONG, "user"),
+            ("less than a credit", {"amount": 0.999999}, _A_WRONG, "user"),
             ("seven decimals", {"amount": 0.0000001}, _A_WRONG, "user"),
             ("a message with controls", {"message": "\u202e"}, _A_WRONG, "user"),
         )
@@ -670,7 +671,10 @@ DOCUMENTS: Final = [
             ("POST /api/integrations/connect", _CONSENT),
         )
     ),
-    Refusal("no Google account", f"POST {_ANALYZER}/export/sheets", {"analysis_id": "analysis_none"}, CONFLICT),
+    Refusal(
+        *("Google that is not set up", f"POST {_ANALYZER}/export/sheets", {"analysis_id": "analysis_none"}),
+        (503, "SERVICE_UNAVAILABLE"),
+    ),
     Refusal("no analysis named", f"POST {_ANALYZER}/export/sheets", {"include_examples": True}, _A_WRONG),
     Refusal(
         "a word for a flag", f"POST {_ANALYZER}/export/xlsx", {"analysis_id": "x", "include_examples": "yes"}, _A_WRONG

@@ -1,28 +1,15 @@
 """The documented examples that need an account at Google, one after the other, with Google played by a stand-in."""
 
-from collections.abc import Callable, Iterator
-
 import pytest
-from tornado.ioloop import IOLoop
 
 from hub.integrations.google_consent import CALLBACK
 from tests.contract.examples import analysed, asked, filled
 from tests.contract.rows import AT_GOOGLE, HOSTS
+from tests.google_site import google, google_site
 from tests.site import Site
 from tests.stand_ins.google_cloud import GoogleCloud
 
-
-@pytest.fixture
-def google(io_loop: IOLoop) -> Iterator[GoogleCloud]:
-    made = GoogleCloud()
-    io_loop.run_sync(made.start)
-    yield made
-    io_loop.run_sync(made.stop)
-
-
-@pytest.fixture
-def google_site(serve: Callable[..., Site], google: GoogleCloud) -> Site:
-    return serve(**google.settings)
+__all__ = ["google", "google_site"]
 
 
 @pytest.mark.gen_test

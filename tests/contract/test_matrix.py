@@ -141,7 +141,7 @@ class Cast:
             return str(made["data"]["webhook"]["id"])
         if name == "checkout":
             order = Purchase(_id(self.owner), "credit", 1_000_000, 100, "stripe", "A package")
-            opened = await self.site.services.credits.checkouts.open(order, "https://your-app.com/")
+            opened = await self.site.services.credits.checkouts.open(order, "https://hub/", "https://your-app.com/")
             return str(opened["session"])
         if name == "stream":
             return str((await self.made("owner", "/api/mcp/chat/completions", _CHAT)).headers["X-Hub-Stream-Id"])

@@ -46,6 +46,7 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "account:write": f"""
         POST /api/auth/resend-verification
         PUT /api/users/me
+        PUT /api/credits/auto-recharge
         PUT /api/notifications/{_ID}/read
         PUT /api/notifications/read-all
         PUT /api/notifications/settings
@@ -118,7 +119,6 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "credits:write": """
         POST /api/credits/purchase
         POST /api/credits/gift
-        PUT /api/credits/auto-recharge
         POST /api/v1/points/exchange-from-credits
         POST /api/v1/points/purchase
         POST /api/v1/points/claim-daily-reward

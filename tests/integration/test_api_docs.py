@@ -62,10 +62,11 @@ async def test_a_document_is_served_to_anybody_and_once(site: Site, path: str) -
 
 @pytest.mark.gen_test
 async def test_the_page_may_load_nothing_from_elsewhere(site: Site) -> None:
-    for path in ("/api", "/api/"):
-        page = await site.client().raw("GET", path)
+    pages = [await site.client().raw("GET", path) for path in ("/api", "/api/")]
+    for page in pages:
         policy = page.headers["Content-Security-Policy"]
         assert page.code == 200 and "default-src 'self'; script-src 'self' ;" in policy and "unsafe" not in policy
+    assert pages[0].body == pages[1].body
 
 
 def test_the_command_prints_it_for_the_address_of_the_hub(tmp_path: Path) -> None:

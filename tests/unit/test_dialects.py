@@ -8,7 +8,7 @@ from config import settings
 from config.plans import Limit
 from handlers import addressing
 from handlers.credentials import credential_of
-from handlers.dialects import ANTHROPIC, DIALECTS, OPENAI_TYPES, Page
+from handlers.dialects import ANTHROPIC, DIALECTS, OPENAI_TYPES, Page, whole_seconds
 from handlers.failures import as_hub_error
 from handlers.logs import masked, printable
 from hub.counters import MemoryCounters
@@ -50,6 +50,12 @@ def test_anthropics_form_says_every_error_in_its_own_words() -> None:
         code: status for code, (status, _) in aggregator.codes.items()
     }
     assert ANTHROPIC.name == aggregator.name and ANTHROPIC not in DIALECTS.values()
+
+
+def test_a_pause_is_never_told_shorter_than_it_is() -> None:
+    error = HubError(Code.RATE_LIMITED, "Too many", retry_after_seconds=1.2)
+    assert DIALECTS["ai_assistant"].error(error, "RATE_LIMIT_EXCEEDED", "req_1")["error"]["retry_after"] == 2
+    assert [whole_seconds(seconds) for seconds in (0, 0.4, 1, 1.01)] == [1, 1, 1, 2]
 
 
 def test_anthropics_form_names_each_failure_in_the_message() -> None:

@@ -1,11 +1,13 @@
 """The fixtures of the document analyser's tests: a trap, a server of documents, and a hub that may call the latter."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from tornado.ioloop import IOLoop
 
-from hub import outbound
+from hub import outbound, services
+from hub.safe_http import SafeHttp
 from tests.site import Site, serve, site
 from tests.stand_ins.document_server import DocumentServer, Trap
 
@@ -31,11 +33,13 @@ def trap(io_loop: IOLoop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trap]:
 
 
 @pytest.fixture
-def fetching_site(serve: Callable[..., Site], documents: DocumentServer) -> Site:
-    return serve(HUB_RATE_LIMITS="off", HUB_OUTBOUND_ALLOW=f"127.0.0.1:{documents.port}")
+def fetching_site(serve: Callable[..., Site], documents: DocumentServer, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """It reads from the server of documents, as no setting would let it."""
+    monkeypatch.setattr(services, "SafeHttp", partial(SafeHttp, readable={f"127.0.0.1:{documents.port}"}))
+    return serve(HUB_RATE_LIMITS="off")
 
 
 @pytest.fixture
 def trapped_site(serve: Callable[..., Site], trap: Trap) -> Site:
-    """Its operator let it call what nobody should."""
+    """Its operator lets it send to what nobody should call."""
     return serve(HUB_RATE_LIMITS="off", HUB_OUTBOUND_ALLOW=f"127.0.0.1:{trap.port}")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Any, Final
 import openpyxl
 import pytest
 
-from config import assistant
+from config import assistant, limits
 from hub.analyser import jobs
 from hub.analyser.child_process import ChildFailed, Children
+from hub.errors import HubError
+from models import analyses as stored
 from models.clock import now
 from tests.integration.analyser.analyst import ANALYSES, Analyst, described, upload
 from tests.patience import until, within
@@ -50,10 +53,9 @@ async def test_an_analysis_is_listed_shown_exported_and_removed(fetching_site: S
     book = openpyxl.load_workbook(io.BytesIO(answer.body))
     assert book.sheetnames == ["Endpoints", "Schemas", "Security"] and book["Endpoints"].max_row == 4
 
-    for path, body in ((XLSX, {"analysis_id": second["id"]}), (SHEETS, {"analysis_id": first["id"]})):
-        assert (await analyst.client.post(path, body, status=409)).code == "RESOURCE_CONFLICT"
-    told = (await analyst.client.post(SHEETS, {"analysis_id": first["id"]}, status=409)).body["error"]["message"]
-    assert "/api/integrations/connect" in told
+    assert (await analyst.client.post(XLSX, {"analysis_id": second["id"]}, status=409)).code == "RESOURCE_CONFLICT"
+    told = (await analyst.client.post(SHEETS, {"analysis_id": first["id"]}, status=503)).body["error"]["message"]
+    assert "GOOGLE_CLIENT_ID" in told
     await other.client.post(XLSX, {"analysis_id": first["id"]}, status=404)
     await other.client.get(f"{ANALYSES}/{first['id']}", status=404)
     await other.client.request("DELETE", f"{ANALYSES}/{first['id']}", status=404)
@@ -96,9 +98,7 @@ async def test_a_document_that_is_more_than_a_child_can_take_ends_the_child_alon
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     analyst = await Analyst.at(site)
-    monkeypatch.setattr(assistant, "ANALYSIS_CHILD_SECONDS_MAX", 2)
     children = {
-        "hangs": "This document takes longer than 2 seconds to analyse",
         "swallows": "This document needs more than 512 MiB of memory",
         "floods": "What comes of this document is larger than 16 MiB",
         "dies": "This document could not be analysed",
@@ -109,6 +109,13 @@ async def test_a_document_that_is_more_than_a_child_can_take_ends_the_child_alon
         async with within(6.0):
             found = await analyst.ended((await analyst.sends(upload(described()))).body["analysis_id"])
         assert (found["status"], found["error"]["message"]) == ("failed", told), name
+    monkeypatch.setattr(jobs, "_CHILD", "tests.integration.analyser.children.hangs")
+    monkeypatch.setattr(assistant, "ANALYSIS_CHILD_CLOCK_SECONDS_MAX", 1)
+    async with within(10.0):
+        hung = await analyst.ended((await analyst.sends(upload(described()))).body["analysis_id"])
+    assert hung["error"]["message"] == "This document was not analysed within 1 seconds"
+    kept = await site.services.database["analyses"].find_one({"_id": hung["id"]})
+    assert kept is not None and kept["attempts"] == assistant.ANALYSIS_ATTEMPTS_MAX, "a busy machine is no fault of its"
     assert not list(_running())
 
 
@@ -131,7 +138,7 @@ async def test_a_child_has_limits_and_nothing_of_the_hub(tmp_path: Path, monkeyp
     assert int(files) <= 64 and session == "True" and file_made == "False"
     assert "CANARY" not in environment and "HOME" not in environment
     with pytest.raises(ChildFailed, match="seconds"):
-        monkeypatch.setattr(assistant, "ANALYSIS_CHILD_SECONDS_MAX", 0.2)
+        monkeypatch.setattr(assistant, "ANALYSIS_CHILD_CLOCK_SECONDS_MAX", 0.2)
         await children.run("tests.integration.analyser.children.hangs", given=b"x" * 10_000_000, answer_bytes_max=9)
 
 
@@ -193,30 +200,96 @@ async def test_a_document_that_ends_the_hub_does_so_three_times_at_most(site: Si
 
 
 @pytest.mark.gen_test
-async def test_one_that_is_removed_while_it_is_made_leaves_nothing(
-    fetching_site: Site, documents: DocumentServer
+async def test_one_that_is_removed_while_it_is_made_ends_on_whichever_node(
+    two_nodes: tuple[Site, Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    analyst = await Analyst.at(fetching_site)
-    asked, go = asyncio.Event(), asyncio.Event()
+    """With its child; and only then may its user have another in its place."""
+    monkeypatch.setattr(jobs, "_CHILD", "tests.integration.analyser.children.hangs")
+    monkeypatch.setattr(assistant, "ANALYSES_RUNNING_PER_USER_MAX", 1)
+    here, there = two_nodes
+    analyst, elsewhere = await Analyst.at(here), there.services.analyser.analyses
+    await elsewhere.close()
 
-    async def waits(request: Any) -> Any:
-        asked.set()
-        await go.wait()
-        return await servers.document(described())(request)
+    async def sent() -> str:
+        return str((await analyst.sends(upload(described()))).body["analysis_id"])
 
-    analysis_id = (await analyst.names(documents.give("/slow", waits))).body["analysis_id"]
-    await asyncio.wait_for(asked.wait(), 10)
-    assert (await analyst.client.get(f"{ANALYSES}/{analysis_id}")).body["results"] is None
-    assert (await analyst.client.post(XLSX, {"analysis_id": analysis_id}, status=409)).code == "RESOURCE_CONFLICT"
-    await analyst.client.request("DELETE", f"{ANALYSES}/{analysis_id}", status=200)
-    go.set()
-    parts = fetching_site.services.database["analysis_parts"]
-    await until(lambda: _some(parts))
-    await parts.update_many({}, {"$set": {"created_at": now() - timedelta(hours=1)}})
-    await fetching_site.services.analyser.analyses.sweep()
-    assert await analyst.kept() == (0, 0)
-    assert await fetching_site.services.database["events"].count({"type": {"$regex": "^analysis"}}) == 0
+    async def is_gone() -> bool:
+        return await analyst.kept() == (0, 0)
+
+    monkeypatch.setattr(assistant, "ANALYSIS_RENEW_SECONDS", 60)
+    first = await sent()
+    await until(lambda: any(_running()))
+    await analyst.client.request("DELETE", f"{ANALYSES}/{first}", status=200)
+    await analyst.client.get(f"{ANALYSES}/{first}", status=404)
+    await until(is_gone)
+    assert not list(_running())
+
+    monkeypatch.setattr(assistant, "ANALYSIS_RENEW_SECONDS", 0.5)
+    second = await sent()
+    await until(lambda: any(_running()))
+    assert (await analyst.client.post(XLSX, {"analysis_id": second}, status=409)).code == "RESOURCE_CONFLICT"
+    await elsewhere.remove(analyst.user, second)
+    await analyst.client.request("DELETE", f"{ANALYSES}/{second}", status=404)
+    assert (await analyst.client.get(ANALYSES)).body["total"] == 0
+    refused = await analyst.sends(upload(described()), 429)
+    assert refused.code == "RATE_LIMIT_EXCEEDED" and int(refused.headers["Retry-After"]) > 0
+    await until(is_gone)
+    assert not list(_running())
+    assert await here.services.database["events"].count({"type": {"$regex": "^analysis"}}) == 0
 
 
-async def _some(parts: Any) -> bool:
-    return bool(await parts.count({}))
+@pytest.mark.gen_test
+async def test_what_was_swept_before_it_was_named_is_never_told_as_done(site: Site) -> None:
+    """As after a stall between the two, or by a clock that goes wrong."""
+    analyst, analyses = await Analyst.at(site), site.services.analyser.analyses
+    await analyses.close()
+    analysis_id = (await analyst.sends(upload(described()))).body["analysis_id"]
+    claimed = await analyses._claim()
+    assert claimed is not None
+    count = await _kept_results(site, claimed, b"{}")
+    await stored.sweep(site.services.database, now() + timedelta(hours=1))
+    await analyses._end(claimed, {"status": "completed", "results_parts": count}, (claimed["claim"], count))
+    assert (await analyst.client.get(f"{ANALYSES}/{analysis_id}")).body["status"] == "processing"
+    assert await analyst.kept() == (1, 1), "its document is there for another attempt"
+
+
+@pytest.mark.gen_test
+async def test_answers_that_nobody_reads_do_not_fill_the_memory(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    analyst, answers = await Analyst.at(site), site.services.analyser.answers
+    analysis_id = (await analyst.sends(upload(described()))).body["analysis_id"]
+    await analyst.ended(analysis_id)
+    database, size = site.services.database, 8_000_000
+    analysis = await database["analyses"].find_one({"_id": analysis_id})
+    assert analysis is not None and analysis["results_bytes"] > 100
+    await stored.remove_parts(database, analysis["claim"], analysis["results_parts"])
+    count = await _kept_results(site, analysis, b'"' + b"x" * size + b'"')
+    change = {"$set": {"results_parts": count, "results_bytes": size}}
+    await database["analyses"].update_one({"_id": analysis_id}, change)
+    monkeypatch.setattr(assistant, "ANSWERS_USER_BYTES_MAX", size + 1)
+    assert len((await analyst.client.get(f"{ANALYSES}/{analysis_id}")).body["results"]) == size
+    monkeypatch.setattr(limits, "WRITE_SECONDS_MAX", 1.0)
+    sleeper = await _asks_and_sleeps(site.port, f"{ANALYSES}/{analysis_id}", analyst.token)
+    await until(lambda: answers._held.total() > 0)
+    refused = await analyst.client.get(f"{ANALYSES}/{analysis_id}", status=429)
+    assert refused.code == "RATE_LIMIT_EXCEEDED" and int(refused.headers["Retry-After"]) > 0
+    other = await Analyst.at(site)
+    monkeypatch.setattr(assistant, "ANSWERS_BYTES_MAX", size)
+    with pytest.raises(HubError, match="Too many large answers"), answers.held(other.user, 1):
+        pass
+    await until(lambda: answers._held.total() == 0)  # who reads nothing is cut off
+    sleeper.close()
+
+
+async def _kept_results(site: Site, analysis: Any, results: bytes) -> int:
+    """Results of an attempt, loose as yet; how many parts they make."""
+    packed, expires_at = zlib.compress(results), analysis["expires_at"]
+    return await stored.add_parts(site.services.database, analysis["claim"], packed, now(), expires_at)
+
+
+async def _asks_and_sleeps(port: int, path: str, token: str) -> asyncio.StreamWriter:
+    """Ask for an answer, and read nothing of it."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_000)
+    head = f"GET {path} HTTP/1.1\r\nHost: localhost:8000\r\nAuthorization: Bearer {token}\r\n\r\n"
+    writer.write(head.encode())
+    await writer.drain()
+    return writer

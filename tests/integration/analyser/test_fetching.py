@@ -1,6 +1,7 @@
 """Documents behind addresses: nothing of our own network is called, whatever an address or its server says."""
 
 import asyncio
+import gzip
 import os
 import socket
 from ipaddress import ip_address
@@ -13,12 +14,16 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from config import assistant
 from hub import outbound
 from hub.analyser.fetching import FetchFailed, led_to
+from hub.errors import HubError
 from tests.integration.analyser.analyst import Analyst, described
 from tests.patience import within
 from tests.site import Site
 from tests.stand_ins import document_server as servers
 from tests.stand_ins.document_server import DocumentServer, Trap
 
+_GZIP: Final = {"Content-Encoding": "gzip"}
+_LONG: Final = described(400)
+_TWO_MEMBERS: Final = gzip.compress(_LONG[:9_000]) + gzip.compress(_LONG[9_000:])
 FORMS: Final = (
     *("127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0", "0.0.0.0", "localhost", "[::]", "[::1]"),
     *("[::ffff:10.0.0.1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "169.254.169.254"),
@@ -68,9 +73,17 @@ async def test_no_form_of_an_inner_address_is_called(site: Site, trap: Trap) -> 
 
 
 @pytest.mark.gen_test
-async def test_the_trap_would_have_been_heard(trapped_site: Site, trap: Trap) -> None:
+async def test_what_the_hub_may_send_to_it_may_not_read(trapped_site: Site, trap: Trap) -> None:
+    """The operator's list is for receivers of webhooks; and the trap would have been heard."""
     analyst = await Analyst.at(trapped_site)
-    await analyst.analysed(f"http://127.0.0.1:{trap.port}/")
+    url = f"http://127.0.0.1:{trap.port}/"
+    assert (await analyst.names(url, 400)).body["error"]["details"]["field"] == "source_url"
+    http = trapped_site.services.analyser.analyses._http
+    with pytest.raises(HubError):
+        async with http.get(url):
+            pass
+    assert trap.accepted == 0
+    await http.post(url, {}, b"{}")
     assert trap.accepted == 1
 
 
@@ -207,14 +220,25 @@ async def test_only_a_document_is_taken(fetching_site: Site, documents: Document
         "/gone": (servers.document(b"{}", status=404), "status 404"),
         "/broken": (servers.document(b"{}", status=500), "status 500"),
         "/brotli": (servers.document(b"{}", **{"Content-Encoding": "br"}), "packed as br"),
-        "/torn": (servers.document(b"\x1f\x8b\x00\x00rubbish", **{"Content-Encoding": "gzip"}), "unpacked"),
+        "/torn": (servers.document(b"\x1f\x8b\x00\x00rubbish", **_GZIP), "unpacked"),
+        "/cut": (servers.document(gzip.compress(described().ljust(9_000))[:-30], **_GZIP), "breaks off"),
+        "/shreds": (servers.document(gzip.compress(b"") * 200, **_GZIP), "more than 100 pieces"),
+        "/cut-later": (servers.document(_TWO_MEMBERS[:-30], **_GZIP), "breaks off"),
     }
     for path, (behaviour, told) in cases.items():
         found: dict[str, Any] = await analyst.analysed(documents.give(path, behaviour))
         assert found["status"] == "failed" and told in found["error"]["message"], (path, found["error"])
-    for kind in ("text/plain", "application/yaml", "application/vnd.oai.openapi+json;version=3.0", "text/markdown"):
+    for kind in (
+        "text/plain",
+        "application/yaml",
+        "application/vnd.oai.openapi+json;version=3.0",
+        "text/markdown",
+        "binary/octet-stream",
+    ):
         url = documents.give("/good", servers.document(described(), kind))
         assert (await analyst.analysed(url))["status"] == "completed", kind
+    two = await analyst.analysed(documents.give("/two", servers.document(_TWO_MEMBERS, **_GZIP)))
+    assert len(two["results"]["endpoints"]) == 400, "what is packed in two members is one document"
 
 
 @pytest.mark.gen_test

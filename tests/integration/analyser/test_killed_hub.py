@@ -1,8 +1,10 @@
-"""SIGKILL while a document is being fetched: the analysis is made all the same, by the next process."""
+"""SIGKILL while documents are being analysed: they are analysed all the same, by the next process."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -13,44 +15,53 @@ from tests.conftest import StartHub
 from tests.integration.analyser.analyst import ANALYSES, ANALYZE, FORM, described, upload
 from tests.patience import until
 from tests.running_hub import RunningHub
-from tests.stand_ins import document_server as servers
-from tests.stand_ins.document_server import DocumentServer
+
+_PATHS: Final = 2_000  # which take a child longer than it takes to see that it has begun
 
 
 @pytest.fixture
-def hub(start_hub: StartHub, documents: DocumentServer) -> RunningHub:
-    return start_hub(HUB_OUTBOUND_ALLOW=f"127.0.0.1:{documents.port}", HUB_RATE_LIMITS="off")
+def hub(start_hub: StartHub) -> RunningHub:
+    return start_hub(HUB_RATE_LIMITS="off")
 
 
 @pytest.mark.gen_test(timeout=100)
-async def test_what_a_killed_hub_was_at_is_taken_up(
-    mongod_uri: str, hub: RunningHub, documents: DocumentServer
-) -> None:
+async def test_what_a_killed_hub_was_at_is_taken_up(mongod_uri: str, hub: RunningHub) -> None:
     client = ApiClient(hub.port, "ai_assistant", token=await asyncio.to_thread(hub.register))
-    url = documents.give("/doc", servers.silent)
-    made = [
-        (await client.post(ANALYZE, {"source_type": "url", "source_url": url})).body["analysis_id"],
-        (await client.post(ANALYZE, upload(described()), headers=FORM)).body["analysis_id"],
-    ]
-    await until(lambda: len(documents.asked) == 1)
+    form = upload(described(_PATHS, "List users " * 20))
+    made = [(await client.post(ANALYZE, form, headers=FORM)).body["analysis_id"] for _ in range(2)]
+    await _begun(mongod_uri, hub.database)
     await asyncio.to_thread(hub.kill)
-    documents.give("/doc", servers.document(described()))
     await _lapsed(mongod_uri, hub.database)
     await asyncio.to_thread(hub.start)
     for analysis_id in made:
         found = await _ended(client, analysis_id)
-        assert (found["status"], len(found["results"]["endpoints"])) == ("completed", 2)
+        assert (found["status"], len(found["results"]["endpoints"])) == ("completed", _PATHS)
     book = await client.raw("POST", "/api/doc-analyzer/export/xlsx", {"analysis_id": made[0]})
     assert book.code == 200 and book.body.startswith(b"PK")
     assert not list((hub.data_dir / "children").iterdir())
 
 
+async def _begun(mongod_uri: str, name: str) -> None:
+    async with _opened(mongod_uri, name) as database:
+
+        async def is_claimed() -> bool:
+            return await database["analyses"].count({"attempts": 1, "status": "processing"}) > 0
+
+        await until(is_claimed)
+
+
 async def _lapsed(mongod_uri: str, name: str) -> None:
     """A minute later."""
+    async with _opened(mongod_uri, name) as database:
+        past = now() - timedelta(seconds=1)
+        assert await database["analyses"].update_many({"status": "processing"}, {"$set": {"due_at": past}})
+
+
+@asynccontextmanager
+async def _opened(mongod_uri: str, name: str) -> AsyncIterator[Database]:
     database = Database(mongod_uri, name)
     try:
-        past = now() - timedelta(seconds=1)
-        await database["analyses"].update_many({"status": "processing"}, {"$set": {"due_at": past}})
+        yield database
     finally:
         await database.close()
 

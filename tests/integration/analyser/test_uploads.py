@@ -159,7 +159,7 @@ async def test_a_user_has_no_more_than_allowed(site: Site, monkeypatch: pytest.M
     analyst, other = await Analyst.at(site), await Analyst.at(site)
     await site.services.analyser.analyses.close()  # so that they stay under way
     answers = await asyncio.gather(*(_outcome(analyst) for _ in range(8)))
-    assert sorted(answers) == [200] * 3 + [413] * 5
+    assert sorted(answers) == [200] * 3 + [429] * 5
     assert await _outcome(other) == 200
     assert await analyst.kept() == (4, 4)
     await site.services.database["analyses"].update_many({"user": analyst.user}, {"$set": {"status": "failed"}})

@@ -23,10 +23,14 @@ async def a_user_of(site: Site, tier: str) -> tuple[str, ApiClient]:
     return user, site.client("ai_assistant", token=registered["access_token"])
 
 
+def hour_of(user: str) -> str:
+    return f"3600:ai_assistant:general:user:{user}"
+
+
 async def already_asked(site: Site, user: str, times: int) -> None:
     """As if so many requests had been made earlier in this hour, none of them in this minute."""
     counters = site.services.rate_limits._counters
-    await counters.hit(f"3600:ai_assistant:general:user:{user}", HOUR, times)
+    await counters.hit(hour_of(user), HOUR, times)
 
 
 def told(answer: Answer) -> tuple[int, int]:
@@ -75,6 +79,27 @@ async def test_the_hour_is_told_where_it_is_the_tighter_window(limited_site: Sit
     for left in reversed(range(5)):
         assert told(await client.get("/api/models")) == (60, left)
     check_refusal(await client.get("/api/models", status=429), 60, 3_600)
+
+
+async def test_what_the_minute_refuses_costs_nothing_of_the_hour(limited_site: Site) -> None:
+    user, client = await a_user_of(limited_site, "free")
+    await already_asked(limited_site, user, 20)
+    for _ in range(10):
+        await client.get("/api/models")
+    for _ in range(5):
+        check_refusal(await client.get("/api/models", status=429), 10, 60)
+    used, _ = await limited_site.services.rate_limits._counters.hit(hour_of(user), HOUR, 0)
+    assert used == 30
+
+
+async def test_where_both_windows_refuse_the_one_that_ends_last_is_told(limited_site: Site) -> None:
+    user, client = await a_user_of(limited_site, "free")
+    for _ in range(10):
+        await client.get("/api/models")
+    await already_asked(limited_site, user, 50)
+    refused = await client.get("/api/models", status=429)
+    check_refusal(refused, 60, 3_600)
+    assert int(refused.headers["Retry-After"]) > 60
 
 
 async def test_a_failed_sign_in_is_counted_and_tells_the_limit_too(limited_site: Site) -> None:

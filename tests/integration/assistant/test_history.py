@@ -4,12 +4,14 @@ import json
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
+from urllib.parse import quote
 
 import pytest
 from pymongo import MongoClient
 from tornado.simple_httpclient import HTTPStreamClosedError
 
 from config import assistant
+from hub import history
 from models.clock import now
 from models.database import Document, Transaction
 from models.ids import new_id
@@ -92,9 +94,12 @@ async def test_a_page_of_long_messages_is_shorter_than_asked(reader: Reader, mon
     lengths = []
     for _ in range(8):
         query = f"?conversation_id={conversation}&offset={len(found)}"
-        portion = (await reader.client.get(f"{HISTORY}{query}")).body["messages"]
-        lengths.append(len(portion))
-        found += portion
+        body = (await reader.client.get(f"{HISTORY}{query}")).body
+        lengths.append(len(body["messages"]))
+        found += body["messages"]
+        at_the_end = len(found) == body["messages_total"]
+        assert body["next_offset"] == (None if at_the_end else len(found))
+        assert body["limit"] == (50 if at_the_end else lengths[-1]), "who goes on by the limit would miss some"
     assert lengths == [1, 5, 2, 0, 0, 0, 0, 0]
     assert [one["role"] for one in found] == ["user", "assistant"] * 4
 
@@ -102,13 +107,17 @@ async def test_a_page_of_long_messages_is_shorter_than_asked(reader: Reader, mon
 async def test_a_title_is_changed_and_stays(reader: Reader) -> None:
     conversation = (await reader.say("Question"))["conversation_id"]
     path = f"{HISTORY}/{conversation}"
+    for title in ("👩‍👩‍👧", "می‌خواهم", "Prix : 5 €"):  # joined, with a half-space, with no-break spaces
+        await reader.client.request("PATCH", path, {"title": title}, status=200)
+        assert await reader.ids(f"?search={quote(title)}") == [conversation]
     renamed = await reader.client.request("PATCH", path, {"title": "Überraschung 🎁"}, status=200)
     assert renamed.body["title"] == "Überraschung 🎁" and set(OWN) <= set(renamed.body)
     await reader.say("More", conversation_id=conversation)
     assert (await reader.client.get(HISTORY)).body["conversations"][0]["title"] == "Überraschung 🎁"
-    for wrong in ({}, {"title": ""}, {"title": " "}, {"title": "a\nb"}, {"title": "x" * 201}, {"title": 1}):
-        refused = await reader.client.request("PATCH", path, wrong, status=400)
+    for wrong in ("", " ", "a\nb", "a\u2028b", "a\u202eb", "\u200d", "x" * 201, 1, None):
+        refused = await reader.client.request("PATCH", path, {"title": wrong}, status=400)
         assert refused.body["error"]["details"]["field"] == "title", wrong
+    await reader.client.request("PATCH", path, {}, status=400)
     await reader.client.request("PATCH", f"{HISTORY}/conv_none", {"title": "A"}, status=404)
     stranger = Reader(reader.site, await reader.site.token())
     for method, body in (("PATCH", {"title": "Mine"}), ("DELETE", None)):
@@ -124,6 +133,27 @@ async def test_a_deleted_conversation_is_gone_with_its_messages(reader: Reader) 
     assert await reader.ids() == [kept]
     messages = await reader.site.services.database["messages"].find({}, limit=9)
     assert {message["conversation"] for message in messages} == {kept}
+    for path in (f"{HISTORY}?conversation_id={doomed}", f"{HISTORY}/{doomed}/export"):
+        await reader.client.get(path, status=404)
+    await reader.client.request("PATCH", f"{HISTORY}/{doomed}", {"title": "Back"}, status=404)
+    await reader.client.post(CHAT, {"message": "More", "conversation_id": doomed}, status=404)
+    assert await reader.ids("?search=Question") == [kept]
+
+
+async def test_what_began_while_a_conversation_was_deleted_goes_with_it(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that was admitted just before writes its messages just afterwards."""
+    kept, doomed = [(await reader.say(f"Question {number}"))["conversation_id"] for number in (1, 2)]
+    await reader.client.request("DELETE", f"{HISTORY}/{doomed}", status=200)
+    database = reader.site.services.database
+    await database["messages"].insert_one({"_id": new_id("msg"), "conversation": doomed, "content": "Late"})
+    await history.sweep(database)
+    assert await database["conversations"].count({}) == 2, "another may still come"
+    monkeypatch.setattr(assistant, "CONVERSATION_GONE_SECONDS", -1)
+    await history.sweep(database)
+    for collection, name in (("conversations", "_id"), ("messages", "conversation")):
+        assert {one[name] for one in await database[collection].find({}, limit=9)} == {kept}
 
 
 # --- search -----------------------------------------------------------------------------------------------------
@@ -158,15 +188,30 @@ async def test_a_search_is_bounded_and_says_nothing_of_what_it_did_not_see(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = [(await reader.say(f"needle {number}"))["conversation_id"] for number in range(3)]
+    assert (await reader.client.get(f"{HISTORY}?search=needle")).body["search_complete"] is True
     monkeypatch.setattr(assistant, "SEARCH_CONVERSATIONS_MAX", 2)
-    assert await reader.ids("?search=needle") == ids[:0:-1]
-    monkeypatch.setattr(assistant, "SEARCH_MESSAGES_MAX", 2)
-    await reader.site.services.database["conversations"].update_many({}, {"$set": {"title": "A title"}})
-    assert await reader.ids("?search=needle") == ids[-1:]
+    cut = (await reader.client.get(f"{HISTORY}?search=needle")).body
+    assert [one["id"] for one in cut["conversations"]] == ids[:0:-1] and cut["search_complete"] is False
+
+
+async def test_a_search_whose_time_ends_tells_what_it_found_in_the_last_used(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest conversation was used last, and is looked into first; the others are too long for the time there is."""
+    ids = [(await reader.say(f"needle {number}"))["conversation_id"] for number in range(3)]
+    await reader.say("needle once more", conversation_id=ids[0])
+    database = reader.site.services.database
+    await database["conversations"].update_many({}, {"$set": {"title": "A title"}})
+    long = {"user": "user_1", "role": "user", "status": "complete", "content": "n" * 1_000_000}
+    for _ in range(40):
+        await database["messages"].insert_one({"_id": new_id("msg"), "conversation": ids[1], **long})
+    monkeypatch.setattr(assistant, "SEARCH_SECONDS_MAX", 0.05)
+    cut = (await reader.client.get(f"{HISTORY}?search=needle")).body
+    assert [one["id"] for one in cut["conversations"]] == ids[:1] and cut["search_complete"] is False
 
 
 async def test_a_long_history_is_searched_in_time(reader: Reader) -> None:
-    """As many messages as a search looks at, of a thousand characters each; the whole answer within half a second."""
+    """As many conversations as it looks into, of forty thousand characters each; the whole answer within half a second."""
     user = (await reader.site.services.database["users"].find({}, limit=1))[0]["_id"]
     await _write_history(reader.site, user, 500, 40)
     async with within(0.5):

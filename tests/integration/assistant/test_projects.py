@@ -108,6 +108,7 @@ WRONG: list[tuple[Any, set[str]]] = [
     ({"settings": {"default_model": "x", "budget_limit": 0}}, {"settings.default_model", "settings.budget_limit"}),
     ({"id": 7}, {"id"}),
 ]
+EMBEDS = "text-embedding-3-small makes embeddings and no answers: use /v1/embeddings"
 
 
 @pytest.mark.gen_test
@@ -119,6 +120,9 @@ async def test_what_is_wrong_is_named_and_changes_nothing(site: Site) -> None:
         assert fields_of(await client.post(PROJECTS, {"name": "A project", **wrong}, status=400)) == named, wrong
         assert fields_of(await client.request("PUT", path, wrong, status=400)) == named, wrong
     assert fields_of(await client.post(PROJECTS, {}, status=400)) == {"name"}
+    for given, says in ((None, "must not be null"), ({"default_model": "text-embedding-3-small"}, EMBEDS)):
+        refused = await client.post(PROJECTS, {"name": "A project", "settings": given}, status=400)
+        assert refused.body["error"]["details"]["errors"][0]["message"] == says
     assert fields_of(await client.request("PUT", path, {}, status=400)) == {"body"}
     assert (await client.get(path)).body == before and len(await listed(client)) == 1
     for query, named in (("limit=0", "limit"), ("offset=-1", "offset"), ("deleted=yes", "deleted")):

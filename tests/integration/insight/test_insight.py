@@ -1,15 +1,17 @@
 """What administrators see of the hub, and users of themselves: the figures are those of the ledger and the usage rows."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
 from hub.insight.last_day import LastDay, LastDayFigures
 from hub.insight.overview import Overview
 from hub.insight.uptime import Uptime
 from models import wallets
 from models.clock import now
-from models.database import Database, Document
+from models.database import Database, DatabaseError, Document
 from models.executions import EXECUTIONS
 from models.ids import new_id
 from models.usage import USAGE, USAGE_DAYS
@@ -144,6 +146,19 @@ async def test_a_hub_of_some_hours_that_was_down_says_so(site: Site) -> None:
 
 def _row(moment: datetime) -> Document:
     return {"_id": new_id("chat"), "user": "user_1", "model": "gpt-4", "charged": 7, "created_at": moment}
+
+
+async def test_one_sum_that_fails_is_the_failure_of_all(database: Database, mongod_uri: str) -> None:
+    fault = {"failCommands": ["aggregate"], "errorCode": 8_000, "namespace": f"{database.name}.{USAGE}"}
+    last_day, moment = LastDay(database), now()
+    with MongoClient[dict[str, Any]](mongod_uri) as client:
+        client.admin.command({"configureFailPoint": "failCommand", "mode": {"skip": 3}, "data": fault})
+        try:
+            with pytest.raises(DatabaseError):
+                await last_day.figures(moment)
+        finally:
+            client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+    assert (await last_day.figures(moment)).answers == 0
 
 
 async def test_the_last_day_is_exact_to_the_moment_whatever_hours_are_kept(database: Database) -> None:

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import pytest
 
+from config import assistant
+from hub.errors import Code, HubError
 from hub.services import Services
 from models.conversations import MESSAGES
 from models.database import Database
@@ -106,6 +108,19 @@ async def test_a_socket_rates_by_message_or_stream_and_all_tabs_hear_of_it(site:
         assert (await here.reply(number))["error"]["code"] == "VALIDATION_ERROR"
     for socket in (here, there):
         await socket.close()
+
+
+async def test_votes_that_change_something_are_bounded_and_others_cost_nothing(limited_site: Site) -> None:
+    user, services = await Person.at(limited_site), limited_site.services
+    answer = await user.answer("gpt-4")
+    ratings: list[Any] = ["up", None] * (assistant.RATINGS_PER_MINUTE // 2)
+    for rating in ratings:
+        await services.insight.ratings.rate_message(user.id, answer["_id"], rating)
+    for _ in range(3):
+        await services.insight.ratings.rate_message(user.id, answer["_id"], None)
+    with pytest.raises(HubError) as refused:
+        await services.insight.ratings.rate_message(user.id, answer["_id"], "up")
+    assert refused.value.code is Code.RATE_LIMITED and refused.value.retry_after_seconds
 
 
 async def test_only_ones_own_finished_answers_are_rated(site: Site) -> None:

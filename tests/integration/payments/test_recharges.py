@@ -1,15 +1,22 @@
 """Auto-recharge: one charge however many spend at once and wherever, pauses after declines, and an end to each day."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from config import assistant
+from config import assistant, limits
+from hub.committer import Committed
+from hub.credits.recharges import Recharges
+from hub.errors import Code, HubError
 from hub.operations import Leg, Operation
+from hub.payments.records import Purchase
 from hub.services import Services
+from hub.tasks import Tasks
+from models import wallets
 from models.auto_recharges import AUTO_RECHARGES
 from models.clock import now
 from models.ids import new_id
@@ -20,6 +27,7 @@ from tests.site import Site
 
 RULE = "/api/credits/auto-recharge"
 WANTED = {"enabled": True, "threshold": 9.5, "package": "pro", "payment_method": "pm_123"}
+WAITS = timedelta(hours=1)
 CHAT = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}], "maxTokens": 5}
 
 
@@ -45,6 +53,15 @@ async def rule(user: Buyer) -> Any:
 async def spend(services: Services, user: str, micro: int) -> None:
     leg = Leg(user, "credit", "usage", -micro, "Spent")
     await services.ledger.commit(Operation(new_id("op"), legs=[leg]))
+
+
+async def is_left(user: Buyer, waits: timedelta = timedelta(), **attempt: Any) -> str:
+    """A process that died, or was not answered, leaves an attempt behind; its id."""
+    found = await rule(user)
+    begun = {name: found[name] for name in ("package", "method", "customer", "revision")}
+    left = {"attempt": {"id": new_id("recharge"), **begun, **attempt}, "due_at": now() + waits}
+    await user.site.services.database[AUTO_RECHARGES].update_one({"_id": user.id}, {"$set": left})
+    return str(left["attempt"]["id"])
 
 
 async def is_idle(user: Buyer) -> bool:
@@ -164,6 +181,104 @@ async def test_a_change_ends_a_pause(site: Site) -> None:
     await fails(user, 1)
     await put(user, threshold=20)
     await until(lambda: _has(user, 1_010_000_000))
+
+
+@pytest.mark.gen_test
+async def test_what_was_begun_and_not_tried_is_bought_only_as_the_rule_is_by_then(site: Site) -> None:
+    user = await customer(site)
+    for change in ({"enabled": False, "threshold": 20}, {"threshold": 5}):  # switched off; topped up
+        await put(user, **change)
+        await is_left(user, method="pm_old")
+        await until(lambda: is_idle(user))
+        assert await user.payments() == []
+    await put(user, threshold=5, payment_method="pm_old")
+    await is_left(user, WAITS)
+    await put(user, threshold=20)
+    await until(lambda: _is_recharged(user))
+    assert [payment["method"] for payment in await user.payments()] == ["pm_123"]
+
+
+@pytest.mark.parametrize(("method", "outcome"), [("pm_fail", Code.INVALID), ("pm_123", "succeeded")])
+@pytest.mark.gen_test
+async def test_what_became_of_an_attempt_is_known_for_ever(site: Site, method: str, outcome: object) -> None:
+    user = await customer(site)
+    await put(user, threshold=5)
+    bought = Purchase(user.id, "credit", 5_000_000, 500, method, "Test", away=True, attempt=await is_left(user, WAITS))
+    tried = await asyncio.gather(*(_came_of(site, bought) for _ in range(3)))
+    assert Counter(tried) == {outcome: 1, Code.IN_FLIGHT: 2}
+    if outcome is Code.INVALID:  # were it forgotten, it would be bought now
+        await spend(site.services, user.id, 9_000_000)
+    await becomes_due(user)
+    await until(lambda: _ended(user))
+    found = await rule(user)
+    assert (found["failures"], found["count"]) == ((1, 0) if outcome is Code.INVALID else (0, 1))
+    assert len(await user.payments()) == 1
+
+
+async def _came_of(site: Site, purchase: Purchase) -> object:
+    try:
+        return (await site.services.purchases.buy(purchase))["status"]
+    except HubError as error:
+        return error.code
+
+
+async def _ended(user: Buyer) -> bool:
+    return "attempt" not in await rule(user)
+
+
+@pytest.mark.gen_test
+async def test_what_running_answers_hold_is_not_spent_yet(site: Site) -> None:
+    user = await customer(site)
+    held = {"$set": {"credits_held": 5_000_000}, "$inc": {"version": 1}}
+    await site.services.database["holds"].insert_one({"_id": "hold_1", "wallet": user.id, "amount": 5_000_000})
+    await site.services.database["wallets"].update_one({"_id": user.id}, held)
+    await put(user)
+    await site.services.credits.recharges.sweep()
+    assert await is_idle(user)
+    await spend(site.services, user.id, 1_000_000)
+    await until(lambda: _is_recharged(user))
+    assert [entry["kind"] for entry in await user.entries("credit")] == ["bonus", "usage", "purchase"]
+
+
+@pytest.mark.gen_test
+async def test_while_a_rule_rests_commits_ask_nothing(site: Site) -> None:
+    user, tasks, services = await customer(site), Tasks(), site.services
+    await put(user, threshold=20, payment_method="pm_fail")
+    await fails(user, 1)
+    recharges = Recharges(services.database, services.ledger, services.purchases, services.packages.by_id, tasks)
+    wallet = await wallets.wallet(services.database, user.id)
+    fell = Committed([wallet or {}], [], 1, 0)
+    recharges.committed(fell)
+    assert len(tasks) == 1 and await tasks.wait(5)
+    recharges.committed(fell)
+    assert len(tasks) == 0
+    await recharges.changed(user.id)
+    assert len(tasks) == 1 and await tasks.wait(5)
+
+
+def test_a_claim_outlasts_its_attempt() -> None:
+    longest = 5 * limits.PAYMENT_CALL_SECONDS_MAX + 10 * limits.MONEY_SECONDS_MAX
+    assert longest < assistant.RECHARGE_LEASE_SECONDS
+
+
+@pytest.mark.gen_test
+async def test_changes_at_once_are_all_made(site: Site) -> None:
+    user = await customer(site)
+    await put(user, threshold=5)
+    changes = ({"threshold": 4}, {"package": "pkg_starter"}, {"payment_method": "pm_new"})
+    await statuses(*(user.client.raw("PUT", RULE, {"enabled": True, **change}, HOST) for change in changes))
+    found = await rule(user)
+    assert (found["threshold"], found["package"], found["method"]) == (4_000_000, "pkg_starter", "pm_new")
+
+
+@pytest.mark.gen_test
+async def test_a_rule_whose_package_has_gone_can_be_switched_off(site: Site) -> None:
+    user = await customer(site)
+    await put(user, threshold=5)
+    await site.services.database[AUTO_RECHARGES].update_one({"_id": user.id}, {"$set": {"package": "gone"}})
+    for enabled, status in ((True, 400), (False, 200)):
+        await user.client.request("PUT", RULE, {"enabled": enabled}, status=status, headers=HOST)
+    assert (await shown(user))["enabled"] is False
 
 
 @pytest.mark.gen_test

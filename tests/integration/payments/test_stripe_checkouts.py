@@ -9,12 +9,13 @@ import pytest
 from config import assistant
 from models.clock import now
 from tests.buyers import buyer, check_books, statuses
-from tests.integration.payments.parts import LATER, POINTS, PURCHASE, WEBHOOK, event, points, signed
+from tests.integration.payments.parts import POINTS, PURCHASE, WEBHOOK, event, points, signed
 from tests.integration.payments.test_checkouts import Page, customer, opened
 from tests.site import Site
 from tests.stand_ins.stripe_server import LocalStripe, StripeLine
 
 BOUGHT = (1_010_000_000, 0)
+LATER = timedelta(seconds=assistant.CHECKOUT_PENDING_SECONDS + 1)
 
 
 def our_page(site: Site, line: StripeLine, session: str) -> Page:
@@ -42,7 +43,7 @@ async def test_whoever_tells_first_a_paid_session_is_credited_once(
     page = our_page(paid_site, line, session)
     waiting = (await page.get()).body.decode()
     assert "Not paid yet" in waiting and shown["url"] in waiting and "<form" not in waiting
-    assert (await page.post("pay")).code == 409
+    assert (await page.post("pay")).headers["Location"] == page.path
     intent = await line.checkout.pays(session)
     body = told(session)
     sweeps = asyncio.gather(*(paid_site.services.purchases.sweep(now() + LATER) for _ in range(4)))
@@ -121,6 +122,24 @@ async def test_an_open_session_is_ended_after_a_day(paid_site: Site, line: Strip
     assert [row["status"] for row in await user.payments()] == ["failed"]
     page = await our_page(paid_site, line, session).get()
     assert "Not paid" in page.body.decode() and "checkout.stripe.com" not in page.body.decode()
+
+
+@pytest.mark.gen_test
+async def test_one_more_than_may_be_open_ends_the_oldest_whose_page_can_be_closed(
+    paid_site: Site, line: StripeLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assistant, "CHECKOUTS_OPEN_MAX", 2)
+    user = await customer(paid_site)
+    slow, left, new = [(await opened(user)).body["session_id"] for _ in range(2)] + [""]
+    await line.checkout.pays_later(slow)
+    new = (await opened(user)).body["session_id"]
+    assert [line.checkout.sessions[name]["status"] for name in (slow, left, new)] == ["complete", "expired", "open"]
+    assert [row["status"] for row in await user.payments()] == ["pending", "failed", "pending"]
+    await line.checkout.pays_later(new)
+    assert "none of them can be ended" in (await opened(user, 429)).body["error"]["message"]
+    line.checkout.sessions[new]["payment_status"] = "paid"
+    await opened(user)
+    assert await user.balance() == BOUGHT and (await user.types())["payment.failed"] == 0
 
 
 @pytest.mark.gen_test

@@ -1,6 +1,7 @@
 """Auto-recharge by Stripe: a card that is kept with the user's customer and charged while its owner is away, once."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from models.auto_recharges import AUTO_RECHARGES
 from models.clock import now
 from models.payments import PAYMENTS
 from tests.api_client import ApiClient
+from tests.buyers import Buyer
 from tests.integration.payments.parts import LATER
 from tests.integration.payments.test_checkouts import HOST, customer
 from tests.integration.payments.test_recharges import RULE, WANTED, fails, put, rule, shown, titles
@@ -69,6 +71,16 @@ async def test_a_card_whose_owner_would_have_to_agree_is_declined_and_said_so(
     assert await user.balance() == (10_000_000, 0)
 
 
+async def _waits(user: Buyer, tries: int = 1) -> None:
+    """For the payments company, which could not be asked so often."""
+
+    async def waits() -> bool:
+        found = await rule(user)
+        return found.get("attempt", {}).get("tries") == tries and "claim" not in found
+
+    await until(waits)
+
+
 @pytest.mark.gen_test
 async def test_a_charge_whose_answer_was_lost_is_found_and_not_made_again(
     hasty_site: Site, stripe: LocalStripe, line: StripeLine
@@ -76,12 +88,7 @@ async def test_a_charge_whose_answer_was_lost_is_found_and_not_made_again(
     user = await customer(hasty_site)
     line.cut("/confirm")
     await put(user, **ABOVE)
-
-    async def waits() -> bool:
-        found = await rule(user)
-        return "attempt" in found and "claim" not in found
-
-    await until(waits)
+    await _waits(user)
     line.mend()
     assert len(await stripe.charges()) == 1 and await user.balance() == (10_000_000, 0)
     await _due(hasty_site.services)
@@ -96,19 +103,53 @@ async def test_while_stripe_is_away_nothing_is_declined(
     user = await customer(hasty_site)
     line.cut("POST /v1/payment_intents")
     await put(user, **ABOVE)
-
-    async def waits() -> bool:
-        found = await rule(user)
-        return "attempt" in found and "claim" not in found
-
-    await until(waits)
+    await _waits(user)
+    await _due(hasty_site.services)
+    await _waits(user, 2)
+    assert (await rule(user))["due_at"] - now() > timedelta(seconds=assistant.RECHARGE_RETRY_SECONDS)
     line.mend()
     seen = await shown(user)
     assert (seen["enabled"], seen["last_failure"], seen["next_attempt_at"]) == (True, None, None)
-    assert len(await titles(user)) == 1  # the welcome
+    assert len(await titles(user)) == 1 and (await user.types())["payment.failed"] == 0  # the welcome
     await _due(hasty_site.services)
     await until(lambda: _counted(hasty_site.services, 1))
     assert len(await stripe.charges()) == 1
+
+
+@pytest.mark.gen_test
+async def test_a_decline_whose_answer_was_lost_counts_and_is_not_asked_for_again(
+    hasty_site: Site, line: StripeLine
+) -> None:
+    user = await customer(hasty_site)
+    line.cut("/confirm")
+    await put(user, threshold=20, payment_method="pm_card_chargeCustomerFail")
+    await _waits(user)
+    line.mend()
+    assert await hasty_site.services.purchases.sweep(now() + LATER) == 1
+    await _due(hasty_site.services)
+    await fails(user, 1)
+    confirmed = [path for _, path in line.asked if path.endswith("/confirm")]
+    assert len(confirmed) == 1 and (await titles(user))[0] == "Auto-recharge failed"
+
+
+@pytest.mark.gen_test
+async def test_what_was_prepared_and_never_charged_is_bought_anew(
+    hasty_site: Site, line: StripeLine, stripe: LocalStripe
+) -> None:
+    user = await customer(hasty_site)
+    line.cut("/confirm")
+    await put(user, **ABOVE)
+    await _waits(user)
+    line.mend()
+    (payment,) = await user.payments()
+    unconfirmed = (await stripe.intent(confirm="false"))["id"]  # as if the hub had died before it asked for the charge
+    rows = hasty_site.services.database[PAYMENTS]
+    await rows.update_one({"_id": payment["_id"]}, {"$set": {"payment": unconfirmed}})
+    assert await hasty_site.services.purchases.sweep(now() + LATER) == 1
+    await _due(hasty_site.services)
+    await until(lambda: _counted(hasty_site.services, 1))
+    assert [row["status"] for row in await user.payments()] == ["failed", "succeeded"]
+    assert (await user.types())["payment.failed"] == 0 and (await rule(user))["failures"] == 0
 
 
 async def _due(services: Services) -> None:

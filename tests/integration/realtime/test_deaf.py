@@ -84,7 +84,7 @@ async def _connections(hub: RunningHub) -> float:
 @pytest.mark.timeout(90)
 def test_fifty_who_never_read_cost_a_hub_little_and_not_for_long(start_hub: StartHub) -> None:
     hub = start_hub(HUB_SANDBOX_TOKENS_PER_SECOND="50", **ADMIN)
-    asyncio.run(_scenario(hub))
+    asyncio.run(_watched(hub))
     hub.kill()  # their answers still run: the end in order is another test's
 
 
@@ -94,14 +94,22 @@ async def _connect(hub: RunningHub, token: str, receive_buffer: int | None = Non
     return client
 
 
+async def _watched(hub: RunningHub) -> None:
+    try:
+        await _scenario(hub)
+    finally:
+        Client.abort_all()
+
+
 async def _scenario(hub: RunningHub) -> None:
     tokens = [await asyncio.to_thread(hub.register) for _ in range(USERS)]
     admin = await _administrator(hub)
     healthy = await _connect(hub, tokens[-1])
     await asyncio.gather(*(_tell(admin, WARM_UP) for _ in range(TELLING)))
-    deaf = [await _connect(hub, tokens[number % USERS], receive_buffer=4_096) for number in range(DEAF)]
-    for client in deaf:
-        await client.request("chat.start", model="claude-3", message="Tell me something", max_tokens=400)
+    connecting = (_connect(hub, tokens[number % USERS], receive_buffer=4_096) for number in range(DEAF))
+    deaf = await asyncio.gather(*connecting)
+    question = {"model": "claude-3", "message": "Tell me something", "max_tokens": 400}
+    await asyncio.gather(*(client.request("chat.start", **question) for client in deaf))
     assert await _connections(hub) == 1 + DEAF
     watch = Watch(hub, healthy)
     telling = [asyncio.create_task(_tell(admin, 1_000)) for _ in range(TELLING)]

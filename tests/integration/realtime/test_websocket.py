@@ -195,6 +195,10 @@ def test_conversations(hub: Site) -> None:
         assert question["content"] == QUESTION and answer["content"] == text
         assert answer["receipt"] == end["receipt"] and answer["status"] == "complete"
         assert [one.get("stream_id") for one in running["messages"]].count(started["stream_id"]) == 1
+        more = await client.request("chat.start", message="And then?", conversation_id=conversation, max_tokens=5)
+        await client.answer_of(more["stream_id"])
+        listed = (await client.request("conversations.list", limit=5))["conversations"]
+        assert listed[0]["message_count"] == 4 and listed[0]["model"] == "gpt-4", "its last model answers again"
         await client.request("conversations.delete", conversation_id=conversation)
         gone = await client.request("conversations.delete", conversation_id=conversation)
         assert gone["error"]["code"] == "RESOURCE_NOT_FOUND"

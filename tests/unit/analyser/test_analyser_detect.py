@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from hub.analyser.analysis import FORMATS, Unreadable, analyse
+from hub.analyser.analysis import analyse
+from hub.analyser.failures import Unreadable
+from hub.analyser.formats import FORMATS
 
 _PATHS: dict[str, Any] = {"/a": {"get": {}}}
 _COLLECTION: dict[str, Any] = {"info": {"name": "C"}, "item": [{"name": "R", "request": "https://example.com/a"}]}
@@ -47,10 +49,34 @@ def test_another_format_than_was_asked_for_is_named(asked: str, form: str) -> No
         "# a comment\n---\n'openapi': 3.0.0\npaths: {/a: {get: {}}}\n",
         "info: {title: T}\nswagger: '2.0'\npaths: {/a: {get: {}}}\n",
         "swagger: 2.0\npaths: {/a: {get: {}}}\n",
+        "{openapi: 3.0.0, paths: {/a: {get: {}}}}\n",
+        "\n{ 'openapi': 3.0.0,\n paths: {/a: {get: {}}},}\n",
+        "\ufeff---\nopenapi: 3.0.0\npaths: {/a: {get: {}}}\n...\n",
+        "info:\n  title: T\n  description: |\n    # Hello\n\n    ```\n    x\n    ```\ntags:\n- name: a\n"
+        + "".join(f"x-{number}: {'y' * 90}\n" for number in range(1_200))
+        + "paths: {/a: {get: {}}}\nopenapi: 3.0.0\n",
+        "info: {name: C}\nitem:\n- {name: R, request: 'https://example.com/a'}\n",
     ],
 )
 def test_yaml_is_told_from_prose(text: str) -> None:
     assert analyse(text.encode(), "auto")["statistics"]["total_endpoints"] == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# An API\n\n```yaml\nopenapi: 3.0.0\npaths: {}\n```\n\n## GET /a\n",
+        "Version: 1.0\nAll of it is described by\n\nswagger: 2.0\n\n## GET /a\n",
+        "---\ntitle: An API\nopenapi: GET /a\n---\n\n# Get\n\n## GET /a\n",
+        "---\nswagger: true\n---\nIt has\n\n## GET /a\n",
+        "[![Build](https://x.de/b.svg)](https://x.de)\n\n# An API\n\n## GET /a\n",
+        "{% include head %}\n\n## GET /a\n",
+        "# An API\n\nopenapi: 3.0.0\n\n| Method | Path |\n|---|---|\n| GET | /a |\n",
+    ],
+)
+def test_prose_is_told_from_yaml(text: str) -> None:
+    found = analyse(text.encode(), "auto")
+    assert found["format"] == "markdown" and found["endpoints"][0]["path"] == "/a"
 
 
 def test_a_collection_may_be_wrapped_as_the_api_of_postman_gives_it() -> None:
@@ -70,7 +96,8 @@ def test_a_collection_may_be_wrapped_as_the_api_of_postman_gives_it() -> None:
         ({"openapi": "3.0.0", "paths": "/a"}, "paths is not an object"),
         ({"info": {}, "item": {}}, "item is missing, or not an array"),
         ({"id": "1", "order": [], "requests": []}, "Postman collection of v1"),
-        ({"asyncapi": "3.0.0", "channels": {}}, "neither openapi, swagger"),
+        ({"asyncapi": "3.0.0", "channels": {}}, "an AsyncAPI document"),
+        ({"channels": {}}, "neither openapi, swagger"),
     ],
 )
 def test_what_cannot_be_analysed_is_named(document: dict[str, Any], says: str) -> None:
@@ -86,6 +113,9 @@ def test_what_cannot_be_analysed_is_named(document: dict[str, Any], says: str) -
         (b"{", "auto", "not JSON"),
         (b"Just a letter.\n", "openapi3", "not an object"),
         (b"openapi: [", "auto", "not YAML"),
+        (b"asyncapi: 2.6.0\nchannels: {}\n", "auto", "an AsyncAPI document"),
+        (b"#%RAML 1.0\ntitle: T\n/a:\n  get:\n", "auto", "a RAML document"),
+        (b'{"openapi": "3.0.0", paths: {}}', "auto", "not JSON"),
         (b"{}", "raml", "format must be one of openapi3, openapi31, swagger2, postman, markdown, auto"),
     ],
 )

@@ -41,6 +41,52 @@ def test_endpoints_are_named_in_many_forms(page: str) -> None:
     assert _endpoints(page) == [("GET", "/a/{id}")]
 
 
+_LIST = """
+    GET    /v1/users?limit=5             list users
+    POST   /v1/users {"name": "Ada"}     -> {"id"}
+      -> {"user": {"name": "Ada"}}
+    DELETE /v1/users/{id}
+"""
+
+
+@pytest.mark.parametrize("page", [_LIST, f"```\n{_LIST}```\n", f"```http\n# users\n{_LIST}```\n"])
+def test_a_block_may_be_a_list_of_endpoints(page: str) -> None:
+    endpoints = _results(f"# T\n\nThese are:\n\n{page}\n")["endpoints"]
+    found = {(each["method"], each["path"]): each for each in endpoints}
+    assert list(found) == [("GET", "/v1/users"), ("POST", "/v1/users"), ("DELETE", "/v1/users/{id}")]
+    assert found["GET", "/v1/users"]["summary"] == "list users"
+    assert all(each["request_body"] is None and each["responses"] == {} for each in endpoints)
+
+
+def test_one_line_with_more_beside_it_is_an_endpoint_and_two_messages_are_no_list() -> None:
+    page = 'PUT /me {"a": 1}\n'
+    assert _endpoints(f"```\n{page}```\n") == [("PUT", "/me")]
+    (put, get) = _results("```\nPUT /me\nContent-Type: text/plain\n\nx\n\nGET /me\n```\n")["endpoints"]
+    assert put["request_body"]["content"][0]["media_type"] == "text/plain" and get["method"] == "GET"
+
+
+@pytest.mark.parametrize(
+    ("call", "endpoint"),
+    [
+        ("curl -X POST https://api.example.com/v1/users", ("POST", "/v1/users")),
+        ("$ curl -sS 'https://api.example.com/v1/users?a=1'", ("GET", "/v1/users")),
+        ("curl --request=DELETE --url https://api.example.com/v1/users", ("DELETE", "/v1/users")),
+        ("curl https://api.example.com/v1/users \\\n  -H 'X-API-Key: k' \\\n  -d '{\"a\": 1}'", ("POST", "/v1/users")),
+        ("curl -XPUT -d @file https://api.example.com/v1/users", ("PUT", "/v1/users")),
+    ],
+)
+def test_a_call_of_curl_is_an_endpoint_where_nothing_else_tells_it(call: str, endpoint: tuple[str, str]) -> None:
+    assert _endpoints(f"# T\n\n## Users\n\n```bash\n{call}\n```\n") == [endpoint]
+    assert _endpoints(f"# T\n\n## GET /real\n\n```bash\n{call}\n```\n") == [("GET", "/real")]
+
+
+def test_what_curl_sends_belongs_to_its_endpoint() -> None:
+    page = "```sh\ncurl -H 'X-API-Key: k' -d '{\"a\": 1}' https://example.com/a\n```\n\n```sh\ncurl https://example.com/b\n```\n"
+    first, second = _results(f"# T\n\n{page}")["endpoints"]
+    assert (first["method"], first["security"]) == ("POST", [["api_key"]]) and first["request_body"]["content"]
+    assert (second["method"], second["path"], second["request_body"]) == ("GET", "/b", None)
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -248,6 +294,9 @@ def test_a_page_without_statuses_is_told_so_once() -> None:
         "# " + "a" * 100_000,
         "GET /" + "{" * 50_000,
         "GET /" + "a" * 100_000,
+        "```\n" + "curl \\\n" * 20_000 + "```",
+        "```\ncurl " + "'\\" * 50_000 + "\n```",
+        "```\nGET /a" + " \t" * 50_000 + "\n" + "GET" + " " * 100_000 + "\n```",
     ],
 )
 def test_hostile_pages_have_an_end(hostile: str) -> None:

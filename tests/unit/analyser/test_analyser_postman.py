@@ -67,12 +67,20 @@ def test_ways_to_sign_in_are_inherited() -> None:
         {"name": "Folder", "auth": basic_of_v2_0, "item": [{"name": "Inner", "item": [_request("B", "/b")]}]},
         _request("C", "/c", auth={"type": "noauth"}),
         _request("D", "/d", header=[{"key": "Authorization", "value": "Digest x"}]),
+        _request("F", "/f", header=[{"key": "Authorization", "value": 'OAuth oauth_consumer_key="x"'}]),
         _request("E", "/e", auth=None),
         auth=bearer,
     )
     ways = {each["path"]: each["security"] for each in results["endpoints"]}
-    assert ways == {"/a": [["bearer"]], "/b": [["basic"]], "/c": [], "/d": [["digest"]], "/e": [["bearer"]]}
-    assert results["authentication"] == ["basic", "bearer", "digest"]
+    assert ways == {
+        "/a": [["bearer"]],
+        "/b": [["basic"]],
+        "/c": [],
+        "/d": [["digest"]],
+        "/e": [["bearer"]],
+        "/f": [["oauth1"]],
+    }
+    assert results["authentication"] == ["basic", "bearer", "digest", "oauth1"]
     assert results["endpoints"][1]["tags"] == ["Inner"]
 
 

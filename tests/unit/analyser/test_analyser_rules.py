@@ -34,6 +34,10 @@ def _query(name: str, **schema: Any) -> dict[str, Any]:
     return {"parameters": [{"name": name, "in": "query", "schema": schema}]}
 
 
+def _header(name: str, required: bool = True) -> dict[str, Any]:
+    return {"parameters": [{"name": name, "in": "header", "required": required, "schema": {"type": "string"}}]}
+
+
 def _body(schema: Any) -> dict[str, Any]:
     return {"method": "post", "requestBody": {"content": {"application/json": {"schema": schema}}}}
 
@@ -76,10 +80,18 @@ _CASES: Final[dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]]] = {
     ),
     "no_authentication": ([{"schemes": {}}], [{}]),
     "change_without_security": (
-        [{"method": "post", "security": []}, {"method": "delete", "security": []}],
+        [
+            {"method": "post", "security": []},
+            {"method": "delete", "security": []},
+            {"method": "post", "security": [], "path": "/currencies/exchange"},
+            {"method": "post", "security": [], **_header("Stripe-Signature", required=False)},
+        ],
         [
             {"security": []},
             {"method": "post", "security": [], "path": "/auth/login"},
+            {"method": "post", "security": [], "path": "/api/auth/methods"},
+            {"method": "post", "security": [], "path": "/users/log-out"},
+            {"method": "post", "security": [], **_header("X-Hub-Signature")},
             {"method": "post", "schemes": {}},
         ],
     ),
@@ -103,7 +115,10 @@ _CASES: Final[dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]]] = {
         [{"schemes": {"k": {"type": "apiKey", "in": "query", "name": "k"}}}],
         [{"schemes": {"k": {"type": "apiKey", "in": "header", "name": "k"}}}],
     ),
-    "basic_authentication": ([{"schemes": {"p": {"type": "http", "scheme": "Basic"}}}], [{}]),
+    "basic_authentication": (
+        [{"schemes": {"p": {"type": "http", "scheme": "Basic"}}}],
+        [{}, {"schemes": {"p": {"type": "http", "scheme": "digest"}}}],
+    ),
     "implicit_flow": ([_oauth("implicit")], [_oauth("authorizationCode")]),
     "password_flow": ([_oauth("password")], [_oauth("clientCredentials")]),
     "unbounded_array": (

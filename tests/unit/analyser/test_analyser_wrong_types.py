@@ -8,7 +8,8 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from hub.analyser.analysis import Unreadable, analyse
+from hub.analyser.analysis import analyse
+from hub.analyser.failures import Unreadable
 from hub.analyser.sheets import tables
 
 _WRONG: Final = (

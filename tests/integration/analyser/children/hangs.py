@@ -1,8 +1,8 @@
 """Never ends, and starts another that does not either."""
 
 import os
-import time
+import signal
 
 if __name__ == "__main__":
     os.fork()
-    time.sleep(1_000)
+    signal.pause()

@@ -25,6 +25,6 @@ if __name__ == "__main__":
     import signal
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    limits = [str(resource.getrlimit(name)[1]) for name in _LIMITS]
+    limits = [str(resource.getrlimit(name)[0]) for name in _LIMITS]
     told = [*limits, str(os.getsid(0) == os.getpid()), repr(dict(os.environ)), str(_makes_a_file())]
     sys.stdout.write("\n".join(told))

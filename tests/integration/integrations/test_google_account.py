@@ -8,11 +8,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from tornado.httpclient import AsyncHTTPClient
 
+from config import assistant
 from hub.integrations import google_api
 from hub.integrations.google_consent import CALLBACK
 from tests.api_client import ApiClient
 from tests.contract.examples import unlike
 from tests.integration.analyser.analyst import Analyst, described, upload
+from tests.patience import within
 from tests.site import Site
 from tests.stand_ins.google_cloud import GoogleCloud
 
@@ -58,14 +60,16 @@ async def test_an_account_is_connected_listed_tried_and_disconnected(google_site
     }
     assert (await client.get(ALL)).body["integrations"][0]["last_used"] is not None
     google.email = "grace@gmail.com"
-    assert (await connect(client, google, redirect_uri="postmessage"))["id"] == made["id"]
+    for _ in range(2):
+        assert (await connect(client, google, redirect_uri="postmessage"))["id"] == made["id"]
+        assert len(google.revoked) == 1, "the former account's consent is taken back, and never one's own"
     assert (await client.get(ALL)).body["total"] == 1
     assert (await other.client.get(ALL)).body["integrations"] == []
     for path in ("test", "disconnect"):
         assert (await other.client.post(f"{ALL}/{path}?integration_type=google", status=404)).code
     ended = (await client.post(f"{ALL}/disconnect?integration_type=google")).body
     assert ended == {"message": "Integration disconnected successfully"}
-    assert len(google.revoked) == 1 and (await client.get(ALL)).body["integrations"] == []
+    assert len(google.revoked) == 2 and (await client.get(ALL)).body["integrations"] == []
     await client.post(f"{ALL}/disconnect?integration_type=google", status=404)
 
 
@@ -184,6 +188,30 @@ async def test_a_token_is_renewed_when_its_time_has_come(google_site: Site, goog
     google.refuse_access()
     await analyst.client.post(f"{ALL}/test?integration_type=google")
     assert google.calls.count("token") == 3
+    body = await exported(analyst, google)
+    google.refuse_access()
+    await analyst.client.post(SHEETS, body)
+    assert google.calls.count("token") == 4, "what was renewed for the first of many calls is kept for the others"
+    google.scope = "https://www.googleapis.com/auth/drive.metadata.readonly"
+    google.refuse_access()
+    tried = (await analyst.client.post(f"{ALL}/test?integration_type=google")).body
+    assert tried["details"]["can_write_spreadsheets"] is False
+
+
+@pytest.mark.gen_test
+async def test_a_second_renewal_in_one_call_is_kept_too(google_site: Site, google: GoogleCloud) -> None:
+    """The first one is for its age; the second, for Google takes the first one's token no more."""
+    analyst = await Analyst.at(google_site)
+    google.life_seconds = 30
+    await connect(analyst.client, google)
+    google.life_seconds = 3_600
+    google.faults["about"] = [401]
+    for _ in range(2):
+        await analyst.client.post(f"{ALL}/test?integration_type=google")
+    google.refuse_access()
+    (kept,) = await google_site.services.database["integrations"].find({}, limit=2)
+    access = google_site.services.integrations._open(kept).access
+    assert google.calls.count("token") == 3 and access == list(google._good)[-1]
 
 
 @pytest.mark.gen_test
@@ -230,6 +258,10 @@ async def test_google_that_fails_leaves_nothing_half_done(google_site: Site, goo
     for call, statuses in (("create", [503] * 3), ("fill", [500] * 3), ("fill", [404]), ("create", [400])):
         google.faults[call] = list(statuses)
         assert (await analyst.client.post(SHEETS, body, status=503)).code == "SERVICE_UNAVAILABLE", call
+    google.faults["create"] = [500]
+    before = google.calls.count("create")
+    await analyst.client.post(SHEETS, body, status=503)
+    assert google.calls.count("create") == before + 1, "it may have been made: another one would stand beside it"
     google.faults["create"] = [403]
     assert "does not allow" in (await analyst.client.post(SHEETS, body, status=409)).body["error"]["message"]
     assert len(google.sheets) == 1
@@ -237,6 +269,25 @@ async def test_google_that_fails_leaves_nothing_half_done(google_site: Site, goo
     assert (await analyst.client.post(SHEETS, body, status=503)).code == "SERVICE_UNAVAILABLE"
     await connect(analyst.client, google, 503)
     await analyst.client.post(f"{ALL}/disconnect?integration_type=google")
+
+
+@pytest.mark.gen_test
+async def test_an_export_that_takes_too_long_gives_its_turn_back(
+    google_site: Site, google: GoogleCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analyst = await Analyst.at(google_site)
+    body = await exported(analyst, google)
+    await connect(analyst.client, google)
+    monkeypatch.setattr(google_api, "_PAUSES", (60.0, 60.0))
+    monkeypatch.setattr(assistant, "EXPORT_SECONDS_MAX", 3.0)
+    waiting = [analyst.client.post(SHEETS, body, status=503) for _ in range(assistant.EXPORTS_AT_ONCE)]
+    google.faults["fill"] = [500] * len(waiting)
+    async with within(10.0):
+        answers = await asyncio.gather(*waiting)
+    assert all("within 3 seconds" in answer.body["error"]["message"] for answer in answers)
+    assert google.sheets == {}, "what was half filled is removed"
+    monkeypatch.setattr(assistant, "EXPORT_SECONDS_MAX", 60.0)
+    assert (await analyst.client.post(SHEETS, body)).body["spreadsheet_id"]
 
 
 @pytest.mark.gen_test

@@ -97,6 +97,7 @@ class Throttle:
     async def webhook_missed(self, address: str) -> None:
         """Count what was sent to a webhook that is nobody's. Raises `HubError` RATE_LIMITED."""
         await self._count(_WEBHOOKS_MISSED, "webhook-missed", place(address))
+
     async def rated(self, user: str) -> None:
         """Count a vote on an answer. Raises `HubError` RATE_LIMITED."""
         await self._count(_RATINGS, "rating", user)

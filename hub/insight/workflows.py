@@ -1,7 +1,7 @@
 """The figures of workflows: how many there are, and how often they were executed."""
 
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
 
 from models import executions, workflows
 from models.database import Database, Document

@@ -63,7 +63,8 @@ class Settings:
     rate_limits: bool  # HUB_RATE_LIMITS=on|off
     public_url: str
     allowed_origins: frozenset[str]  # origins whose pages may use the cookie
-    outbound_allow: frozenset[str]  # host:port pairs that may be called although they are not public
+    outbound_allow: frozenset[str]  # host:port pairs that may be sent to although they are not public
+    outbound_read: frozenset[str]  # the same for those whose answers every user may read
     signup_credits_micro: int  # HUB_SIGNUP_CREDITS, decimal credits
     credit_micro_usd: int  # HUB_CREDIT_USD, decimal US dollars: what one credit is worth, in millionths of a dollar
     sandbox_tokens_per_second: float
@@ -140,6 +141,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         public_url=public_url,
         allowed_origins=reader.origins("HUB_ALLOWED_ORIGINS", public_url, ports, production),
         outbound_allow=reader.addresses("HUB_OUTBOUND_ALLOW"),
+        outbound_read=reader.addresses("HUB_OUTBOUND_READ"),
         signup_credits_micro=reader.micro("HUB_SIGNUP_CREDITS", "10"),
         credit_micro_usd=reader.micro_usd("HUB_CREDIT_USD", "1.0"),
         sandbox_tokens_per_second=float(reader.decimal("HUB_SANDBOX_TOKENS_PER_SECOND", "50")),

@@ -1,8 +1,8 @@
 """SafeHttp: the one way to call an address that somebody else gave us (webhooks, browser push, documents).
 
     post(url) -> looked at (hub/outbound.py) -> connected, the address looked at once more -> status, a little of the answer
-    get(url)  -> the same, never to anything that is not public, whatever is allowed       -> the answer, to be read
-    request(method, url) -> the same as post                                               -> the answer, its beginning
+    get(url)  -> the same, of what may be read                                             -> the answer, to be read
+    request(method, url) -> the same, of what may be read                                  -> the answer, its beginning
 
 A name that is public today may be private tomorrow: what it stands for is judged at each connection, at the socket itself,
 which sees literal addresses and a resolver's answers alike. Redirects are not followed, cookies not kept, answers not
@@ -16,7 +16,7 @@ import itertools
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -86,16 +86,14 @@ class PublicResolver(AbstractResolver):
 class SafeHttp:
     """One per process. Hosts that the settings allow are posted to as they are; all others only where they are public.
 
-    `resolver` looks names up, by the system's name servers where none is given. `readable` are `host:port` pairs that are
-    read from as they are: none, for what is read is shown to who gave the address, which no setting means.
+    What is read is shown to who gave the address: hosts for that are a setting of their own, which localhost is never in by
+    itself. `resolver` looks names up, by the system's name servers where none is given.
     """
 
-    def __init__(
-        self, settings: Settings, resolver: AbstractResolver | None = None, readable: Collection[str] = ()
-    ) -> None:
+    def __init__(self, settings: Settings, resolver: AbstractResolver | None = None) -> None:
         self._resolver = resolver
         self._allowed = settings.outbound_allow
-        self._readable = readable
+        self._readable = settings.outbound_read
         self._localhost_too = not settings.production
         self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by whether the settings allow the host
         self._alone: dict[bool, aiohttp.ClientSession] = {}  # the same, of connections that nobody kept
@@ -130,7 +128,7 @@ class SafeHttp:
             raise Unanswered(reason(error), _milliseconds(began)) from error
 
     def check_readable(self, url: str, field: str = "url") -> None:
-        """The same for an address whose answer is shown to who gave it: only a public one is one.
+        """The same for an address whose answer is shown to who gave it.
 
         Raises `HubError` INVALID.
         """
@@ -168,7 +166,7 @@ class SafeHttp:
     async def _request(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, seconds: float
     ) -> Fetched:
-        session = self._alone[outbound.is_allowed(url, self._allowed, False)]
+        session = self._alone[outbound.is_allowed(url, self._readable, False)]
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=outgoing.OUTBOUND_CONNECT_SECONDS_MAX)
         asking = session.request(method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
         async with asking as response:

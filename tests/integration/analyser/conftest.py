@@ -1,13 +1,11 @@
 """The fixtures of the document analyser's tests: a trap, a server of documents, and a hub that may call the latter."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import pytest
 from tornado.ioloop import IOLoop
 
-from hub import outbound, services
-from hub.safe_http import SafeHttp
+from hub import outbound
 from tests.site import Site, serve, site
 from tests.stand_ins.document_server import DocumentServer, Trap
 
@@ -33,10 +31,9 @@ def trap(io_loop: IOLoop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trap]:
 
 
 @pytest.fixture
-def fetching_site(serve: Callable[..., Site], documents: DocumentServer, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """It reads from the server of documents, as no setting would let it."""
-    monkeypatch.setattr(services, "SafeHttp", partial(SafeHttp, readable={f"127.0.0.1:{documents.port}"}))
-    return serve(HUB_RATE_LIMITS="off")
+def fetching_site(serve: Callable[..., Site], documents: DocumentServer) -> Site:
+    """Its operator lets its users read from the server of documents."""
+    return serve(HUB_RATE_LIMITS="off", HUB_OUTBOUND_READ=f"127.0.0.1:{documents.port}")
 
 
 @pytest.fixture

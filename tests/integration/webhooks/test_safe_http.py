@@ -100,7 +100,7 @@ async def test_a_kept_connection_that_ended_meanwhile_is_no_failure(tmp_path: An
 @pytest.mark.gen_test
 async def test_a_request_is_made_once_by_a_connection_of_its_own(tmp_path: Any, receiver: WebhookReceiver) -> None:
     receiver.behave("a", answers(418, **{"X-Long": "x" * 5_000, "Location": receiver.url("b")}))
-    async with client(tmp_path, HUB_OUTBOUND_ALLOW=f"127.0.0.1:{receiver.port}") as http:
+    async with client(tmp_path, HUB_OUTBOUND_READ=f"127.0.0.1:{receiver.port}") as http:
         for _ in range(2):
             answer = await http.request("POST", receiver.url("a"), {"X-Test": "1"}, b"{}", 5.0)
     assert (answer.status, answer.body, answer.is_cut) == (418, b"status 418", False)
@@ -113,7 +113,7 @@ async def test_a_request_is_made_once_by_a_connection_of_its_own(tmp_path: Any, 
 async def test_of_an_answer_to_a_request_so_much_is_kept(tmp_path: Any, receiver: WebhookReceiver) -> None:
     receiver.behave("a", endlessly(200, b"x" * 65_536, 0.0))
     receiver.behave("b", hangs)
-    async with client(tmp_path, HUB_OUTBOUND_ALLOW=f"127.0.0.1:{receiver.port}") as http:
+    async with client(tmp_path, HUB_OUTBOUND_READ=f"127.0.0.1:{receiver.port}") as http:
         answer = await http.request("POST", receiver.url("a"), {}, None, 5.0)
         assert answer.is_cut and len(answer.body) == outgoing.OUTBOUND_BODY_BYTES_MAX
         with pytest.raises(Unanswered, match=r"no answer within 0\.2 s"):

@@ -51,6 +51,7 @@ def calling(receiver: WebhookReceiver, smtp_port: int) -> dict[str, str]:
         "HUB_RATE_LIMITS": "off",
         "HUB_SANDBOX_TOKENS_PER_SECOND": "100000",
         "HUB_OUTBOUND_ALLOW": f"127.0.0.1:{receiver.port}",
+        "HUB_OUTBOUND_READ": f"127.0.0.1:{receiver.port}",
         "HUB_SMTP_URL": f"smtp://127.0.0.1:{smtp_port}",
     }
 

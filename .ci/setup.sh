@@ -101,21 +101,28 @@ documents() {
     rm -f tests/documents/node_modules/@octokit/openapi/generated/*.deref.json
 }
 
-# The shell alone where there is such a package: a third less to compute than a browser with its windows.
+# A whole browser, which alone can be pushed to; and its shell for all other pages, a third less to compute, where one may
+# install such a package.
 browser() {
-    for name in chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable; do
+    if ! has_one_of chromium chromium-browser google-chrome google-chrome-stable; then
+        system_packages "the tests of the page" chromium
+    fi
+    if ! has_one_of chromium-headless-shell && [ "$(id -u)" -eq 0 ]; then
+        system_packages "faster tests of the page" chromium-headless-shell || return 0
+    fi
+}
+
+has_one_of() {
+    for name in "$@"; do
         if command -v "$name" >/dev/null; then return; fi
     done
-    system_packages "the tests of the page" chromium-headless-shell || system_packages "the tests of the page" chromium
+    return 1
 }
 
 # The program alone, which Debian has under the name of its checker, without the package that would start a service. The
 # Redis of a Python wheel, which the other tests use, is older than sharded channels.
 redis() {
-    for name in redis-server redis-check-rdb; do
-        if command -v "$name" >/dev/null; then return; fi
-    done
-    system_packages "the tests of a Redis cluster" redis-tools
+    has_one_of redis-server redis-check-rdb || system_packages "the tests of a Redis cluster" redis-tools
 }
 
 # As modules and by standard input: Node 20 takes a .js file for a script of the old kind.

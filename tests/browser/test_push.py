@@ -5,7 +5,6 @@ itself. What only the service worker is asked about is given to it through DevTo
 """
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +12,7 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import CDPSession, Page, Playwright, expect
 
-from tests.browser.conftest import CHROMIUM_FLAGS, CHROMIUM_NAMES
+from tests.browser.conftest import CHROMIUM_FLAGS, WHOLE, installed
 from tests.browser.visit import PASSWORD, Visit, Visitor
 from tests.running_hub import RunningHub
 from tests.stand_ins.browser_cloud import BrowserCloud
@@ -81,9 +80,8 @@ def service() -> Iterator[PushService]:
 @pytest.fixture
 def subscriber(playwright: Playwright, hub: RunningHub, cloud: BrowserCloud, tmp_path: Path) -> Iterator[Visit]:
     """A visit by a browser with a profile of its own, for private windows are never pushed to; it may notify."""
-    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)))
     profile, flags = _profile_that_allows(hub.url, tmp_path), [*CHROMIUM_FLAGS, *cloud.flags]
-    context = playwright.chromium.launch_persistent_context(profile, executable_path=path, args=flags)
+    context = playwright.chromium.launch_persistent_context(profile, executable_path=installed(WHOLE), args=flags)
     visit = Visit(context, hub.url)
     yield visit
     context.close()

@@ -48,6 +48,7 @@ from handlers.ai_assistant import monitoring as assistant_monitoring
 from handlers.ai_assistant import projects as assistant_projects
 from handlers.ai_assistant import rankings as assistant_rankings
 from handlers.ai_assistant import ratings as assistant_ratings
+from handlers.ai_assistant import workflow_notify as assistant_workflow_notify
 from handlers.ai_assistant import workflows as assistant_workflows
 from handlers.ai_playground import api_keys as playground_api_keys
 from handlers.ai_playground import auth as playground_auth
@@ -140,6 +141,7 @@ ROUTES: Final[Sequence[Route]] = (
     *assistant_doc_analyzer.ROUTES,
     *assistant_integrations.ROUTES,
     *assistant_workflows.ROUTES,
+    *assistant_workflow_notify.ROUTES,
     *assistant_executions.ROUTES,
     *workflow_webhooks.ROUTES,
     *streams.ROUTES,

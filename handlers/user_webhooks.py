@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from handlers.access import scope
+from handlers.chat_headers import key_check
 from handlers.dialects import Page
 from handlers.routing import Route
 from handlers.terms import PAGE, SORT, answers, asks, takes
-from handlers.webhook_deliveries import DELIVERY, LOG, OfEndpoint, ReplayInput, TestInput
+from handlers.webhook_deliveries import DELIVERY, LOG, REPLAY, OfEndpoint, ReplayInput, TestInput
 from handlers.webhook_endpoints import EndpointInput, EventNames, NewEndpointInput, endpoint_view, told_once
 from hub.fields import together
 from models import webhook_endpoints
@@ -159,10 +160,11 @@ class Test(_OfUser):
 
 class Replay(_OfUser):
     @scope("webhooks:write")
+    @asks(*REPLAY)
     @takes(ReplayInput())
     async def post(self, endpoint_id: str) -> None:
         """Deliver once more what happened in a span of time."""
-        await self.replay(endpoint_id, self.load_body())
+        await self.replay(endpoint_id, self.load_body(key_check(self)))
 
 
 def routes(path: str, api: str, limit_class: str = "general", **extra: Any) -> list[Route]:

@@ -9,10 +9,16 @@ from config import limits
 from config import workflows as workflow_limits
 from handlers.ai_assistant.numbers import NUMBER_MAX
 from handlers.base import ApiHandler
+from handlers.chat_headers import IDEMPOTENCY_KEY
 from handlers.dialects import Page
+from handlers.idempotent import replied
 from handlers.terms import PAGE, SORT, Parameter
+from handlers.workflow_hops import HOPS, hops_of
 from hub import fields
+from hub.errors import Code, HubError
 from hub.fields import together
+from hub.idempotency import IdempotencyKey, remembered
+from hub.key_limits import check_workflows
 from hub.webhooks.endpoints import ALL_EVENTS
 from hub.webhooks.payloads import camel
 from hub.webhooks.views import delivery_view
@@ -25,7 +31,9 @@ Json = dict[str, Any]
 DELIVERY: Final = "([A-Za-z0-9_]{1,64})"
 _STATUS: Final = Parameter("status", "Only deliveries in this state", {"type": "string", "enum": list(STATUSES)})
 LOG: Final = (*PAGE, SORT, _STATUS)
-_SNAKE: Final = ("ai_playground",)  # APIs that write names with underscores
+REPLAY: Final = (IDEMPOTENCY_KEY, HOPS)
+_Where = tuple[str | None, str, str, datetime, datetime]
+_SNAKE: Final = ("ai_playground", "ai_assistant")  # APIs that write names with underscores
 
 
 class PastMoment(fields.Moment):
@@ -89,16 +97,30 @@ class OfEndpoint(ApiHandler):
 
     async def replay(self, endpoint_id: str, given: Json) -> None:
         where = (self.owner, self.dialect.name, endpoint_id, given["from_"], given.get("to") or now())
-        if "workflow_id" in given:
-            queued = await self._replay_to_workflow(given["workflow_id"], where)
-        else:
-            queued = await self.services.webhooks.deliveries.replay(*where)
-        self.answer_by_name("replay", {"queued": queued})
+        number = given.get("workflow_id")
+        if number is not None:
+            self._check_may_execute()
 
-    async def _replay_to_workflow(self, number: int, where: tuple[str | None, str, str, datetime, datetime]) -> int:
+        async def work(key: IdempotencyKey | None) -> Document:
+            replaying = self._again(where) if number is None else self._to_workflow(number, where, key)
+            return await remembered(self.services.ledger, key, {"queued": await replaying})
+
+        self.answer_by_name("replay", await replied(self, given, work))
+
+    def _check_may_execute(self) -> None:
+        """As who executes a workflow by hand. Raises `HubError` FORBIDDEN."""
+        if not self.caller.may("ai:write"):
+            raise HubError(Code.FORBIDDEN, "This API key lacks the permission ai:write")
+        check_workflows(self.caller)
+
+    async def _again(self, where: _Where) -> int:
+        return await self.services.webhooks.deliveries.replay(*where)
+
+    async def _to_workflow(self, number: int, where: _Where, key: IdempotencyKey | None) -> int:
         workflow = await self.services.workflows.workflows.find(self.caller.user_id, number)
         found = await self.services.webhooks.deliveries.payloads(*where, workflow_limits.REPLAYED_MAX)
-        return await self.services.workflows.incoming.replayed(workflow, found)
+        mark = None if key is None else key.mark
+        return await self.services.workflows.incoming.replayed(workflow, found, mark, hops_of(self))
 
     def _answer(self, delivery: Document) -> None:
         self.answer_by_name("delivery", self._view(delivery))

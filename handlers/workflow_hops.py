@@ -4,9 +4,10 @@ from typing import Final
 
 from handlers.base import ApiHandler
 from handlers.terms import header, whole_number
+from hub import safe_http
 from hub.errors import invalid
 
-HOPS: Final = header("X-Hub-Hops", "How many workflows led here: more than three are refused", whole_number(0))
+HOPS: Final = header(safe_http.HOPS, "How many workflows led here: more than three are refused", whole_number(0))
 _DIGITS_MAX: Final = 3
 
 

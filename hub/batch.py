@@ -245,6 +245,7 @@ class _Draft:
                 "type": event.type,
                 "data": data,
                 "created_at": self.operation.created_at,
+                **({"hops": self.operation.hops} if self.operation.hops else {}),
                 **pending,
             }
         )

@@ -57,6 +57,7 @@ class Job:
     tokens_per_minute: int | None = None  # the same key's
     quota: Quota | None = None  # that this request counts against
     hold: str | None = None  # the id that its hold is to have, where that must be the same for all who try
+    hops: int = 0  # how many workflows led to it
     created_at: datetime = field(default_factory=now)
     received: float = field(default_factory=time.monotonic)  # when the request came, for the time to its first token
 

@@ -38,7 +38,7 @@ class ChatRequest:
     conversation). `streamed` says how the provider is called. `parameters` are OpenAI's other fields, passed on; `choices`
     is how many answers are wanted. `native` is the same request as it was written in Anthropic's form, for who speaks it.
     `stream` is the id that its stream is to have, for who must find it again should this process die: two requests with the
-    same one are not both paid.
+    same one are not both paid. `hops` is how many workflows led to it.
     """
 
     model: str | None
@@ -57,6 +57,7 @@ class ChatRequest:
     on_disconnect: Literal["continue", "cancel"] = "continue"
     idempotency: IdempotencyKey | None = None
     stream: str | None = None
+    hops: int = 0
 
     @property
     def said(self) -> list[Document]:
@@ -121,6 +122,7 @@ def job_of(
         new_conversation=request.is_kept and request.conversation is None,
         idempotency=request.idempotency,
         hold=None if request.stream is None else hold_of(request.stream),
+        hops=request.hops,
         created_at=begun,
         budgets=budgets,
         tokens_per_minute=tokens_per_minute(identity),

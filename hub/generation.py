@@ -93,6 +93,7 @@ class _Work:
             prompt_tokens=tokens,
             budgets=job.budgets,
             quota=job.quota,
+            hops=job.hops,
         )
 
     def call(self, max_tokens: int) -> ProviderCall:

@@ -16,11 +16,13 @@ import orjson
 
 from config import limits
 from hub.errors import Code, HubError, invalid
-from hub.operations import Applied, Delete, Insert, Update
+from hub.ledger import Ledger
+from hub.operations import Applied, Delete, Insert, Operation, Update
 from models import idempotency
 from models.clock import now
 from models.database import Database, Document
 from models.idempotency import IDEMPOTENCY
+from models.ids import new_id
 
 SoFar = Callable[[Document], Awaitable[Document | None]]
 
@@ -44,6 +46,11 @@ class IdempotencyKey:
             raise invalid("Idempotency-Key", f"must be 1 to {length} printable ASCII characters")
         canonical = orjson.dumps([method, path, body], option=orjson.OPT_SORT_KEYS)
         return cls(f"{user}:{key}", hashlib.sha256(canonical).hexdigest())
+
+    @property
+    def mark(self) -> str:
+        """What is begun under this key for this request is named by: the same for whoever repeats it."""
+        return hashlib.sha256(f"{self.id} {self.hash}".encode()).hexdigest()[:28]
 
     def check(self, record: Document) -> None:
         """Raises `HubError` KEY_REUSED when the record belongs to another request."""
@@ -102,6 +109,17 @@ async def once(
         if earlier is None:
             raise
         return earlier
+
+
+async def remembered(ledger: Ledger, key: IdempotencyKey | None, reply: Document) -> Document:
+    """The reply of work that took several operations and is done, kept for repeats. A repeat of what was cut off before
+    does that work again: each part of it must then find what stands.
+
+    Raises `HubError` IN_FLIGHT where a twin was faster, and where the ledger does.
+    """
+    if key is not None:
+        await ledger.commit(Operation(new_id("op"), inserts=[key.done(lambda _: reply)]))
+    return reply
 
 
 async def _earlier(database: Database, key: IdempotencyKey, so_far: SoFar | None) -> Reply | None:

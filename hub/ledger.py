@@ -83,6 +83,7 @@ class Hold:
             inserts=inserts,
             updates=updates,
             events=events,
+            hops=self._place.hops,
             size_bytes=size_bytes,
         )
         self.amount = (await self._ledger.commit(operation)).held
@@ -128,6 +129,7 @@ class Hold:
             updates=updates,
             deletes=deletes,
             events=events,
+            hops=self._place.hops,
             size_bytes=size_bytes,
         )
         return await self._ledger.settle(operation, wallet)

@@ -54,6 +54,7 @@ class PlaceHold:
     budgets: Sequence[Budget] = ()
     idempotency: str | None = None  # the key's record that goes with a hold whose owner died, where no message tells it
     quota: Quota | None = None
+    hops: int = 0  # as an operation's
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,8 @@ class Operation:
     `new_wallets` are made with the operation (sign-up). `webhooks` says how many of a user's endpoints are switched on
     now: only then the user's events wait to be delivered; `recharge_below` below how many micro-credits a user's
     rule has more bought, 0 for never. `once` says that the id comes from outside (a payment) and has to be looked up among
-    the entries before it is applied.
+    the entries before it is applied. `hops` is how many workflows led to it, one after the other: its events
+    carry that to whatever they set off.
     """
 
     id: str
@@ -191,6 +193,7 @@ class Operation:
     webhooks: Mapping[str, int] = field(default_factory=dict)
     recharge_below: Mapping[str, int] = field(default_factory=dict)
     once: bool = False
+    hops: int = 0
     created_at: datetime = field(default_factory=now)
     size_bytes: int = 1_000  # a rough figure that bounds a batch
 

@@ -1,10 +1,11 @@
 """Webhook deliveries: an event on its way to an endpoint, one document each; they stay as the endpoint's log.
 
 `{_id: dlv_..., endpoint, seq, webhook_id, event, body, status, tries, scheduled, attempts, event_at, created_at,
-ended_at?}`: `webhook_id` is the header of that name, the same for each attempt and replay of an event; `event` its
+ended_at?, hops?}`: `webhook_id` is the header of that name, the same for each attempt and replay of an event; `event` its
 public name; `body` the exact text that is signed. `seq` numbers an endpoint's deliveries in the order in which they are
 sent; a test has none. `attempts` are the last `outgoing.DELIVERY_ATTEMPTS_KEPT`, each `{at, status, duration_ms, answer,
-error}`, `tries` counts all, `scheduled` those that were no wish of its owner's.
+error}`, `tries` counts all, `scheduled` those that were no wish of its owner's. `hops` is how many workflows led to the
+event, where any did.
 """
 
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ def new_delivery(
     body: str,
     event_at: datetime,
     moment: datetime,
+    hops: int = 0,
 ) -> Document:
     return {
         "_id": delivery_id,
@@ -56,6 +58,7 @@ def new_delivery(
         "attempts": [],
         "event_at": event_at,
         "created_at": moment,
+        **({"hops": hops} if hops else {}),
     }
 
 

@@ -1,8 +1,9 @@
 """Events: what happened to a user, in order. Append-only; written by the ledger's transactions, read for recovery.
 
-`{channel, epoch, offset, type, data, created_at, pending?}`; offsets of a channel have no gap within an epoch. The same rows
-are the outbox of webhooks: one of which somebody may want to hear is `pending` until its deliveries stand, which are
-written in the transaction that takes the mark away. Kept 7 days.
+`{channel, epoch, offset, type, data, created_at, hops?, pending?}`; offsets of a channel have no gap within an epoch.
+`hops` is how many workflows led to it, one after the other, where any did. The same rows are the outbox of webhooks: one of
+which somebody may want to hear is `pending` until its deliveries stand, which are written in the transaction that
+takes the mark away. Kept 7 days.
 """
 
 from collections.abc import Sequence, Set

@@ -4,10 +4,11 @@ from typing import Any, Final
 
 from handlers.access import admin
 from handlers.actor import actor_of
+from handlers.chat_headers import key_check
 from handlers.dialects import Page
 from handlers.routing import Route
 from handlers.terms import PAGE, answers, asks, takes
-from handlers.webhook_deliveries import DELIVERY, LOG, OfEndpoint, ReplayInput, TestInput
+from handlers.webhook_deliveries import DELIVERY, LOG, REPLAY, OfEndpoint, ReplayInput, TestInput
 from handlers.webhook_endpoints import EndpointInput, EventNames, NewEndpointInput, endpoint_view, told_once
 from models import webhook_endpoints
 from models.database import Document
@@ -118,10 +119,11 @@ class Test(_OfHub):
 
 class Replay(_OfHub):
     @admin
+    @asks(*REPLAY)
     @takes(ReplayInput())
     async def post(self, endpoint_id: str) -> None:
         """Deliver once more what happened in a span of time."""
-        await self.replay(endpoint_id, self.load_body())
+        await self.replay(endpoint_id, self.load_body(key_check(self)))
 
 
 _ONE: Final = "/api/admin/webhooks/([A-Za-z0-9_]{1,64})"

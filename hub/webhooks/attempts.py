@@ -6,7 +6,7 @@ from typing import Final
 
 from config import outgoing
 from hub.retry_after import retry_after_seconds
-from hub.safe_http import Answer, SafeHttp, Unanswered
+from hub.safe_http import HOPS, Answer, SafeHttp, Unanswered
 from hub.webhooks import payloads, signatures
 from models.clock import now
 from models.database import Document
@@ -54,6 +54,7 @@ async def attempt(http: SafeHttp, endpoint: Document, delivery: Document, tries:
         "Content-Type": "application/json",
         "X-Webhook-Signature": plain,
         **signatures.headers(delivery["webhook_id"], moment, body, secrets),
+        **({HOPS: str(delivery["hops"])} if "hops" in delivery else {}),
     }
     try:
         return _answered(moment, await http.post(endpoint["url"], headers, body))

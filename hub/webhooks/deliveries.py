@@ -13,6 +13,7 @@ from hub.throttle import Throttle
 from hub.webhooks import payloads, samples
 from hub.webhooks.endpoints import WebhookEndpoints
 from hub.webhooks.fan_out import FanOut
+from hub.webhooks.portion import Payload
 from hub.webhooks.sender import Sender
 from models import deliveries, events, webhook_queues
 from models.clock import now
@@ -130,8 +131,8 @@ class Deliveries:
 
     async def payloads(
         self, owner: str | None, api: str, endpoint_id: str, first: datetime, last: datetime, most: int
-    ) -> list[tuple[str, str]]:
-        """The same events as an endpoint would be sent them, for who wants to have them instead: each with its id.
+    ) -> list[Payload]:
+        """The same events as an endpoint would be sent them, for who wants to have them instead.
 
         Raises `HubError` INVALID for more than so many.
         """

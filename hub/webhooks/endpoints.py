@@ -10,6 +10,7 @@ import base64
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -117,13 +118,8 @@ class WebhookEndpoints:
 
     async def rotate(self, actor: Actor | None, owner: str | None, api: str, endpoint_id: str) -> Document:
         """A new secret, made here; the old one is good for a day beside it. Raises `HubError` NOT_FOUND."""
-        secret, until = new_secret(), now() + timedelta(seconds=outgoing.WEBHOOK_OLD_SECRET_SECONDS)
-
-        def changes(before: Document) -> Document:
-            older = [old for old in before.get("previous", []) if old["until"] > now()]
-            kept = [{"secret": before["secret"], "until": until}, *older][: outgoing.WEBHOOK_OLD_SECRETS_MAX]
-            return {"secret": secret, "previous": kept}
-
+        secret, moment = new_secret(), now()
+        changes = partial(rotated, secret=secret, moment=moment)
         return await self._change(actor, owner, api, endpoint_id, changes, "a new secret")
 
     async def _change(
@@ -266,6 +262,14 @@ def on_again(endpoint_id: str, moment: datetime) -> list[Update]:
         Update(WEBHOOK_ENDPOINTS, {"_id": endpoint_id}, {"$unset": {"disabled": True}}),
         Update(WEBHOOK_QUEUES, {"_id": endpoint_id}, webhook_queues.started_anew(moment)),
     ]
+
+
+def rotated(endpoint: Document, secret: str, moment: datetime) -> Document:
+    """An endpoint's fields with a new secret from this moment on; the one before it is good for a day beside it."""
+    older = [old for old in endpoint.get("previous", []) if old["until"] > moment]
+    until = moment + timedelta(seconds=outgoing.WEBHOOK_OLD_SECRET_SECONDS)
+    kept = [{"secret": endpoint["secret"], "until": until}, *older][: outgoing.WEBHOOK_OLD_SECRETS_MAX]
+    return {"secret": secret, "previous": kept}
 
 
 def new_secret() -> str:

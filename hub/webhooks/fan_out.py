@@ -17,7 +17,7 @@ from hub.committer import Committed
 from hub.tasks import Tasks
 from hub.webhooks import payloads
 from hub.webhooks.payloads import Facts
-from hub.webhooks.portion import Portion, Queued, Wanted, portion_of, queued, wanted_of
+from hub.webhooks.portion import Payload, Portion, Queued, Wanted, portion_of, queued, wanted_of
 from models import conversations, events, users, webhook_endpoints, webhook_queues
 from models.clock import now
 from models.database import Conflict, Database, DatabaseError, Document, Transaction
@@ -121,14 +121,14 @@ class FanOut:
             done += len(portion.events)
         return made
 
-    async def payloads(self, endpoint: Document, found: Sequence[Document]) -> list[tuple[str, str]]:
-        """What an endpoint would be sent of these events, in this order: the `webhook-id` and the text of each."""
+    async def payloads(self, endpoint: Document, found: Sequence[Document]) -> list[Payload]:
+        """What an endpoint would be sent of these events, in this order."""
         done, made = 0, []
         while done < len(found):
             some = found[done:]
             wanted = wanted_of(some, [endpoint])
             portion = portion_of(some, wanted, await self._facts(wanted))
-            made += [(payloads.id_of(one.event, one.name, endpoint["api"]), body) for one, body in portion.payloads]
+            made += [_payload(one, endpoint["api"], text) for one, text in portion.payloads]
             done += len(portion.events)
         return made
 
@@ -170,6 +170,10 @@ class FanOut:
         for endpoint in made.full:
             self._tasks.start(self._on_full(endpoint), "a webhook's full queue")
         return len(made.deliveries)
+
+
+def _payload(one: Wanted, api: str, text: str) -> Payload:
+    return Payload(payloads.id_of(one.event, one.name, api), text, one.event.get("hops", 0))
 
 
 async def _store(transaction: Transaction, made: Queued, read: Mapping[str, Document]) -> None:

@@ -27,6 +27,15 @@ class Wanted:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What an endpoint would be sent of an event: the `webhook-id`, the text, and how many workflows led to it."""
+
+    webhook_id: str
+    text: str
+    hops: int
+
+
 @dataclass(slots=True)
 class Portion:
     """So many of the first events as a transaction carries, and the payloads that they become, in their order."""
@@ -68,7 +77,7 @@ class Queued:
         queue["due_at"] = queue["due_at"] or moment
         queue["head_at"] = queue["head_at"] or event["created_at"]
         webhook_id = payloads.id_of(event, wanted.name, endpoint["api"])
-        what = (webhook_id, wanted.name, body, event["created_at"], moment)
+        what = (webhook_id, wanted.name, body, event["created_at"], moment, event.get("hops", 0))
         self.deliveries.append(deliveries.new_delivery(new_id("dlv"), endpoint, queue["seq"], *what))
 
     def _drop(self, queue: Document, endpoint: Document) -> None:

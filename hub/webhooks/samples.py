@@ -56,7 +56,12 @@ _DATA: Final[dict[str, dict[str, Any]]] = {
         "status": "failed",
         "error": {"message": "The document is larger than 5 MiB"},
     },
-    "workflow.executed": {"workflow_id": 1, "execution_id": "exec_test", "status": "completed", "result": {}},
+    "workflow.executed": {
+        "workflow_id": 1,
+        "execution_id": "exec_test",
+        "status": "completed",
+        "result": {"output": "This is a test.", "value": "This is a test.", "credits_used": 0.05},
+    },
 }
 # Where an event's data says when it happened.
 _DATED: Final = {

@@ -1,13 +1,15 @@
 """Where a workflow's `notify_url` leads: a webhook endpoint that hears of this workflow's executions alone.
 
 It is made, changed and removed with the workflow, in the same operation, and delivers as all endpoints do: in order, again
-and again, signed by a secret of its own, which is given away once. No documented API lists it.
+and again, signed by a secret of its own, made here or given, which is told once. No documented API lists it: what becomes of
+its deliveries is asked for at the workflow (`handlers/ai_assistant/workflow_notify.py`).
 """
 
+import hmac
 from typing import Final
 
 from hub.operations import Delete, Insert, Operation, Update
-from hub.webhooks.endpoints import counted, on_again
+from hub.webhooks.endpoints import counted, on_again, rotated
 from models import webhook_endpoints as endpoints
 from models.database import Document, Transaction
 from models.webhook_endpoints import WEBHOOK_ENDPOINTS
@@ -24,8 +26,9 @@ def endpoint_id(workflow: Document) -> str:
 async def with_endpoint(
     transaction: Transaction, operation: Operation, workflow: Document, secret: str, *, anew: bool = False
 ) -> Operation:
-    """The operation with what makes the endpoint as the workflow wants it from now on. Another address has this `secret`,
-    the same one has it where it is wanted `anew`; one that was switched off is on again.
+    """The operation with what makes the endpoint as the workflow wants it from now on. Another address has this `secret`
+    and no other; the same one has it where it is wanted `anew`, beside the old one for a day. One that was switched off is
+    on again.
     """
     found, url = await endpoints.any_owners_within(transaction, endpoint_id(workflow)), workflow["notify_url"]
     if url is None:
@@ -34,17 +37,16 @@ async def with_endpoint(
         made = _new(workflow, secret)
         operation.inserts = [*operation.inserts, Insert(WEBHOOK_ENDPOINTS, made)]
         return await counted(transaction, operation, made)
-    is_same = found["url"] == url and not anew
-    if is_same and found["active"]:
+    moment, is_same = workflow["updated_at"], found["url"] == url
+    if is_same and found["active"] and not anew:
         return operation
-    fields = {
-        "url": url,
-        "active": True,
-        "updated_at": workflow["updated_at"],
-        **({} if is_same else {"secret": secret}),
-    }
+    fields: Document = {"url": url, "active": True, "updated_at": moment}
+    if not is_same:
+        fields |= {"secret": secret, "previous": []}
+    elif anew and not hmac.compare_digest(found["secret"], secret):
+        fields |= rotated(found, secret, moment)
     change = Update(WEBHOOK_ENDPOINTS, {"_id": found["_id"]}, {"$set": fields})
-    operation.updates = [*operation.updates, change, *on_again(found["_id"], workflow["updated_at"])]
+    operation.updates = [*operation.updates, change, *on_again(found["_id"], moment)]
     return await counted(transaction, operation, {**found, "active": True})
 
 

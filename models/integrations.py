@@ -81,6 +81,15 @@ async def used(database: Database, integration_id: str, moment: datetime) -> Non
     await database[INTEGRATIONS].update_one({"_id": {"$eq": integration_id}}, {"$set": {"last_used": moment}})
 
 
+async def works(database: Database, known: Document, moment: datetime) -> None:
+    """It was tried just now, and does what it is for: whatever it was marked as before. Not so where it was connected anew
+    meanwhile, which that says nothing about.
+    """
+    query = {"_id": {"$eq": known["_id"]}, "connected_at": {"$eq": known["connected_at"]}}
+    change = {"$set": {"status": "connected", "last_used": moment}, "$unset": {"error": True}}
+    await database[INTEGRATIONS].update_one(query, change)
+
+
 async def remove(database: Database, user: str, kind: str) -> Document | None:
     """What was there; None for nothing."""
     found = await of_type(database, user, kind)

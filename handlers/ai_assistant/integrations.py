@@ -89,10 +89,10 @@ class Connect(ApiHandler):
             await belongings.project(self.services.database, user, project)
         if given["integration_type"] == all_types.telegram.TYPE:
             made = await all_types.telegram.connect(user, given["bot_token"], given.get("chat_id"), project)
-            address = {"webhook_url": all_types.telegram.address(made["hook"])}
-            self.answer(view(made) | address)
+            self.answer({**view(made), "webhook_url": all_types.telegram.address(made["hook"])})
             return
-        self.answer(view(await all_types.connect(user, given["oauth_code"], given.get("redirect_uri"), project)))
+        made = await all_types.connect(user, given["oauth_code"], given.get("redirect_uri"), project)
+        self.answer({**view(made), "webhook_url": None})  # Google sends nothing
 
 
 class OfType(ApiHandler):

@@ -171,4 +171,6 @@ def _sheet(sheet: dict[str, Any]) -> dict[str, Any]:
 
 def _away(reason: str, after: float | None = None) -> HubError:
     log.warning("Google's API cannot be used", reason=reason[:_SAID_CHARS_MAX])
-    return HubError(Code.UNAVAILABLE, "Google cannot do this just now", retry_after_seconds=after or _RETRY_SECONDS)
+    seconds = after or _RETRY_SECONDS
+    text = "Google cannot do this just now"
+    return HubError(Code.UNAVAILABLE, text, retry_after_seconds=seconds, asked_seconds=after)

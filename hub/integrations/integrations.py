@@ -20,6 +20,7 @@ from config.settings import Settings
 from hub.errors import Code, HubError
 from hub.google import Google
 from hub.google_sign_in import Beginning
+from hub.integrations import uses
 from hub.integrations.endings import UNREADABLE, broken, end, none
 from hub.integrations.google_api import GoogleApi, Spreadsheet, TokenRefused
 from hub.integrations.google_consent import SCOPES, GoogleConsent, Tokens
@@ -144,15 +145,19 @@ class Integrations:
         return found
 
     async def test(self, user: str, kind: str) -> dict[str, Any]:
-        """Ask whose the account is, as it is now, and what may be done by it.
+        """Ask whose the account is, as it is now, and what may be done by it. One that answers can be used again, whatever
+        it was marked as.
 
         Raises `HubError`: NOT_FOUND, CONFLICT, UNAVAILABLE.
         """
         found = await integrations.of_type(self._database, user, kind)
         if found is None:
             raise none(kind, Code.NOT_FOUND)
-        if kind == self.telegram.TYPE:
-            return await self.telegram.test(found)
+        told = await (self.telegram.test(found) if kind == self.telegram.TYPE else self._tried(found))
+        await integrations.works(self._database, found, now())
+        return told
+
+    async def _tried(self, found: Document) -> dict[str, Any]:
         name = await self._using(found, self._api.account)
         _, tokens = await self._good(found)
         return {"account": name, "can_write_spreadsheets": not set(SCOPES).isdisjoint(tokens.scopes)}
@@ -196,7 +201,7 @@ class Integrations:
         except TokenRefused:
             latest, tokens = await self._renewed(latest, tokens)
             done = await self._again(latest, call, tokens)
-        await integrations.used(self._database, found["_id"], now())
+        await uses.note(self._database, found)
         return done
 
     async def _again(self, found: Document, call: Callable[[str], Awaitable[T]], tokens: Tokens) -> T:

@@ -18,6 +18,7 @@ import structlog
 
 from config.settings import Settings
 from hub.errors import Code, HubError, invalid
+from hub.integrations import uses
 from hub.integrations.endings import UNREADABLE, broken, end, none
 from hub.integrations.telegram_api import UPDATES, Refused, TelegramApi, TokenRefused
 from hub.ledger import Ledger
@@ -124,9 +125,16 @@ class Telegram:
 
     async def test(self, found: Document) -> Json:
         """Who the bot is, as it is now, and what may be done by it. Raises `HubError`: CONFLICT, UNAVAILABLE."""
-        username = await self._using(found, self._api.username)
-        can_send = await self._using(found, lambda token: self._can_send(token, found["chat_id"]))
-        return {"bot_username": username, "can_send_messages": can_send, "can_receive_messages": self.hears}
+        try:
+            return await self._using(found, lambda token: self._tried(token, found["chat_id"], found["hook"]))
+        except Refused as error:
+            raise HubError(Code.CONFLICT, f"Telegram does not do this: {error}") from None
+
+    async def _tried(self, token: str, chat_id: str | None, hook: str) -> Json:
+        username, can_send = await self._api.username(token), await self._can_send(token, chat_id)
+        # Somebody else who has the token may have connected the bot since: then it is they who hear it.
+        can_receive = self.hears and await self._api.webhook(token) == self.address(hook)
+        return {"bot_username": username, "can_send_messages": can_send, "can_receive_messages": can_receive}
 
     async def _can_send(self, token: str, chat_id: str | None) -> bool:
         """To its own chat; without one, to any chat that is named and that lets it."""
@@ -169,7 +177,7 @@ class Telegram:
             raise await end(self._ledger, found, UNREADABLE) from None
         except TokenRefused:
             raise await end(self._ledger, found, _REVOKED) from None
-        await integrations.used(self._database, found["_id"], now())
+        await uses.note(self._database, found)
         return done
 
     # --- being told ---------------------------------------------------------------------------------------------

@@ -130,7 +130,9 @@ def _field(result: Any, name: str) -> str:
 
 def _away(reason: str, after: float | None = None) -> HubError:
     log.warning("Telegram's Bot API cannot be used", reason=reason[:_SAID_CHARS_MAX])
-    return HubError(Code.UNAVAILABLE, "Telegram cannot do this just now", retry_after_seconds=after or _RETRY_SECONDS)
+    seconds = after or _RETRY_SECONDS
+    text = "Telegram cannot do this just now"
+    return HubError(Code.UNAVAILABLE, text, retry_after_seconds=seconds, asked_seconds=after)
 
 
 def _unknown(reason: str) -> HubError:

@@ -234,6 +234,17 @@ async def test_a_consent_that_was_taken_back_is_told_once(google_site: Site, goo
 
 
 @pytest.mark.gen_test
+async def test_an_account_that_answers_again_is_used_again(google_site: Site, google: GoogleCloud) -> None:
+    client = (await Analyst.at(google_site)).client
+    await connect(client, google)
+    broken = {"status": "error", "error": "Google was mistaken"}
+    await google_site.services.database["integrations"].update_one({}, {"$set": broken})
+    await client.post(f"{ALL}/test?integration_type=google")
+    (listed,) = (await client.get(ALL)).body["integrations"]
+    assert (listed["status"], listed["error"]) == ("connected", None)
+
+
+@pytest.mark.gen_test
 async def test_what_was_sealed_by_another_secret_has_to_be_connected_anew(
     google_site: Site, google: GoogleCloud
 ) -> None:

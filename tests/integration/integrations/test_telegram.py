@@ -7,8 +7,11 @@ from typing import Any, Final
 import pytest
 
 from hub.errors import Code, HubError
+from models import integrations
+from models.clock import now
 from tests.api_client import ApiClient
 from tests.contract.examples import unlike
+from tests.ledger_parts import fail_point
 from tests.site import Site
 from tests.stand_ins.telegram_bot_api import TOKEN, TelegramBotApi
 
@@ -149,6 +152,16 @@ async def test_what_telegram_refuses_is_told_apart(
 
 
 @pytest.mark.gen_test
+async def test_what_was_sent_is_sent_though_that_cannot_be_noted(
+    telegram_site: Site, telegram: TelegramBotApi, mongod_uri: str
+) -> None:
+    await connected(telegram_site)
+    user = user_of(await kept(telegram_site))
+    async with fail_point(mongod_uri, "alwaysOn", ["update"], errorCode=2):
+        assert (await telegram_site.services.integrations.telegram.send(user, "Hello"))["message_id"] == 1
+
+
+@pytest.mark.gen_test
 async def test_without_a_chat_one_has_to_be_named(telegram_site: Site) -> None:
     client = await assistant(telegram_site)
     await client.post(f"{ALL}/connect", {"integration_type": "telegram", "bot_token": TOKEN})
@@ -173,6 +186,41 @@ async def test_a_token_that_was_taken_back_is_told_once(telegram_site: Site, tel
     assert [each["title"] for each in told if "Telegram" in each["title"]] == ["Telegram is disconnected"]
     telegram.bots[TOKEN] = "my_bot"
     assert (await client.post(f"{ALL}/connect", CONNECT)).body["error"] is None
+
+
+@pytest.mark.gen_test
+async def test_a_bot_that_was_refused_and_answers_again_is_used_again(
+    telegram_site: Site, telegram: TelegramBotApi
+) -> None:
+    client = await connected(telegram_site)
+    bots, user = telegram_site.services.integrations.telegram, user_of(await kept(telegram_site))
+    telegram.faults["sendMessage"] = [401]
+    for _ in range(2):
+        with pytest.raises(HubError):
+            await bots.send(user, "Hello")
+    await client.post(f"{ALL}/test?integration_type=telegram")
+    (listed,) = (await client.get(ALL)).body["integrations"]
+    assert (listed["status"], listed["error"]) == ("connected", None)
+    assert (await bots.send(user, "Hello"))["message_id"] == 1
+
+
+@pytest.mark.gen_test
+async def test_what_a_test_says_of_an_earlier_connection_does_not_count(telegram_site: Site) -> None:
+    await connected(telegram_site)
+    earlier = await kept(telegram_site)
+    await telegram_site.services.database["integrations"].update_one(
+        {}, {"$set": {"connected_at": now(), "status": "error", "error": "no"}}
+    )
+    await integrations.works(telegram_site.services.database, earlier, now())
+    assert (await kept(telegram_site))["status"] == "error"
+
+
+@pytest.mark.gen_test
+async def test_a_bot_that_somebody_else_hears_shows_in_the_test(telegram_site: Site) -> None:
+    first, second = await connected(telegram_site), await connected(telegram_site)
+    for client, hears in ((first, False), (second, True)):
+        details = (await client.post(f"{ALL}/test?integration_type=telegram")).body["details"]
+        assert details["can_send_messages"] and details["can_receive_messages"] is hears
 
 
 @pytest.mark.gen_test

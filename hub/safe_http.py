@@ -2,10 +2,10 @@
 
     post(url) -> looked at (hub/outbound.py) -> connected, the address looked at once more -> status, a little of the answer
     get(url)  -> the same, of what may be read                                             -> the answer, to be read
-    request(method, url) -> the same, of what may be read                                  -> the answer, its beginning
+    request(method, url) -> the same, of what may be read                                  -> the answer as a whole
 
 A name that is public today may be private tomorrow: what it stands for is judged at each connection, at the socket itself,
-which sees literal addresses and a resolver's answers alike. Redirects are not followed, cookies not kept, answers not
+which sees literal addresses and a resolver's answers alike. Redirects are not followed here, cookies not kept, answers not
 unpacked, and of an answer no more is read than somebody may want to see.
 """
 
@@ -29,6 +29,9 @@ from config.settings import Settings
 from hub import outbound
 from hub.errors import HubError
 
+# How many workflows led to what is sent: for the hub itself, wherever that comes in again.
+HOPS: Final = "X-Hub-Hops"
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _NOT_PUBLIC: Final = "the address is not public"
 _CLOSED: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 _HEADERS: Final = {"User-Agent": "SmartAIHub/1", "Accept-Encoding": "identity"}
@@ -46,12 +49,19 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What came back, headers by their names in small letters. Of a longer body `body` is the beginning, and `is_cut`."""
+    """What came back, headers by their names in small letters. Of a body beyond OUTBOUND_BODY_BYTES_MAX `body` is the
+    beginning, and `is_cut`. `location` is where a redirect leads, as it says.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
     is_cut: bool
+    location: str | None = None
+
+    @property
+    def is_redirect(self) -> bool:
+        return self.status in REDIRECTS
 
 
 class Unanswered(Exception):
@@ -170,9 +180,14 @@ class SafeHttp:
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=outgoing.OUTBOUND_CONNECT_SECONDS_MAX)
         asking = session.request(method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
         async with asking as response:
-            kept = await _kept(response)
+            most, location = outgoing.OUTBOUND_BODY_BYTES_MAX, response.headers.get("Location")
+            body = await _read(response, most + 1)  # one more tells that there is more
             return Fetched(
-                response.status, _shown(response), kept, is_cut=len(kept) == outgoing.OUTBOUND_BODY_BYTES_MAX
+                response.status,
+                _shown(response),
+                body[:most],
+                is_cut=len(body) > most,
+                location=None if location is None else _text(location),
             )
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes, began: float) -> Answer:
@@ -228,7 +243,12 @@ def _public_socket(info: tuple[Any, ...]) -> socket.socket:
 def _shown(response: aiohttp.ClientResponse) -> dict[str, str]:
     """So many of its headers as are shown."""
     first = itertools.islice(response.headers.items(), outgoing.OUTBOUND_HEADERS_MAX)
-    return {name.lower(): value[: outgoing.OUTBOUND_HEADER_CHARS_MAX] for name, value in first}
+    return {_text(name.lower()): _text(value)[: outgoing.OUTBOUND_HEADER_CHARS_MAX] for name, value in first}
+
+
+def _text(header: str) -> str:
+    """aiohttp keeps bytes that are no UTF-8 as halves of surrogates, which nothing can store."""
+    return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> str:
@@ -239,16 +259,27 @@ async def _beginning(response: aiohttp.ClientResponse) -> str:
 
 async def _kept(response: aiohttp.ClientResponse) -> bytes:
     """So much of the body as is kept. The status has come: a body that never ends, or drips, takes nothing back."""
-    kept, most = bytearray(), outgoing.OUTBOUND_BODY_BYTES_MAX
+    kept = bytearray()
     try:
         async with asyncio.timeout(outgoing.OUTBOUND_BODY_SECONDS_MAX):
-            while len(kept) < most and (piece := await response.content.read(most - len(kept))):
-                kept += piece
+            await _read_into(kept, response, outgoing.OUTBOUND_BODY_BYTES_MAX)
     except (TimeoutError, aiohttp.ClientError):
         response.close()
+    return bytes(kept)
+
+
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The whole body, or so much of a longer one. Raises what aiohttp does for one that is late, or ends too soon."""
+    kept = bytearray()
+    await _read_into(kept, response, most)
+    return bytes(kept)
+
+
+async def _read_into(kept: bytearray, response: aiohttp.ClientResponse, most: int) -> None:
+    while len(kept) < most and (piece := await response.content.read(most - len(kept))):
+        kept += piece
     if len(kept) == most:
         response.close()
-    return bytes(kept)
 
 
 def reason(error: Exception) -> str:
@@ -263,6 +294,8 @@ def reason(error: Exception) -> str:
         return "its certificate is not valid"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect: {os.strerror(error.errno) if error.errno else 'no address of it answers'}"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the connection ended before the answer did"
     return f"the connection ended without an answer ({type(error).__name__})"
 
 

@@ -16,9 +16,8 @@ import aiohttp
 from config import assistant
 from hub.analyser.looks import NotText, TextCheck
 from hub.errors import HubError
-from hub.safe_http import SafeHttp, reason
+from hub.safe_http import REDIRECTS, SafeHttp, reason
 
-_REDIRECTS: Final = (301, 302, 303, 307, 308)
 _READ_BYTES: Final = 65_536
 _ANY_WINDOW: Final = 47  # zlib's or gzip's head, whichever comes
 _TYPES: Final = re.compile(
@@ -50,7 +49,7 @@ async def fetched(http: SafeHttp, url: str) -> bytes:
 async def _followed(http: SafeHttp, url: str) -> bytes:
     for _ in range(assistant.ANALYSIS_REDIRECTS_MAX + 1):
         async with http.get(url) as response:
-            if response.status not in _REDIRECTS:
+            if response.status not in REDIRECTS:
                 return await _document(response)
             url = led_to(url, response.headers.get("Location"))
     raise FetchFailed(f"The address redirects more than {assistant.ANALYSIS_REDIRECTS_MAX} times")

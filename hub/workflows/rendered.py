@@ -6,6 +6,7 @@ line of a mail's or a request's head is refused, and so is what is too long or o
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields
 
@@ -28,6 +29,22 @@ def check(node_type: str, config: Json) -> Json:
         return config
     checked: Json = load(schema, {"config": config})["config"]
     return checked
+
+
+def writers(node_type: str) -> Mapping[str, templates.Writer]:
+    """By field, how values stand among other text where they are not text alone."""
+    return _WRITERS.get(node_type, {})
+
+
+def part_of_url(value: str, before: str) -> str:
+    """A value within an address is one part of it, whatever it says: it leads nowhere else than its author meant. What an
+    address begins with stands as it is. Raises `ValueError`.
+    """
+    if not before:
+        return value
+    if value in (".", "..") and "?" not in before:  # there is no way to write these as names
+        raise ValueError(f"has {value} for a part of its path")
+    return quote(value, safe="")
 
 
 class Words(Text):
@@ -121,6 +138,7 @@ def _whole(schema: type[Schema]) -> Schema:
     return Input.from_dict({"config": fields.Nested(schema, unknown=INCLUDE)})()
 
 
+_WRITERS: Final[Mapping[str, Mapping[str, templates.Writer]]] = {"http_request": {"config.url": part_of_url}}
 _SCHEMAS: Final[Mapping[str, Schema]] = {
     "ai_call": _whole(AiCall),
     "send_email": _whole(SendEmail),

@@ -78,7 +78,7 @@ class WebhookReceiver:
 
     async def __aenter__(self) -> Self:
         application = web.Application(client_max_size=8 << 20)
-        application.router.add_post("/{path}", self._take)
+        application.router.add_route("*", "/{path}", self._take)
         self._runner = web.AppRunner(application, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)

@@ -43,11 +43,12 @@ NOTICES_PER_LETTER_MAX: Final = 20  # shown in one letter, the newest; it says h
 OUTBOUND_SECONDS_MAX: Final = 15.0  # from the name's look-up to the answer's end
 OUTBOUND_NAME_SECONDS_MAX: Final = 3.0  # for a name server's answer
 OUTBOUND_CONNECT_SECONDS_MAX: Final = 5.0  # for each of a name's addresses
-OUTBOUND_BODY_SECONDS_MAX: Final = 2.0  # for its body once its status is there, of which only the beginning is kept
-OUTBOUND_BODY_BYTES_MAX: Final = 65_536
+OUTBOUND_BODY_SECONDS_MAX: Final = 2.0  # for the body once the status is there, where only its beginning is wanted
+OUTBOUND_BODY_BYTES_MAX: Final = 65_536  # of an answer; a workflow's request that has a longer one fails
 OUTBOUND_TEXT_CHARS_MAX: Final = 500  # of it, shown to the address's owner
 OUTBOUND_HEADERS_MAX: Final = 50  # of an answer, shown to the address's owner
 OUTBOUND_HEADER_CHARS_MAX: Final = 1_000
+OUTBOUND_REDIRECTS_MAX: Final = 3  # of one request of a workflow; whatever else is called is not followed at all
 OUTBOUND_CONNECTIONS_MAX: Final = 500  # more than webhooks and pushes at once
 OUTBOUND_PER_HOST_MAX: Final = 32
 

@@ -30,6 +30,9 @@ APPROVAL_SECONDS_MAX: Final = 30 * 86_400
 APPROVAL_SECONDS: Final = 7 * 86_400  # that an approval is waited for, where its node says nothing
 ITEMS_MAX: Final = 20  # of one `for_each`
 ITEM_NODES_MAX: Final = 5  # that it does for each of them, one after the other
+UI_BYTES_MAX: Final = 4_096  # as JSON, of what a builder notes at a node, an edge, the trigger, or of the whole
+UI_DEPTH_MAX: Final = 8  # objects and lists within each other, in it
+POSITION_MAX: Final = 1e9  # on a builder's canvas, either way
 
 # --- templates ----------------------------------------------------------------------------------------------
 TEMPLATE_CHARS_MAX: Final = 65_536
@@ -53,17 +56,23 @@ EXECUTIONS_AT_ONCE: Final = 50  # that one process works on
 EXECUTIONS_OF_USER_AT_ONCE: Final = 10  # of them, of one user: whoever has hundreds keeps no others waiting
 ACTIVE_SECONDS_MAX: Final = 120.0  # of one execution; the time that it waits is not counted
 EXECUTION_LEASE_SECONDS: Final = 30
+EXECUTION_SURE_SECONDS: Final = 20.0  # of them: what fails because the database is away is tried again meanwhile
+EXECUTION_INSIST_SECONDS: Final = 0.25  # between two such tries
 EXECUTION_CHECK_SECONDS: Final = 1.0  # between two looks at whether it is still ours, and wanted
 EXECUTION_POLL_SECONDS: Final = 1.0  # for what another process began, and for what is due again
 EXECUTION_AGAIN_SECONDS: Final = 2.0  # after a turn that could not write
 EXECUTION_BROKEN_MAX: Final = 5  # turns that broke as none should; then it has failed
 EXECUTION_BROKEN_SECONDS: Final = 30.0  # between them
 EXECUTION_CLOSE_SECONDS: Final = 3.0  # at the end, for steps that are under way
+EXECUTION_BREAK_SECONDS: Final = 5.0  # for steps that are cancelled, to end
+ANSWERS_END_SECONDS: Final = 2.0  # at an execution's end, for answers that are stopped, to be settled
+ANSWERS_LOOK_SECONDS: Final = 0.05  # between two looks at whether they are
 EXECUTION_DAYS: Final = 30  # that one is kept, once it has ended
 LOGS_MAX: Final = 500  # of one execution: of more the last
 LOG_CHARS_MAX: Final = 500
 PAYLOAD_BYTES_MAX: Final = 256 << 10  # as JSON: a quarter of what a body may have
 OUTPUT_BYTES_MAX: Final = 128 << 10  # of one step, as JSON
+OUTPUTS_BYTES_MAX: Final = 1 << 20  # of all steps of one execution: they are one document, and read as a whole
 RESULT_EVENT_BYTES_MAX: Final = 16_384  # of a result that webhooks carry; a larger one is there to be asked for
 SPEND_CAP_MICRO: Final = 100_000_000  # of one execution, in micro-credits, where its workflow says nothing
 SPEND_CAP_MICRO_MAX: Final = 10_000_000_000
@@ -89,9 +98,13 @@ SCHEDULE_CLOSE_SECONDS: Final = 1.0
 
 # --- letters ------------------------------------------------------------------------------------------------
 LETTERS_PER_DAY_MAX: Final = 200  # of one user, by the UTC day: nobody is to send masses by our name
+LETTERS_UNCONFIRMED_PER_DAY_MAX: Final = 10  # of one whose address is not confirmed: whoever signs up has one
 LETTERS_AT_ONCE: Final = 4
 LETTER_POLL_SECONDS: Final = 1.0
 LETTER_LEASE_SECONDS: Final = 60  # longer than one attempt takes
+LETTER_NOTE_SECONDS: Final = 1.0  # between two tries to note that one went
+LETTER_NOTE_SECONDS_MAX: Final = 600.0  # of such tries, while the database is away
+LETTERS_KNOWN_SENT: Final = 1_000  # the last ones of one process, none of which it sends again
 LETTER_CLOSE_SECONDS: Final = 3.0
 LETTER_RETRY_SECONDS: Final = (5.0, 60.0, 300.0, 1_800.0, 7_200.0)  # pauses between attempts
 LETTER_DAYS: Final = 3  # that one is remembered

@@ -18,7 +18,7 @@ from handlers.access import Access
 from handlers.credentials import COOKIE
 from handlers.dialects import ANTHROPIC, DIALECTS, Dialect, Json
 from hub.errors import Code, Exhausted, FieldError, HubError
-from hub.fields import Change
+from hub.fields import Change, Composed
 from hub.rate_limits import Limited
 
 VERSION: Final = "3.1.0"
@@ -109,6 +109,13 @@ class Converter(OpenAPIConverter):
         untyped: Any = super()  # apispec says no types
         form: Json = untyped.schema2jsonschema(schema)
         return {**form, "minProperties": 1} if isinstance(resolve_schema_instance(schema), Change) else form
+
+    def field2property(self, field: marshmallow.fields.Field[Any]) -> Json:
+        """With the forms of what a field is composed of."""
+        form: Json = super().field2property(field)
+        if isinstance(field, Composed):
+            form |= field.inner_form(self.field2property, self.schema2jsonschema)
+        return form
 
     def field2default(self, field: marshmallow.fields.Field[Any], **kwargs: Any) -> Json:
         """None stands for what is absent, where null itself is refused."""

@@ -43,7 +43,7 @@ def _spare_collector() -> None:
 
 
 async def _serve_until_told(services: Services, told: Told, ready: Callable[[], None], worker: int | None) -> None:
-    """Listen until SIGTERM or SIGINT, then end in order: not ready, no new requests, streams, sockets."""
+    """Listen until SIGTERM or SIGINT, then end in order: not ready, no new requests nor steps, streams, sockets."""
     settings = services.settings
     application = make_application(services)
     server = make_server(application)
@@ -56,6 +56,7 @@ async def _serve_until_told(services: Services, told: Told, ready: Callable[[], 
         log.info("the hub stops")
         application.draining = True
         server.stop()
+        services.workflows.stop()  # else each step that ends while answers are waited for would begin the next one
         await _end_within(limits.DRAIN_SECONDS_MAX, services, server, told)
 
 

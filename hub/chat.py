@@ -262,6 +262,14 @@ class Chat:
         await self._stop_elsewhere(stream)
         return await self.find(identity, stream_id)  # writing took its time: whoever follows it now is to see the end
 
+    async def give_up(self, user: str, stream_id: str) -> None:
+        """The same of an answer that nobody can ask for before its end (`written_once`). Raises `DatabaseError`."""
+        stream = self._streams.get(stream_id)
+        if stream is not None and stream.user == user:
+            self._stop(stream)
+        else:
+            await self._revocations.stop(user, stream_id)
+
     async def _stop_elsewhere(self, stream: Stream) -> None:
         """Once: its node hears of it for certain."""
         if stream.stopping:

@@ -53,7 +53,10 @@ class Exhausted:
 
 
 class HubError(Exception):
-    """A failure that the caller is told about, in the caller's dialect."""
+    """A failure that the caller is told about, in the caller's dialect.
+
+    `asked_seconds` is a pause that somebody else's server asked for by itself; `retry_after_seconds` may be our guess.
+    """
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class HubError(Exception):
         details: Sequence[FieldError] = (),
         retry_after_seconds: float | None = None,
         exhausted: Exhausted | None = None,
+        asked_seconds: float | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -69,6 +73,7 @@ class HubError(Exception):
         self.details = tuple(details)
         self.retry_after_seconds = retry_after_seconds
         self.exhausted = exhausted
+        self.asked_seconds = asked_seconds
 
     @property
     def temporary(self) -> bool:

@@ -21,6 +21,8 @@ from hub.errors import Code, FieldError, HubError
 from models.clock import now
 
 Form = Mapping[str, Any]  # of JSON Schema
+FormOf = Callable[[fields.Field[Any]], Form]
+SchemaFormOf = Callable[[Schema], Form]
 
 _BREAKING = frozenset(("Cc", "Zl", "Zp", "Cs"))  # a lone surrogate is no text that could be stored
 _SCHEMA_MESSAGES = {"unknown": "unknown field", "type": "must be an object"}
@@ -135,6 +137,14 @@ class Strict(fields.Field[Any]):
 
     def fail(self, message: str) -> ValidationError:
         return ValidationError(message)
+
+
+class Composed(Strict):
+    """A field whose form has those of other fields and schemas in it."""
+
+    def inner_form(self, of_field: FormOf, of_schema: SchemaFormOf) -> Form:
+        """What its form has beside the class's own; the forms of what is in it are asked for."""
+        raise NotImplementedError
 
 
 class Nested(fields.Nested):

@@ -9,6 +9,7 @@ import unicodedata
 from config import limits
 from hub.errors import invalid
 
+_LOCAL_REFUSED = frozenset(',:;<>()[]"\\')  # in a mail's head they would say more than one address, or something else
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -76,6 +77,8 @@ def _text(value: object, field: str, chars_max: int) -> str:
 def _is_address(text: str) -> bool:
     local, _, domain = text.partition("@")
     if not local or "@" in domain or any(unicodedata.category(char)[0] in "CZ" for char in text):
+        return False
+    if not _LOCAL_REFUSED.isdisjoint(local):
         return False
     labels = domain.split(".")
     return all(labels) and (len(labels) > 1 or domain == "localhost") and all(map(_is_label, labels))

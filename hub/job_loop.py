@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from config import limits
 from hub.tasks import Tasks
 from models.database import DatabaseError, Document
 
@@ -36,12 +37,14 @@ class JobLoop:
         self._claim = claim
         self._attempt = attempt
         self._tasks = tasks
-        self._free = asyncio.Semaphore(at_once)
+        self._at_once = at_once
         self._poll_seconds = poll_seconds
         self._asked = asyncio.Event()
         self._running: set[asyncio.Task[Any]] = set()
+        self._freed = asyncio.Event()  # an attempt has ended, or the loop is to
         self._at_rest = asyncio.Event()  # no claim is under way, nor will be
         self._at_rest.set()
+        self._stopped_at = 0.0  # by the event loop's clock
         self.closing = False
 
     def wake(self) -> None:
@@ -51,7 +54,7 @@ class JobLoop:
     @property
     def full(self) -> bool:
         """As many attempts are under way as may be: others may wait for their end."""
-        return self._free.locked()
+        return len(self._running) >= self._at_once
 
     async def run(self) -> None:
         """Attempt what is due until cancelled, or closed."""
@@ -76,12 +79,22 @@ class JobLoop:
         except TimeoutError:
             pass  # nobody asked here; another process may have
 
-    async def close(self, seconds: float) -> None:
-        """Claim no more, and let the attempts that are under way end, for so long; what then still runs its tasks cancel."""
-        self.closing = True
+    def stop(self) -> None:
+        """Claim no more from now on. What is under way goes on."""
+        if not self.closing:
+            self.closing = True
+            self._stopped_at = asyncio.get_running_loop().time()
         self._asked.set()
+        self._freed.set()
+
+    async def close(self, seconds: float) -> None:
+        """Claim no more, and let the attempts that are under way end, until so long after the stop; those that it came early
+        for still have a moment to write what they came to. What then still runs its tasks cancel.
+        """
+        self.stop()
+        least = asyncio.get_running_loop().time() + min(seconds, limits.CLOSE_LEAST_SECONDS)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(max(self._stopped_at + seconds, least)):
                 await self._at_rest.wait()
                 if self._running:
                     await asyncio.wait(self._running)
@@ -90,23 +103,24 @@ class JobLoop:
 
     async def _start_all(self) -> None:
         """Start an attempt for each that is due, as many at once as may be."""
-        while not self.closing:
-            await self._free.acquire()
-            try:
-                claimed = await self._claim()
-            except BaseException:
-                self._free.release()
-                raise
+        while await self._has_room():
+            claimed = await self._claim()
             if claimed is None:
-                self._free.release()
                 return
             task = self._tasks.start(self._guarded(claimed), self._name)
             self._running.add(task)
             task.add_done_callback(self._ended)
 
+    async def _has_room(self) -> bool:
+        """Wait until one more may be attempted; False where none will be, because the loop is closing."""
+        while self.full and not self.closing:
+            self._freed.clear()
+            await self._freed.wait()
+        return not self.closing
+
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
-        self._free.release()
+        self._freed.set()
 
     async def _guarded(self, job: Document) -> None:
         """Where what became of it cannot be written, its claim ends and it comes again."""

@@ -25,6 +25,19 @@ def check_exchange(identity: Identity) -> None:
         raise HubError(Code.FORBIDDEN, "An API key with a credit limit may not exchange or give credits")
 
 
+def may_execute(identity: Identity) -> bool:
+    """A workflow acts for its owner, without a key: whoever has one executed is bound by no limit of a key's own."""
+    key_limits = identity.limits
+    return budget_of(identity) is None and (key_limits is None or key_limits.models is None)
+
+
+def check_workflows(identity: Identity) -> None:
+    """Raises `HubError` FORBIDDEN for a key that may have no workflow executed."""
+    if not may_execute(identity):
+        message = "An API key with a credit limit or a list of AI models may not execute, make or change workflows"
+        raise HubError(Code.FORBIDDEN, message)
+
+
 def tokens_per_minute(identity: Identity) -> int | None:
     return identity.limits.tokens_per_minute if identity.limits is not None else None
 

@@ -7,6 +7,7 @@ When and how often it is tried is the matter of `hub/mail_jobs.py`, what it says
 
 import asyncio
 import ipaddress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
@@ -24,13 +25,20 @@ log = structlog.get_logger(__name__)
 _PERMANENT: Final = 500  # SMTP's answers from here on will be the same the next time
 
 
+async def _nobody_notes() -> None:
+    """Of most letters it is soon enough once the connection has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A mail ready to go. `link` is the one that it carries, where it carries one: it is a secret."""
+    """A mail ready to go. `link` is the one that it carries, where it carries one: it is a secret. `taken` is awaited as
+    soon as somebody has taken it, before anything else is said; what it raises comes out of `send`.
+    """
 
     id: str
     message: EmailMessage
     link: str | None = field(default=None, repr=False)
+    taken: Callable[[], Awaitable[None]] = field(default=_nobody_notes, repr=False)
 
 
 class MailFailed(Exception):
@@ -67,22 +75,26 @@ class SmtpMailer:
 
     async def send(self, letter: Letter) -> None:
         try:
-            await aiosmtplib.send(
-                letter.message,
-                hostname=self._host,
-                port=self._port,
-                username=self._user,
-                password=self._password,
-                use_tls=self._tls,
-                start_tls=self._start_tls,
-                timeout=outgoing.MAIL_SECONDS_MAX,
-            )
+            async with self._connection() as connection:
+                await connection.send_message(letter.message)
+                await letter.taken()
         except aiosmtplib.SMTPRecipientsRefused as error:
             if all(refused.code >= _PERMANENT for refused in error.recipients):
                 raise MailRefused(_reason(error)) from error
             raise MailFailed(_reason(error)) from error
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise MailFailed(_reason(error)) from error
+
+    def _connection(self) -> aiosmtplib.SMTP:
+        return aiosmtplib.SMTP(
+            hostname=self._host,
+            port=self._port,
+            username=self._user,
+            password=self._password,
+            use_tls=self._tls,
+            start_tls=self._start_tls,
+            timeout=outgoing.MAIL_SECONDS_MAX,
+        )
 
 
 def _is_loopback(host: str) -> bool:
@@ -109,6 +121,7 @@ class OutboxMailer:
             path = await asyncio.to_thread(self._write, letter)
         except OSError as error:
             raise MailFailed(_reason(error)) from error
+        await letter.taken()
         shown = {"link": letter.link} if letter.link and self._show_links else {}
         log.info("mail written", file=str(path), subject=letter.message["Subject"], **shown)
 

@@ -7,7 +7,8 @@ from config import assistant, limits
 from hub import identity_input, passwords
 from hub.fields import ByRule, Form, Strict, Text
 
-_ZONES: Final = frozenset(zoneinfo.available_timezones())  # a look at many files: made once, at start-up
+# A look at many files: made once, at start-up. Without the names of no place: whatever zone a server is set to, and none.
+_ZONES: Final = frozenset(zoneinfo.available_timezones()) - {"localtime", "Factory", "posixrules"}
 _LANGUAGE: Final = r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?"
 
 

@@ -139,6 +139,7 @@ async def open_services(settings: Settings, mongodb_uri: str, bcrypt_cost: int =
     except BaseException:
         await close_all(opening.closings)
         raise
+    services.workflows.workflows.on_endpoint_change.append(services.webhooks.sender.changed)
     background.watch(services)
     background.start(services)
     return Opened(services, opening.closings)
@@ -347,7 +348,8 @@ class _Opening:
             mailer=mailer,
             throttle=self._throttle(),
         )
-        self._closes("workflows", automation.close)
+        for closing in automation.closings:
+            self._closes(*closing)
         return automation
 
     def _throttle(self) -> Throttle:

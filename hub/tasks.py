@@ -5,16 +5,31 @@ the hub therefore starts here. How many may run at once is the caller's bound: i
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 import structlog
 
 from config import limits
+from models.errors import DatabaseError
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
+
+
+async def cancel(tasks: Collection[asyncio.Task[Any]], seconds: float) -> None:
+    """Cancel these and await their end, at most for so long; one that goes on is cancelled again, as in `Tasks.close`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    running = to_cancel = set(tasks)
+    while running and (left := deadline - loop.time()) > 0:
+        for task in to_cancel:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=min(left, limits.CANCEL_AGAIN_SECONDS))
+        to_cancel = {task for task in running if task.cancelling()}
+    for task in running:
+        log.error("task did not end when cancelled", task=task.get_name())
 
 
 class Tasks:
@@ -47,6 +62,9 @@ class Tasks:
             await asyncio.sleep(seconds)
             try:
                 await work()
+            except DatabaseError as error:  # in one outage there are many, and where they come from says nothing
+                self.failures += 1
+                log.warning("a round failed", task=name, error=str(error)[:200])
             except Exception:
                 self.failures += 1
                 log.exception("a round failed", task=name)

@@ -60,7 +60,7 @@ def _translated() -> Any:
     except driver.DuplicateKeyError as error:
         raise DuplicateKey(str(error)) from error
     except driver.PyMongoError as error:
-        if error.has_error_label("UnknownTransactionCommitResult"):
+        if error.has_error_label("UnknownTransactionCommitResult") or isinstance(error, driver.WriteConcernError):
             raise OutcomeUnknown(str(error)) from error
         if error.timeout or isinstance(error, driver.ConnectionFailure | driver.WaitQueueTimeoutError):
             kind = TookTooLong if isinstance(error, driver.ExecutionTimeout) else DatabaseUnavailable

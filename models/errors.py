@@ -14,7 +14,7 @@ class TookTooLong(DatabaseUnavailable):
 
 
 class OutcomeUnknown(DatabaseError):
-    """A commit was sent and its answer lost: it may or may not stand."""
+    """A write was sent and its answer lost, or it was made and a majority not heard of: it may or may not stand."""
 
 
 class DuplicateKey(DatabaseError):

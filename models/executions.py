@@ -2,7 +2,7 @@
 
 `{_id: exec_..., workflow, number, user, project?, version, definition, payload, trigger, twin?, test_mode, hops, status,
 steps, approvals, logs, spent_micro, spend_cap_micro, error?, due_at, asked, cancel_asked, claim, node,
-claimed_until, active_seconds, broken?, started_at, completed_at?, expires_at?}`
+claimed_until, active_seconds, broken?, written?, started_at, completed_at?, expires_at?}`
 
 `workflow` is a workflow's id and `number` its number; it may be gone or changed since: `definition` is as it was when
 this began. `status` is `running` until it has ended as `completed`, `failed` or `cancelled`. `steps` has a record for each
@@ -14,7 +14,7 @@ twice.
 `due_at` is when it is to be looked at next, None once it has ended. A claim is the fencing token of one turn at it: who lost
 it changes nothing here. How long a claim lasts is the server's own time. `asked` counts what came from outside meanwhile, an
 answer or the wish to cancel, so that no turn ends without having seen it. `active_seconds` are those in which it was at
-work.
+work. `written` is the id of the last write of its steps, by which whoever was not told finds whether it stands.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,9 +52,8 @@ SHAPES = (
         },
     ),
 )
-# What a turn needs no more once it has read it.
-_KNOWN: Final = {"definition": 0, "payload": 0, "logs": 0}
-_LISTED: Final = {**_KNOWN, "steps": 0}
+_LISTED: Final = {"definition": 0, "payload": 0, "logs": 0, "steps": 0}
+_ASKED: Final = {"asked": 1, "cancel_asked": 1}
 _NEWEST_FIRST: Final = (("started_at", -1), ("_id", -1))
 
 
@@ -120,17 +119,27 @@ def mine(execution: Document, if_asked: int | None = None) -> Document:
 
 
 async def renew(database: Database, execution: Document, active_seconds: float, seconds: int) -> Document | None:
-    """Claimed for so long again, and as it is now; None where the claim was lost."""
+    """Claimed for so long again, and what of it is asked from outside; None where the claim was lost."""
     change = {"claimed_until": _from_now(seconds), "active_seconds": active_seconds}
     query = mine(execution)
-    return await database[EXECUTIONS].find_one_and_update(query, [{"$set": change}], shown=_KNOWN)
+    return await database[EXECUTIONS].find_one_and_update(query, [{"$set": change}], shown=_ASKED)
+
+
+async def steps_of(database: Database, execution: Document) -> Document | None:
+    """Its steps, and what of it is asked from outside, as both are at one moment; None where the claim was lost."""
+    return await database[EXECUTIONS].find_one(mine(execution), projection={**_ASKED, "steps": 1})
 
 
 async def write(
     database: Database, execution: Document, change: Mapping[str, Any], if_asked: int | None = None
-) -> Document | None:
-    """As it is after this change; None where the claim was lost, or something came from outside."""
-    return await database[EXECUTIONS].find_one_and_update(mine(execution, if_asked), change, shown=_KNOWN)
+) -> bool:
+    """Whether this change was made: not where the claim was lost, or something came from outside."""
+    return await database[EXECUTIONS].update_one(mine(execution, if_asked), change)
+
+
+async def stands(database: Database, execution: Document, write_id: str) -> bool:
+    """Whether this was the last write."""
+    return await database[EXECUTIONS].count({**mine(execution), "written": write_id}, at_most=1) == 1
 
 
 async def release(database: Database, execution: Document, change: Document, if_asked: int) -> bool:

@@ -249,6 +249,13 @@ async def hold_stands(database: Database, hold: str) -> bool:
     return await database[HOLDS].find_one({"_id": {"$eq": hold}}, projection={"_id": 1}) is not None
 
 
+async def amounts_held(database: Database, holds: Sequence[str]) -> dict[str, int]:
+    """Micro-credits by the ids of those of these holds that stand."""
+    query = {"_id": {"$in": list(holds)}}
+    found = await database[HOLDS].find(query, projection={"amount": 1}, limit=max(1, len(holds)))
+    return {hold["_id"]: hold["amount"] for hold in found}
+
+
 async def holding_nodes(database: Database) -> list[str]:
     """The nodes that own open holds."""
     rows = await database[HOLDS].aggregate([{"$group": {"_id": "$node"}}])

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from models.collection_shape import CollectionShape, Index
-from models.database import Database, Document
+from models.database import Database, Document, Transaction
 
 WORKFLOW_LETTERS: Final = "workflow_letters"
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -49,10 +49,10 @@ def new_letter(
     }
 
 
-async def count_since(database: Database, user: str, since: datetime, at_most: int) -> int:
+async def count_within(transaction: Transaction, user: str, since: datetime, at_most: int) -> int:
     """How many of a user's were written since then, counted no further than `at_most`."""
     query = {"user": {"$eq": user}, "created_at": {"$gte": since}}
-    return await database[WORKFLOW_LETTERS].count(query, at_most=at_most)
+    return len(await transaction.find(WORKFLOW_LETTERS, query, {"_id": 1}, limit=at_most))
 
 
 async def claim(database: Database, claim_id: str, node: str, moment: datetime, seconds: int) -> Document | None:

@@ -14,6 +14,7 @@ from handlers.terms import PAGE, Parameter, asks, takes
 from handlers.workflow_hops import HOPS, hops_of
 from hub import fields
 from hub.errors import Code
+from hub.key_limits import check_workflows
 from hub.workflows.executions import Executions
 from models.executions import STATUSES
 
@@ -66,6 +67,7 @@ class Execute(ExecutionHandler):
     @takes(ExecuteInput(), optional=True)
     async def post(self, workflow_id: str) -> None:
         """Execute a workflow now, whether it is switched on or not."""
+        check_workflows(self.caller)
         given, hops = self.load_body(key_check(self)), hops_of(self)
         number = number_of(workflow_id, "workflow")
         found = await self.services.workflows.workflows.find(self.caller.user_id, number)

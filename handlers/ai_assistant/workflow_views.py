@@ -8,7 +8,7 @@ import orjson
 
 from hub.prices import credits_number
 from hub.webhooks.endpoints import signing_secret
-from hub.workflows import records
+from hub.workflows import records, scope
 from hub.workflows.progress import log_view
 from hub.workflows.workflows import definition_of
 from models.clock import now, timestamp
@@ -93,7 +93,7 @@ def execution(found: Document) -> Json:
 
 
 def _result(found: Document) -> Json:
-    told = {"output": records.result_of(found), "credits_used": credits_number(found["spent_micro"])}
+    told = {**scope.told(records.result_of(found)), "credits_used": credits_number(found["spent_micro"])}
     error = found.get("error")
     if found["status"] != "failed" or error is None:
         return told
@@ -115,7 +115,8 @@ def _steps(found: Document) -> Json:
 
 def _step(key: str, record: Json) -> Json:
     """`node` is its id, or `{id}/{index}/{inner id}` of what a `for_each` does for an item."""
-    told: Json = {name: record[name] for name in ("output", "error") if name in record}
+    told: Json = {"output": record["output"].fragment} if "output" in record else {}
+    told |= {"error": record["error"]} if "error" in record else {}
     due = {"due_at": timestamp(record["due_at"])} if "due_at" in record else {}
     return {"node": key, "status": record["status"], "attempt": record["attempt"], **told, **due}
 

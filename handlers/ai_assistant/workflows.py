@@ -9,15 +9,20 @@ from typing import Any, ClassVar
 from config import limits
 from config import workflows as workflow_limits
 from handlers.access import scope
+from handlers.ai_assistant import workflow_notify
 from handlers.ai_assistant import workflow_views as views
 from handlers.ai_assistant.numbers import NUMBER, NUMBER_MAX, number_of
 from handlers.base import ApiHandler
 from handlers.dialects import Page
 from handlers.routing import Route
 from handlers.terms import PAGE, Parameter, answers, asks, takes, whole_number
+from handlers.webhook_endpoints import Secret
 from hub import fields
 from hub.amounts import Credits
-from hub.errors import Code
+from hub.errors import Code, HubError
+from hub.key_limits import check_workflows, may_execute
+from hub.workflows import definition
+from hub.workflows.node_types import DefinitionInput
 from hub.workflows.workflows import NewWorkflow, Workflows
 from models.database import Document
 
@@ -30,10 +35,16 @@ _EXAMPLE = {
 }
 
 
-class Definition(fields.Strict):
+_DEFINITION = fields.Nested(DefinitionInput)
+
+
+class Definition(fields.Composed):
     """A trigger, nodes, and edges between them; what they may be is looked at as a whole."""
 
     form: ClassVar[fields.Form] = {"type": "object", "examples": [_EXAMPLE]}
+
+    def inner_form(self, of_field: fields.FormOf, of_schema: fields.SchemaFormOf) -> fields.Form:
+        return {"allOf": [of_field(_DEFINITION)]}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Json:
         if not isinstance(value, dict):
@@ -63,7 +74,9 @@ def _spend_cap(**kwargs: Any) -> Credits:
 
 
 class NewWorkflowInput(fields.Input):
-    """`notify_url` is told when an execution has ended; `spend_cap` is what one execution may cost, in credits."""
+    """`notify_url` is told when an execution has ended, signed by `notify_secret`, else by one that is made; `spend_cap` is
+    what one execution may cost, in credits.
+    """
 
     name = _name(required=True)
     description = _description(load_default="")
@@ -71,6 +84,7 @@ class NewWorkflowInput(fields.Input):
     definition = Definition(required=True)
     project_id = _project(load_default=None)
     notify_url = _notify_url(load_default=None)
+    notify_secret = Secret()
     spend_cap = _spend_cap()
 
 
@@ -81,6 +95,7 @@ class WorkflowInput(fields.Change):
     definition = Definition()
     project_id = _project()
     notify_url = _notify_url()
+    notify_secret = Secret()
     spend_cap = _spend_cap()
 
 
@@ -92,12 +107,19 @@ class WorkflowHandler(ApiHandler):
     def workflows(self) -> Workflows:
         return self.services.workflows.workflows
 
-    def shown(self, workflow: Document) -> Json:
-        """With its address, for whoever may have it."""
-        if not self.caller.may("account:write"):
-            return views.shown(workflow)
-        public_url = self.services.settings.public_url
-        return {**views.shown(workflow), **views.addresses(workflow, self._secret(workflow), public_url)}
+    def json_body(self) -> Any:
+        """As every body; a number that is none is told by the path that a definition's other failures have."""
+        try:
+            return super().json_body()
+        except HubError as error:
+            raise definition.in_its_form(error) from None
+
+    async def answer_shown(self, workflow: Document) -> None:
+        """With how its notifications go, and its address for whoever may have it."""
+        shown = {**views.shown(workflow), "notify": await workflow_notify.state(self.services, workflow)}
+        if self.caller.may("account:write") and may_execute(self.caller):  # by the address anybody executes it
+            shown |= views.addresses(workflow, self._secret(workflow), self.services.settings.public_url)
+        self.answer(shown)
 
     def _secret(self, workflow: Document) -> str | None:
         try:
@@ -125,23 +147,25 @@ class All(WorkflowHandler):
     @answers(201)
     async def post(self) -> None:
         """Make a workflow; its `webhook_url` triggers it where its trigger is a webhook."""
+        check_workflows(self.caller)
         given = _stored(self.load_body(self.workflows.check))
         made = await self.workflows.create(self.caller.user_id, NewWorkflow(**given))
-        self.answer(self.shown(made))
+        await self.answer_shown(made)
 
 
 class One(WorkflowHandler):
     @scope("ai:read")
     async def get(self, workflow_id: str) -> None:
         """A workflow with its definition, and for those who administrate the account its address."""
-        self.answer(self.shown(await self.workflows.find(self.caller.user_id, _number(workflow_id))))
+        await self.answer_shown(await self.workflows.find(self.caller.user_id, _number(workflow_id)))
 
     @scope("account:write")
     @takes(WorkflowInput())
     async def put(self, workflow_id: str) -> None:
         """Change a workflow, or switch it on or off; executions that are under way go on as they began."""
+        check_workflows(self.caller)
         given, number = _stored(self.load_body(self.workflows.check)), _number(workflow_id)
-        self.answer(self.shown(await self.workflows.change(self.caller.user_id, number, given)))
+        await self.answer_shown(await self.workflows.change(self.caller.user_id, number, given))
 
     @scope("account:write")
     async def delete(self, workflow_id: str) -> None:
@@ -156,8 +180,9 @@ class RotatedSecret(WorkflowHandler):
 
     @scope("account:write")
     async def post(self, workflow_id: str) -> None:
-        """Another address; by the old one nothing comes any more."""
-        self.answer(self.shown(await self.workflows.renew_secret(self.caller.user_id, _number(workflow_id))))
+        """Another address, by the old one nothing comes any more; another `notify_secret`, the old one is good for a day."""
+        check_workflows(self.caller)
+        await self.answer_shown(await self.workflows.renew_secret(self.caller.user_id, _number(workflow_id)))
 
 
 def _number(workflow_id: str) -> int:

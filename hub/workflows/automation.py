@@ -1,10 +1,11 @@
 """All of the workflows of one process, wired up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from config.catalogue import AiModel
 from config.settings import Settings
 from hub.chat import Chat
+from hub.closings import Closing
 from hub.integrations.integrations import Integrations
 from hub.ledger import Ledger
 from hub.mail import Mailer
@@ -14,6 +15,7 @@ from hub.safe_http import SafeHttp
 from hub.sealed import Sealed
 from hub.tasks import Tasks
 from hub.throttle import Throttle
+from hub.workflows.answers import Answers
 from hub.workflows.engine import Engine
 from hub.workflows.executions import Executions
 from hub.workflows.incoming import Incoming
@@ -51,7 +53,8 @@ class Automation:
         self.workflows = Workflows(database, ledger, catalogue, http, sealed)
         runners = runners_of(settings, database, chat, catalogue, http, integrations)
         self.post = Post(settings, database, mailer, tasks, node, metrics)
-        self.engine = Engine(database, ledger, progress, runners, tasks, node, metrics, self.post.wake)
+        answers = Answers(database, chat)
+        self.engine = Engine(database, ledger, progress, runners, answers, tasks, node, metrics, self.post.wake)
         self.executions = Executions(database, ledger, progress, self.engine.wake)
         self.incoming = Incoming(database, self.workflows, self.executions, throttle)
         self.schedules = Schedules(database, self.executions, tasks)
@@ -61,8 +64,17 @@ class Automation:
         self._tasks.start(self.engine.run(), "executions")
         self._tasks.start(self.post.run(), "letters of workflows")
 
-    async def close(self) -> None:
-        """Begin nothing more; what is under way is let end for a while, and others go on with the rest."""
-        await self.schedules.close()
-        await self.engine.close()
-        await self.post.close()
+    def stop(self) -> None:
+        """Begin nothing more from now on. What is under way goes on until it is closed."""
+        self.schedules.stop()
+        self.engine.stop()
+        self.post.stop()
+
+    @property
+    def closings(self) -> Sequence[tuple[str, Closing]]:
+        """In the order of opening. What is under way is let end for a while, and others go on with the rest."""
+        return (
+            ("letters of workflows", self.post.close),
+            ("executions of workflows", self.engine.close),
+            ("schedules of workflows", self.schedules.close),
+        )

@@ -10,12 +10,11 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 import orjson
-from marshmallow import fields
 
 from config import limits as hub_limits
 from config import workflows as limits
 from hub.errors import Code, FieldError, HubError, invalid
-from hub.fields import Input
+from hub.fields import Input, Nested
 from hub.fields import load as load_input
 from hub.workflows import graph, templates
 from hub.workflows.graph import FIELD, Json
@@ -29,7 +28,7 @@ _POSITION: Final = re.compile(r"\.([0-9]+)(?=\.|$)")
 
 
 class _Whole(Input):
-    definition = fields.Nested(DefinitionInput, required=True)
+    definition = Nested(DefinitionInput, required=True)
 
 
 _WHOLE: Final = _Whole()
@@ -46,6 +45,20 @@ def load(definition: Any, models: Collection[str]) -> Json:
     _refuse([*graph.failures(loaded), *_unknown_models(loaded, models)])
     _refuse(list(_wrong_paths(loaded)))
     return loaded
+
+
+def literal_addresses(definition: Json) -> Iterator[tuple[str, str]]:
+    """Those that `http_request`s ask whatever their executions began with, by their fields."""
+    for field, node in graph.all_nodes(definition):
+        if node["type"] == "http_request" and templates.parse(node["config"]["url"]).is_literal:
+            yield f"{field}.config.url", node["config"]["url"]
+
+
+def in_its_form(error: HubError) -> HubError:
+    """A failure of the JSON that a definition came in, told by a path in the form of all others."""
+    details = [FieldError(_bracketed(each.field), each.message, each.value) for each in error.details]
+    message = f"{details[0].field}: {details[0].message}" if details else error.message
+    return HubError(error.code, message, details)
 
 
 def _check_size(definition: Any) -> None:

@@ -1,20 +1,31 @@
-"""The fields that definitions of workflows have beside those of all input: templates, trees of them, objects by type.
+"""The fields that definitions of workflows have beside those of all input: templates, trees of them, objects by type,
+and what builders note.
 
 Every failure is told by its own path, however deep it lies.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Final
 
+import orjson
 from marshmallow import Schema, ValidationError, fields
 
 from config import workflows as limits
 from hub.errors import HubError
-from hub.fields import Form, Strict, Text
+from hub.fields import Composed, Form, FormOf, SchemaFormOf, Strict, Text
 from hub.workflows import schedule, templates
 
 Field = fields.Field[Any]
+_TYPES: Final[Mapping[type, tuple[str, ...]]] = {
+    dict: ("object",),
+    list: ("array",),
+    str: ("string",),
+    int: ("number",),
+    float: (),
+    bool: ("boolean",),
+}
+_PLAIN: Final = tuple(_TYPES)
 
 
 class Template(Text):
@@ -50,8 +61,9 @@ class Cron(Text):
 class Tree(Strict):
     """JSON of the author's own shape, with templates for texts; of these JSON types alone, with `only`."""
 
-    def __init__(self, *, only: tuple[type, ...] = (object,), says: str = "", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, only: tuple[type, ...] = _PLAIN, says: str = "must not be null", **kwargs: Any) -> None:
+        names = [name for kind in only for name in _TYPES[kind]]
+        super().__init__(bounds={"type": names if len(names) > 1 else names[0]}, **kwargs)
         self._only, self._says = only, says
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
@@ -80,9 +92,32 @@ class ListOrPath(Tree):
         return given
 
 
+class Notes(Strict):
+    """An object of a builder's own shape, kept for it and read by nobody here: it has no templates."""
+
+    form: ClassVar[Form] = {"type": "object"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, dict):
+            raise self.fail("must be an object")
+        if len(orjson.dumps(value)) > limits.UI_BYTES_MAX:
+            raise self.fail(f"must have at most {limits.UI_BYTES_MAX} bytes as JSON")
+        if _is_deeper(value, limits.UI_DEPTH_MAX):
+            raise self.fail(f"must have at most {limits.UI_DEPTH_MAX} objects and lists within each other")
+        return value
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    is_one = isinstance(value, dict | list)
+    return is_one and (levels == 0 or any(_is_deeper(each, levels - 1) for each in _inner(value)))
+
+
 def _count(value: Any) -> int:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + sum(map(_count, inner))
+    return 1 + sum(map(_count, _inner(value)))
 
 
 def _failures(value: Any, depth_left: int) -> Any:
@@ -105,7 +140,7 @@ def _failures_of_text(text: str) -> list[str]:
     return []
 
 
-class ByType(Strict):
+class ByType(Composed):
     """An object that says by its `type` which of the schemas it has."""
 
     form: ClassVar[Form] = {"type": "object"}
@@ -113,6 +148,12 @@ class ByType(Strict):
     def __init__(self, schemas: Mapping[str, type[Schema]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._schemas = {name: schema() for name, schema in schemas.items()}
+
+    def inner_form(self, of_field: FormOf, of_schema: SchemaFormOf) -> Form:
+        forms = ((name, of_schema(schema)) for name, schema in self._schemas.items())
+        return {
+            "oneOf": [{**form, "properties": {**form["properties"], "type": {"const": name}}} for name, form in forms]
+        }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, dict):
@@ -123,7 +164,7 @@ class ByType(Strict):
         return self._schemas[kind].load(value)
 
 
-class Items(Strict):
+class Items(Composed):
     """A list of so many items of one kind. Its length comes first: items beyond it are not looked at."""
 
     form: ClassVar[Form] = {"type": "array"}
@@ -132,6 +173,9 @@ class Items(Strict):
         super().__init__(bounds={"minItems": low, "maxItems": high}, **kwargs)
         self._items = fields.List(item)
         self._low, self._high = low, high
+
+    def inner_form(self, of_field: FormOf, of_schema: SchemaFormOf) -> Form:
+        return {"items": of_field(self._items.inner)}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, list) or not self._low <= len(value) <= self._high:
@@ -143,6 +187,10 @@ class OneOrItems(Items):
     """The same, or one of them by itself."""
 
     form: ClassVar[Form] = {"type": ["object", "array"]}
+
+    def inner_form(self, of_field: FormOf, of_schema: SchemaFormOf) -> Form:
+        item = of_field(self._items.inner)
+        return {"anyOf": [item, {"type": "array", "items": item}]}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, dict):

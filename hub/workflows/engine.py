@@ -5,7 +5,9 @@ A process that dies leaves its claims, which the sweeper ends; another goes on a
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
+from typing import Final
 
 import structlog
 
@@ -15,15 +17,21 @@ from hub.job_loop import JobLoop
 from hub.ledger import Ledger
 from hub.metrics import Metrics
 from hub.tasks import Tasks
+from hub.workflows.answers import Answers
+from hub.workflows.claim import Claim, is_passing
+from hub.workflows.plan import Plan
 from hub.workflows.progress import Progress
 from hub.workflows.runners.work import Runner
 from hub.workflows.turn import Turn
+from hub.workflows.writing import Lost, Writing
 from models import executions, users
 from models.clock import now
 from models.database import Database, DatabaseError, Document
 from models.ids import new_id
 
 log = structlog.get_logger(__name__)
+
+_BROKEN: Final = {"code": "internal", "message": "The hub could not go on with it, by its own fault"}
 
 
 class Engine:
@@ -35,6 +43,7 @@ class Engine:
         ledger: Ledger,
         progress: Progress,
         runners: Mapping[str, Runner],
+        answers: Answers,
         tasks: Tasks,
         node: str,
         metrics: Metrics,
@@ -44,6 +53,7 @@ class Engine:
         self.ledger = ledger
         self.progress = progress
         self.runners = runners
+        self.answers = answers
         self.tasks = tasks
         self.metrics = metrics
         self.letters_written = letters_written
@@ -81,11 +91,15 @@ class Engine:
         """Go on with what is due until cancelled."""
         await self._loop.run()
 
-    async def close(self) -> None:
-        """Begin nothing more, let the steps that are under way end for a while, and leave the rest to other processes."""
-        self._loop.closing = True
+    def stop(self) -> None:
+        """Begin no step more from now on. What is under way goes on."""
+        self._loop.stop()
         for turn in self._turns.values():
             turn.wake()
+
+    async def close(self) -> None:
+        """Begin nothing more, let the steps that are under way end for a while, and leave the rest to other processes."""
+        self.stop()
         await self._loop.close(limits.EXECUTION_CLOSE_SECONDS)
         await executions.release_of(self.database, [self._node])
 
@@ -99,18 +113,41 @@ class Engine:
         return [user for user, turns in users_at_work.items() if turns >= limits.EXECUTIONS_OF_USER_AT_ONCE]
 
     async def _turn(self, execution: Document) -> None:
-        """One that cannot be written just now is left to the next turn, which goes on from its records."""
-        self._turns[execution["_id"]] = turn = Turn(self, execution)
+        turn: Turn | None = None
         try:
+            self._turns[execution["_id"]] = turn = Turn(self, execution)
             await turn.run()
         except (HubError, DatabaseError) as error:
+            await self._broke_off(execution, error)
+        except Exception:
+            log.exception("a turn broke", execution=execution["_id"])
+            await self._broke(execution)
+        finally:
+            if turn is not None and self._turns.get(execution["_id"]) is turn:  # it may have been claimed here again
+                del self._turns[execution["_id"]]
+        self._loop.wake()
+
+    async def _broke_off(self, execution: Document, error: HubError | DatabaseError) -> None:
+        """One that cannot be written just now is left to the next turn, which goes on from its records."""
+        if is_passing(error):
             log.warning("a turn broke off", execution=execution["_id"], error=str(error)[:200])
             due_at = now() + timedelta(seconds=limits.EXECUTION_AGAIN_SECONDS)
             await executions.put_off(self.database, execution, due_at)
-        except Exception:
-            log.exception("a turn broke", execution=execution["_id"])
-            await turn.broke()
-        finally:
-            if self._turns.get(execution["_id"]) is turn:  # it may have been lost, and claimed here again
-                del self._turns[execution["_id"]]
-        self._loop.wake()
+        else:
+            log.error("a turn broke", execution=execution["_id"], exc_info=error)
+            await self._broke(execution)
+
+    async def _broke(self, execution: Document) -> None:
+        """It cannot go on by our own fault. After so many turns that nobody foresaw it has failed."""
+        if execution.get("broken", 0) + 1 < limits.EXECUTION_BROKEN_MAX:
+            due_at = now() + timedelta(seconds=limits.EXECUTION_BROKEN_SECONDS)
+            await executions.broke(self.database, execution, due_at)
+            return
+        await self._end(execution)
+
+    async def _end(self, execution: Document) -> None:
+        """As failed, whatever its records say; where the claim is lost, others see to that."""
+        writing = Writing(self.database, self.ledger, self.progress, execution, Claim())
+        with suppress(Lost):
+            await writing.end(Plan("failed", error=_BROKEN), {}, {}, execution["active_seconds"])
+            self.metrics.execution_ended("failed")

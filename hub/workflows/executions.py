@@ -18,7 +18,8 @@ from hub.ledger import Ledger
 from hub.operations import Composed, Insert, Operation, Update, in_turn
 from hub.workflows import records
 from hub.workflows.progress import Progress, log_line
-from models import executions, users, workflows
+from hub.workflows.said import Said
+from models import executions, projects, users, workflows
 from models.clock import now
 from models.database import Database, Document, Transaction
 from models.executions import EXECUTIONS
@@ -28,6 +29,13 @@ from models.workflows import WORKFLOWS
 Trigger = Literal["manual", "schedule", "webhook", "telegram"]
 
 _LATER_SECONDS: Final = 60.0
+
+
+class Paused(HubError):
+    """The workflow may not be executed for now, by what may end again: its owner is suspended, its project deleted."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(Code.CONFLICT, why)
 
 
 class Executions:
@@ -53,17 +61,19 @@ class Executions:
         test_mode: bool = False,
         hops: int = 0,
         twin: str | None = None,
+        room_for: int = 1,
     ) -> Document:
         """Have a workflow executed, and give the execution, which is due at once. `payload` is what templates see.
 
         `twin` names what happened, unique within the workflow (a webhook's id, a schedule's moment): told of twice it
         gives the first execution again. `hops` is how many workflows led here by their own addresses (`X-Hub-Hops`).
+        `room_for` is how many are to begin with this one, which are refused together where they have no room.
 
         Raises `HubError`: NOT_FOUND for a workflow that was deleted meanwhile, CONFLICT for one that is switched off (but
-        by hand) and beyond so many hops, TOO_LARGE for a payload, RATE_LIMITED where too many have not ended.
+        by hand) and beyond so many hops, `Paused`, TOO_LARGE for a payload, RATE_LIMITED where too many have not ended.
         """
         made = _new(workflow, payload, trigger, test_mode, hops, twin, now())
-        return await self._begun(made, ())
+        return await self._begun(made, (), room_for)
 
     async def begin_once(
         self, workflow: Document, payload: Mapping[str, Any], *, test_mode: bool, hops: int, key: IdempotencyKey | None
@@ -76,13 +86,13 @@ class Executions:
 
         async def work() -> Document:
             record = () if key is None else (key.done(lambda _: {"execution_id": made["_id"]}),)
-            await self._begun(made, record)
+            await self._begun(made, record, 1)
             return {"execution_id": made["_id"]}
 
         reply = await once(self._database, key, work)
         return _there(await executions.of_workflow(self._database, workflow["_id"], reply.data["execution_id"]))
 
-    async def _begun(self, made: Document, beside: tuple[Insert, ...]) -> Document:
+    async def _begun(self, made: Document, beside: tuple[Insert, ...], room_for: int) -> Document:
         stands = [made]
 
         async def compose(transaction: Transaction) -> Operation:
@@ -90,7 +100,8 @@ class Executions:
             if "twin" in made and (earlier := await executions.by_twin_within(transaction, made["twin"])):
                 stands[:] = [earlier]
                 return Operation(made["_id"])
-            await _check_room(transaction, made)
+            await _check_wanted(transaction, made)
+            await _check_room(transaction, made["user"], room_for)
             counted = {"$inc": {"execution_count": 1}, "$set": {"last_execution": made["started_at"]}}
             updates = [Update(WORKFLOWS, {"_id": made["workflow"]}, counted), in_turn(f"executions:{made['user']}")]
             return Operation(made["_id"], inserts=[Insert(EXECUTIONS, made), *beside], updates=updates)
@@ -169,19 +180,31 @@ def _answered(record: Document, by: str, approved: bool, comment: str) -> Docume
     """The record of an approval, answered."""
     ended = {"attempt": record["attempt"]}
     if approved:
-        return {"status": "completed", **ended, "output": {"by": by, "comment": comment}}
+        return {"status": "completed", **ended, "output": Said.of({"by": by, "comment": comment})}
     message = f"{by} refused: {comment}" if comment else f"{by} refused"
     return {"status": "failed", **ended, "error": {"code": "refused", "message": message}}
 
 
-async def _check_room(transaction: Transaction, made: Document) -> None:
+async def _check_wanted(transaction: Transaction, made: Document) -> None:
     """Raises `HubError` as `begin` does."""
     workflow = await workflows.by_id_within(transaction, made["workflow"])
     if workflow is None:
         raise HubError(Code.NOT_FOUND, "No such workflow")
     if not workflow["enabled"] and made["trigger"] != "manual":
         raise HubError(Code.CONFLICT, "This workflow is switched off")
-    if len(await executions.running_within(transaction, made["user"])) >= limits.EXECUTIONS_RUNNING_MAX:
+    owner = await users.within(transaction, made["user"])
+    if owner is None or owner["status"] != "active":
+        raise Paused("The owner of this workflow may do nothing for now")
+    if "project" not in made:
+        return
+    project = await projects.within(transaction, made["user"], made["project"])
+    if project is None or project["deleted_at"] is not None:
+        raise Paused("Its project is deleted")
+
+
+async def _check_room(transaction: Transaction, user: str, room_for: int) -> None:
+    """Raises `HubError` RATE_LIMITED."""
+    if len(await executions.running_within(transaction, user)) + room_for > limits.EXECUTIONS_RUNNING_MAX:
         message = f"{limits.EXECUTIONS_RUNNING_MAX} executions have not ended"
         raise HubError(Code.RATE_LIMITED, message, retry_after_seconds=_LATER_SECONDS)
 

@@ -19,6 +19,7 @@ from hub.errors import Code, HubError
 from hub.integrations.telegram import is_of_chat, message_of
 from hub.throttle import Throttle
 from hub.webhooks import signatures
+from hub.webhooks.portion import Payload
 from hub.webhooks.signatures import NotGenuine
 from hub.workflows.executions import Executions
 from hub.workflows.graph import Json
@@ -87,16 +88,18 @@ class Incoming:
             raise HubError(Code.NOT_FOUND, "No such webhook")
         return found
 
-    async def replayed(self, workflow: Document, found: Sequence[tuple[str, str]]) -> int:
-        """Begin an execution for each of these webhooks, by id and text, as if it came; how many those are. Asked for again
-        they are begun again.
+    async def replayed(self, workflow: Document, found: Sequence[Payload], mark: str | None, hops: int) -> int:
+        """Begin an execution for each of these webhooks, as if it came; how many those are. None begins where there is no
+        room for all. Asked for again they are begun again, but for those that had begun under the same `mark`.
 
-        Raises `HubError`: CONFLICT, RATE_LIMITED, TOO_LARGE, upon which those before it have begun all the same.
+        Raises `HubError`: CONFLICT, RATE_LIMITED, TOO_LARGE, upon which some may have begun all the same.
         """
-        replay = new_id("replay")
-        for webhook_id, text in found:
-            payload = payload_of("application/json", text.encode())
-            await self._executions.begin(workflow, payload, "webhook", twin=f"{replay}:{webhook_id}")
+        replay = f"replay:{mark or new_id('replay')}"
+        for done, one in enumerate(found):
+            payload = payload_of("application/json", one.text.encode())
+            twin, room_for = f"{replay}:{one.webhook_id}", len(found) - done
+            led = max(hops, one.hops)
+            await self._executions.begin(workflow, payload, "webhook", hops=led, twin=twin, room_for=room_for)
         return len(found)
 
     # --- messages -----------------------------------------------------------------------------------------------

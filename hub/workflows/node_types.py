@@ -16,17 +16,17 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow import Schema, ValidationError, validates_schema
 
 from config import limits as hub_limits
 from config import outgoing
 from config import workflows as limits
 from hub import identity_input
 from hub.errors import invalid
-from hub.fields import Choice, Flag, Input, Integer, Number, Text, parse_moment
+from hub.fields import Choice, Flag, Input, Integer, Nested, Number, Text, parse_moment
 from hub.profile_fields import Timezone
 from hub.workflows import conditions
-from hub.workflows.definition_fields import ByType, Cron, Items, ListOrPath, OneOrItems, Template, Tree
+from hub.workflows.definition_fields import ByType, Cron, Items, ListOrPath, Notes, OneOrItems, Template, Tree
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _TYPE_CHARS_MAX: Final = 50
@@ -48,6 +48,30 @@ def _is_moment(text: str) -> None:
         raise invalid("until", "must be an ISO 8601 date-time") from None
 
 
+def _is_line(text: str) -> None:
+    """It stands in the head of a mail, or is a name at another company."""
+    if not text.isprintable():
+        raise invalid("text", "must be one line of printable characters")
+
+
+# --- what builders draw -----------------------------------------------------------------------------------------
+
+
+class Position(Input):
+    """Where something stands on a builder's canvas, in its own unit."""
+
+    x = Number(low=-limits.POSITION_MAX, high=limits.POSITION_MAX, required=True)
+    y = Number(low=-limits.POSITION_MAX, high=limits.POSITION_MAX, required=True)
+
+
+class Drawn(Input):
+    """What is kept for whoever draws a workflow, and changes nothing of what it does."""
+
+    name = Text(high=limits.LABEL_CHARS_MAX)
+    position = Nested(Position)
+    ui = Notes()
+
+
 # --- triggers ---------------------------------------------------------------------------------------------------
 
 
@@ -66,7 +90,7 @@ class TelegramConfig(Input):
 
 def _trigger(config: type[Schema], *, required: bool = False) -> type[Schema]:
     kind = Text(high=_TYPE_CHARS_MAX, required=True)
-    return Input.from_dict({"type": kind, "config": fields.Nested(config, required=required)})
+    return Drawn.from_dict({"type": kind, "config": Nested(config, required=required)})
 
 
 TRIGGERS: Final[Mapping[str, type[Schema]]] = {
@@ -92,12 +116,13 @@ class SendEmailConfig(Input):
     """Without a `body` the output of the node before is the body."""
 
     to = _text(hub_limits.EMAIL_CHARS_MAX, literal=identity_input.email, required=True)
-    subject = _text(outgoing.SUBJECT_CHARS_MAX, required=True)
+    subject = _text(outgoing.SUBJECT_CHARS_MAX, literal=_is_line, required=True)
     body = _text()
 
 
 def _is_web_address(text: str) -> None:
-    if not text.startswith(("http://", "https://")):
+    """Whether it may be called the settings say: that is looked at where they are known."""
+    if not text.lower().startswith(("http://", "https://")):
         raise invalid("url", "must be an absolute http or https address")
 
 
@@ -128,15 +153,15 @@ def _wrong_header(name: str, value: Any) -> str:
 class TelegramMessageConfig(Input):
     """Without a `chat_id` it goes to the integration's own chat."""
 
-    chat_id = _text(limits.LABEL_CHARS_MAX)
+    chat_id = _text(limits.LABEL_CHARS_MAX, literal=_is_line)
     text = _text(limits.TELEGRAM_TEXT_CHARS_MAX, required=True)
 
 
 class GoogleSheetsAppendConfig(Input):
     """`values` is a row or a list of rows, or one path that leads to such."""
 
-    spreadsheet_id = _text(limits.LABEL_CHARS_MAX, required=True)
-    range = _text(limits.LABEL_CHARS_MAX, required=True)
+    spreadsheet_id = _text(limits.LABEL_CHARS_MAX, literal=_is_line, required=True)
+    range = _text(limits.LABEL_CHARS_MAX, literal=_is_line, required=True)
     values = ListOrPath(high=limits.SHEET_ROWS_MAX, required=True)
 
 
@@ -186,7 +211,7 @@ class Retry(Input):
     backoff_seconds = Number(low=0, high=limits.RETRY_BACKOFF_SECONDS_MAX)
 
 
-class Node(Input):
+class Node(Drawn):
     """One that fails ends the execution, unless an edge with `on: "error"` leads on from it, or it may `continue`: then its
     output is null.
     """
@@ -205,11 +230,11 @@ class Node(Input):
 class CallingNode(Node):
     """One that asks somebody else, who may answer another time."""
 
-    retry = fields.Nested(Retry)
+    retry = Nested(Retry)
 
 
 def _node(base: type[Node], config: type[Schema]) -> type[Schema]:
-    return base.from_dict({"config": fields.Nested(config, required=True)})
+    return base.from_dict({"config": Nested(config, required=True)})
 
 
 # Those that may stand inside a `for_each`: what takes neither time nor decisions.
@@ -244,6 +269,9 @@ Edge: Final = Input.from_dict(
         "to": Text(low=1, high=limits.NODE_ID_CHARS_MAX, required=True),
         "when": Flag(),
         "on": Choice(("error",)),
+        "id": Text(high=limits.LABEL_CHARS_MAX),  # whatever a builder knows it by
+        "label": Text(high=limits.LABEL_CHARS_MAX),
+        "ui": Notes(),
     }
 )
 
@@ -251,4 +279,5 @@ Edge: Final = Input.from_dict(
 class DefinitionInput(Input):
     trigger = ByType(TRIGGERS, required=True)
     nodes = Items(ByType(NODES), low=1, high=limits.NODES_MAX, required=True)
-    edges = Items(fields.Nested(Edge), low=1, high=limits.EDGES_MAX, required=True)
+    edges = Items(Nested(Edge), low=1, high=limits.EDGES_MAX, required=True)
+    ui = Notes()

@@ -20,7 +20,19 @@ from typing import Any, Final, Literal
 
 from config import workflows as limits
 from hub.workflows.graph import TRIGGER, Edge, Graph, Json, ancestors, graph_of, inner_nodes
-from hub.workflows.steps import SKIPPED, Records, Step, has_ended, is_retry, item_key, left
+from hub.workflows.said import Said
+from hub.workflows.steps import (
+    SKIPPED,
+    TOO_LARGE,
+    Records,
+    Step,
+    has_ended,
+    is_retry,
+    item_key,
+    kept_bytes,
+    left,
+    output_of,
+)
 
 Status = Literal["running", "waiting", "completed", "failed", "cancelled"]
 
@@ -158,7 +170,7 @@ class _Look:
     def _ready_items(self, owner: str, record: Json) -> list[Step]:
         """Of each item the step that it has come to. Where nothing is left of any, the whole is settled."""
         nodes = inner_nodes(self.graph.nodes[owner])
-        items = [self._item(owner, index, nodes) for index in range(len(record["items"]))]
+        items = [self._item(owner, index, nodes) for index in range(len(record["items"].value))]
         failed = next(((index, error) for index, (_, error) in enumerate(items) if error is not None), None)
         if failed is not None:
             self._close(owner, record, *failed)
@@ -166,9 +178,16 @@ class _Look:
         steps = [step for step, _ in items if step is not None]
         if not steps:
             last = [item_key(owner, index, nodes[-1]["id"]) for index in range(len(items))]
-            outputs = [self.records[key].get("output") for key in last]
-            self._settle(owner, {"status": "completed", "attempt": record["attempt"], "output": outputs})
+            self._settle(owner, self._collected(owner, [output_of(self.records[key]) for key in last]))
         return [ready for step in steps for ready in self._ready_item(step)]
+
+    def _collected(self, owner: str, outputs: Sequence[Said]) -> Json:
+        """The record of a `for_each` that is done: all its items gave, as far as there is room for that once more."""
+        attempt, output = self.records[owner]["attempt"], Said.listed(outputs)
+        others = kept_bytes({key: record for key, record in self.records.items() if key != owner})
+        if others + output.size_bytes > limits.OUTPUTS_BYTES_MAX:
+            return {"status": "failed", "attempt": attempt, "error": TOO_LARGE}
+        return {"status": "completed", "attempt": attempt, "output": output}
 
     def _item(self, owner: str, index: int, nodes: Sequence[Json]) -> tuple[Step | None, Json | None]:
         """The step that an item has come to, or what it failed with; neither where it is done."""
@@ -205,7 +224,7 @@ def is_live(edge: Edge, graph: Graph, records: Records) -> bool | None:
         return None
     if record["status"] == "failed":
         return edge.on_error or (edge.when is None and _continues(graph.nodes[edge.source]))
-    is_answer = edge.when is None or edge.when is record.get("output")
+    is_answer = edge.when is None or edge.when is output_of(record).value
     return record["status"] == "completed" and not edge.on_error and is_answer
 
 

@@ -1,6 +1,6 @@
 """Steps' records as the database has them, and as plans see them: what was said in them is JSON text there.
 
-{"output": {"a.b": 1}}  --stored-->  {"output": '{"a.b":1}'}  --parsed-->  the same            pure
+{"output": Said}  --stored-->  {"output": '{"a.b":1}'}  --seen-->  the same            pure; no text is read
 """
 
 from collections.abc import Mapping
@@ -10,26 +10,26 @@ import orjson
 
 from hub.workflows import scope
 from hub.workflows.graph import Json
+from hub.workflows.said import NOTHING, Said
+from hub.workflows.steps import SAID
 from models.database import Document
 
 FAILED: Final = "WORKFLOW_EXECUTION_FAILED"
-_TEXTS: Final = ("output", "items")
 
 
 def stored(record: Mapping[str, Any]) -> Document:
     """As it is written."""
-    texts = {name: orjson.dumps(record[name]).decode() for name in _TEXTS if name in record}
-    return {**record, **texts}
+    return {**record, **{name: record[name].text for name in SAID if name in record}}
 
 
-def parsed(record: Mapping[str, Any]) -> Json:
-    texts = {name: orjson.loads(record[name]) for name in _TEXTS if name in record}
-    return {**record, **texts}
+def seen(record: Mapping[str, Any]) -> Json:
+    """As it was written."""
+    return {**record, **{name: Said(record[name]) for name in SAID if name in record}}
 
 
 def of_execution(execution: Mapping[str, Any]) -> dict[str, Json]:
     """All records of an execution by their keys, as plans see them."""
-    return {key: parsed(record) for key, record in execution["steps"].items()}
+    return {key: seen(record) for key, record in execution["steps"].items()}
 
 
 def failure_view(error: Mapping[str, Any]) -> Json:
@@ -38,9 +38,9 @@ def failure_view(error: Mapping[str, Any]) -> Json:
     return {"code": FAILED, "reason": error.get("code"), **told}
 
 
-def result_of(execution: Mapping[str, Any]) -> Any:
-    """What a completed execution gave; None of one that did not come to that."""
+def result_of(execution: Mapping[str, Any]) -> Said:
+    """What a completed execution gave; null of one that did not come to that."""
     if execution["status"] != "completed":
-        return None
+        return NOTHING
     definition: Json = orjson.loads(execution["definition"])
     return scope.result(definition, of_execution(execution))

@@ -28,11 +28,13 @@ from hub.errors import HubError, invalid
 
 _FIELDS: Final = 5
 _HOUR: Final = 1
+_WEEKDAY: Final = 4
 _EVERY: Final = ["*"]  # as croniter writes a field in which nothing is left out
 _RANGE: Final = r"(?:[0-9]{1,2}(?:-[0-9]{1,2})?|[A-Za-z]{3}(?:-[A-Za-z]{3})?)"
 _PART: Final = rf"(?:\*|{_RANGE})(?:/[0-9]{{1,2}})?"
 _FIELD: Final = re.compile(rf"{_PART}(?:,{_PART})*+")
 _ENDS: Final = re.compile(r"(\w+)-(\w+)")
+_SUNDAYS: Final = re.compile(r"\b0?7-0?0\b")  # from Sunday to itself by its two numbers; 0-7 is the whole week
 _LEAP_YEAR: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MINUTE: Final = timedelta(minutes=1)
 _INSTANT: Final = timedelta(microseconds=1)
@@ -48,7 +50,7 @@ def check(cron: str, field: str = "cron") -> str:
     parts = cron.split(" ")
     if len(parts) != _FIELDS or not all(map(_FIELD.fullmatch, parts)):
         raise invalid(field, "must be minute, hour, day of month, month and day of week, such as 0 9 * * mon-fri")
-    if any(_is_one(low, high) for low, high in _ENDS.findall(cron)):
+    if any(_is_one(low, high) for low, high in _ENDS.findall(cron)) or _SUNDAYS.search(parts[_WEEKDAY]):
         raise invalid(field, "has a range from a value to itself")
     try:
         _wall_after(cron, _LEAP_YEAR)

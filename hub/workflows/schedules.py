@@ -16,7 +16,7 @@ from config import workflows as limits
 from hub.errors import HubError
 from hub.job_loop import JobLoop
 from hub.tasks import Tasks
-from hub.workflows.executions import Executions
+from hub.workflows.executions import Executions, Paused
 from hub.workflows.schedule import Schedule
 from models import schedules, workflows
 from models.clock import now, timestamp
@@ -48,6 +48,10 @@ class Schedules:
     def start(self) -> None:
         self._tasks.start(self.jobs.run(), "schedules")
 
+    def stop(self) -> None:
+        """Begin nothing more from now on."""
+        self.jobs.stop()
+
     async def close(self) -> None:
         await self.jobs.close(limits.SCHEDULE_CLOSE_SECONDS)
 
@@ -55,18 +59,20 @@ class Schedules:
         return await schedules.claim(self._database, new_id("claim"), self._clock(), limits.SCHEDULE_LEASE_SECONDS)
 
     async def _fire(self, schedule: Document) -> None:
-        """Begin what is due, and say when the next is. What cannot be begun just now stays due: its claim ends."""
+        """Begin what is due, and say when the next is. What cannot be begun just now stays due: its claim ends. While a
+        workflow is paused its moments pass, so that it goes on when that is over.
+        """
         workflow = await workflows.by_id(self._database, schedule["_id"])
-        if workflow is None:
+        if workflow is None or not workflow["enabled"]:
             await schedules.remove(self._database, schedule)
             return
         at = schedule["next_fire_at"]
         try:
             await self._executions.begin(workflow, _payload(at), "schedule", twin=f"schedule:{timestamp(at)}")
-        except HubError as error:
+        except Paused as error:
+            log.info("a schedule is paused", workflow=workflow["_id"], error=error.message)
+        except HubError as error:  # where it was deleted or switched off meanwhile, the next look finds it so
             log.warning("a schedule began nothing", workflow=workflow["_id"], error=error.message)
-            if not error.temporary:
-                await schedules.remove(self._database, schedule)
             return
         following = Schedule.of(schedule).next_fire(max(at, self._clock()))
         await schedules.fired(self._database, schedule, following)

@@ -4,12 +4,11 @@ Step --inputs rendered (scope.py)--> runner --> Done             Failed, HubErro
                                                                  PutOff           --> the same attempt, a little later
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-import orjson
 import structlog
 
 from config import workflows as limits
@@ -19,9 +18,11 @@ from hub.workflows.graph import Json
 from hub.workflows.purse import Purse
 from hub.workflows.runners.tested import TESTED
 from hub.workflows.runners.work import Done, Failed, PutOff, Runner, Work
-from hub.workflows.steps import Records, Step
+from hub.workflows.said import Said
+from hub.workflows.steps import TOO_LARGE, Records, Step, kept_bytes
+from hub.workflows.writing import letters_of
 from models.clock import now
-from models.database import DatabaseError, Document
+from models.database import DatabaseError, DatabaseUnavailable, Document
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +30,7 @@ _KEPT: Final = ("turn", "put_off")  # of a record, by the next one of the same a
 
 
 class Stepping:
-    """The steps of one execution, as it was claimed. `is_wanted` tells whether it is to be gone on with."""
+    """The steps of one execution, as it was claimed."""
 
     def __init__(
         self,
@@ -39,7 +40,6 @@ class Stepping:
         owner: Mapping[str, Any],
         runners: Mapping[str, Runner],
         purse: Purse,
-        is_wanted: Callable[[], bool],
     ) -> None:
         self._execution = execution
         self._definition = definition
@@ -47,10 +47,9 @@ class Stepping:
         self._owner = owner
         self._runners = runners
         self._purse = purse
-        self._is_wanted = is_wanted
 
     async def done(self, step: Step, records: Records) -> Done:
-        """What came of it. Raises `DatabaseError` alone, and whatever cancels it."""
+        """What came of it. Raises `DatabaseError` alone, where the database refuses, and whatever cancels it."""
         try:
             return _bounded(await self._run(step, records))
         except PutOff as error:
@@ -58,7 +57,10 @@ class Stepping:
         except Failed as error:
             return _failed(step, error)
         except HubError as error:
-            return _failed(step, Failed(error.code.value, error.message, temporary=error.temporary))
+            told = (error.code.value, error.message)
+            return _failed(step, Failed(*told, temporary=error.temporary, asked_seconds=error.asked_seconds))
+        except DatabaseUnavailable:
+            return self._put_off(step, records.get(step.key), PutOff("the database is away"))
         except DatabaseError:
             raise
         except Exception:
@@ -71,8 +73,8 @@ class Stepping:
         if self._execution["test_mode"] and kind in TESTED:
             return Done(steps.completed(step, TESTED[kind](inputs)))
         record = records.get(step.key)
-        parts = (self._execution, step, inputs, record, self._owner, now(), self._purse, self._is_wanted)
-        return await self._runners[kind](Work(*parts))
+        work = Work(self._execution, step, inputs, record, self._owner, now(), self._purse)
+        return await self._runners[kind](work)
 
     def _put_off(self, step: Step, record: Document | None, error: PutOff) -> Done:
         times = (record or {}).get("put_off", 0) + 1
@@ -93,27 +95,55 @@ def _bounded(done: Done) -> Done:
     """Raises `Failed` for more than is kept; a text is cut instead, for it may have been paid for."""
     if "output" not in done.record:
         return done
-    output = done.record["output"]
-    if isinstance(output, str) and not _fits(output):
+    output: Said = done.record["output"]
+    if _fits(output):
+        return done
+    if isinstance(output.value, str):
         return replace(done, record={**done.record, "output": _cut(output)}, note="A text was cut: it was too long")
-    if not _fits(output):
-        most = limits.OUTPUT_BYTES_MAX >> 10
-        raise Failed("too_large", f"What it gives is more than {most} KiB as JSON", spent_micro=done.spent_micro)
-    return done
+    most = limits.OUTPUT_BYTES_MAX >> 10
+    raise Failed("too_large", f"What it gives is more than {most} KiB as JSON", spent_micro=done.spent_micro)
 
 
-def _fits(output: Any) -> bool:
-    return len(orjson.dumps(output)) <= limits.OUTPUT_BYTES_MAX
+def _fits(output: Said) -> bool:
+    return output.size_bytes <= limits.OUTPUT_BYTES_MAX
 
 
-def _cut(text: str) -> str:
+def _cut(text: Said) -> Said:
     """So much of it as fits, whatever its characters take."""
     while not _fits(text):
-        text = text[: len(text) * 3 // 4]
+        text = Said.of(text.value[: len(text.value) * 3 // 4])
     return text
+
+
+def within_bytes(ended: Sequence[tuple[Step, Done]], records: Records) -> list[tuple[Step, Done]]:
+    """What came of these steps, as far as there is room for it beside all other records; the others of them have failed."""
+    known, kept = dict(records), []
+    for step, done in ended:
+        known[step.key] = done.record
+        if kept_bytes({step.key: done.record}) and kept_bytes(known) > limits.OUTPUTS_BYTES_MAX:
+            error = Failed(TOO_LARGE["code"], TOO_LARGE["message"], spent_micro=done.spent_micro, stop=done.stop)
+            done = _failed(step, error)
+            known[step.key] = done.record
+        kept.append((step, done))
+    return kept
+
+
+def within_room(ended: Sequence[tuple[Step, Done]], room: int, message: str) -> list[tuple[Step, Done]]:
+    """What came of these steps where only so many letters can be written: the others of them have failed, as `message`
+    says.
+    """
+    kept = []
+    for step, done in ended:
+        wanted = letters_of(done.inserts)
+        if wanted > room:
+            done = _failed(step, Failed("letters", message, temporary=True))
+            wanted = 0
+        room -= wanted
+        kept.append((step, done))
+    return kept
 
 
 def _failed(step: Step, error: Failed) -> Done:
     told = {"code": error.code, "message": error.message[: limits.LOG_CHARS_MAX]}
-    record = steps.failed(step, told, now(), temporary=error.temporary)
+    record = steps.failed(step, told, now(), temporary=error.temporary, asked_seconds=error.asked_seconds)
     return Done(record, spent_micro=error.spent_micro, stop=error.stop)

@@ -6,8 +6,9 @@
        |          +--> open (a `for_each`; its items have records of their own) --^
        +--> skipped
 
-A record is `{status, attempt}` and, by its status, `output`, `error`, `due_at` or `items`. It stands under the step's key:
-the node's id, or `{id}/{index}/{inner id}` for what a `for_each` does for an item; no id has a `/` in it.
+A record is `{status, attempt}` and, by its status, `output`, `error`, `due_at` or `items`; outputs and items are `Said`. It
+stands under the step's key: the node's id, or `{id}/{index}/{inner id}` for what a `for_each` does for an item; no id has
+a `/` in it.
 """
 
 from collections.abc import Mapping
@@ -18,10 +19,16 @@ from typing import Any, Final
 from config import workflows as limits
 from hub.errors import invalid
 from hub.workflows.graph import Json
+from hub.workflows.said import NOTHING, Said
 
 Records = Mapping[str, Json]
 
 SKIPPED: Final[Json] = {"status": "skipped", "attempt": 0}
+TOO_LARGE: Final[Json] = {
+    "code": "too_large",
+    "message": f"All that the steps of one execution give is at most {limits.OUTPUTS_BYTES_MAX >> 10} KiB as JSON",
+}
+SAID: Final = ("output", "items")  # those fields of a record that are
 _ENDED: Final = frozenset({"completed", "failed", "skipped"})
 
 
@@ -45,6 +52,16 @@ def has_ended(record: Json | None) -> bool:
     return record is not None and record["status"] in _ENDED
 
 
+def output_of(record: Json) -> Said:
+    said: Said = record.get("output", NOTHING)
+    return said
+
+
+def kept_bytes(records: Records) -> int:
+    """What all of these have said, as JSON."""
+    return sum(record[name].size_bytes for record in records.values() for name in SAID if name in record)
+
+
 def left(record: Json) -> Json:
     """Of one that is not gone on with. That an attempt was begun can still be seen: it may have done something outside."""
     return {**SKIPPED, "attempt": record["attempt"]}
@@ -60,7 +77,7 @@ def running(step: Step) -> Json:
 
 
 def completed(step: Step, output: Any) -> Json:
-    return {"status": "completed", "attempt": step.attempt, "output": output}
+    return {"status": "completed", "attempt": step.attempt, "output": Said.of(output)}
 
 
 def waiting(step: Step, due_at: datetime) -> Json:
@@ -72,21 +89,24 @@ def opened(step: Step, items: Any) -> Json:
     """A `for_each` whose items are known. Raises `HubError` INVALID naming `items` where they are no list, or too many."""
     if not isinstance(items, list) or len(items) > limits.ITEMS_MAX:
         raise invalid("items", f"must be a list of at most {limits.ITEMS_MAX}")
-    return {"status": "open", "attempt": step.attempt, "items": items}
+    return {"status": "open", "attempt": step.attempt, "items": Said.of(items)}
 
 
-def failed(step: Step, error: Json, at: datetime, *, temporary: bool) -> Json:
-    """After a failure: a pause before the next attempt, where one may help and is left; else the end."""
+def failed(step: Step, error: Json, at: datetime, *, temporary: bool, asked_seconds: float | None = None) -> Json:
+    """After a failure: a pause before the next attempt, where one may help and is left; else the end. Who failed may have
+    asked for a longer pause than the node's author did.
+    """
     retry = step.node.get("retry", {})
     if temporary and step.attempt < retry.get("attempts", 1):
-        due_at = at + timedelta(seconds=pause_seconds(retry.get("backoff_seconds", 0.0), step.attempt))
+        pause = pause_seconds(retry.get("backoff_seconds", 0.0), step.attempt, asked_seconds)
+        due_at = at + timedelta(seconds=pause)
         return {**waiting(step, due_at), "error": error}
     return {"status": "failed", "attempt": step.attempt, "error": error}
 
 
-def pause_seconds(backoff_seconds: float, attempts: int) -> float:
+def pause_seconds(backoff_seconds: float, attempts: int, asked_seconds: float | None = None) -> float:
     """Before the next attempt, so many having failed."""
-    return min(backoff_seconds * 2.0 ** (attempts - 1), limits.RETRY_PAUSE_SECONDS_MAX)
+    return min(max(backoff_seconds * 2.0 ** (attempts - 1), asked_seconds or 0.0), limits.RETRY_PAUSE_SECONDS_MAX)
 
 
 def is_retry(record: Json) -> bool:

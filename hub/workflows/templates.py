@@ -8,7 +8,7 @@ refused when a text is parsed, so that a slip is told when it is made; `}}` alon
 What a path leads to:
 
 - A text that is one path and nothing else becomes its value, whatever its type. Among other text a string stands as it is,
-  null is empty, and everything else is written as JSON.
+  null is empty, and everything else is written as JSON; what is more than a text, as an address is, has a `Writer` for it.
 - What is null, or would lie inside null, is null. A node that was skipped has a null output, so what was left out is empty.
 - What is absent is an error, because a prompt without its subject costs as much as one that has it. Conditions alone take
   it for null: they are where one asks whether something is there.
@@ -17,7 +17,7 @@ Pure; all bounds are in `config/workflows.py`. All functions raise `HubError` IN
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,6 +35,8 @@ _PATH: Final = re.compile(rf"{_NAME}(?:\.{_NAME}|\[{_POSITION}\])*+")
 
 Step = str | int  # the name of a member, or a position in a list
 Scope = Mapping[str, Any]
+# Of a value and the text before it to what stands in its place. Raises `ValueError` for one that must not stand there.
+Writer = Callable[[str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +115,26 @@ def parsed(value: Any, field: str) -> Iterator[tuple[str, Template]]:
             yield from parsed(inner, f"{field}[{position}]")
 
 
+_PLAIN: Final[Mapping[str, Writer]] = {}
+
+
 # --- what they become -------------------------------------------------------------------------------------------
 
 
-def rendered(value: Any, scope: Scope, field: str = "template", *, absent_is_null: bool = False) -> Any:
+def rendered(
+    value: Any,
+    scope: Scope,
+    field: str = "template",
+    *,
+    absent_is_null: bool = False,
+    writers: Mapping[str, Writer] = _PLAIN,
+) -> Any:
     """The value with all its templates replaced, however deep they lie; those of one call share the bound of output.
+    `writers` are by field.
 
     Raises `HubError` INVALID naming the text that leads nowhere, or where it became too much.
     """
-    return _Rendering(scope, absent_is_null).of(value, field)
+    return _Rendering(scope, absent_is_null, writers).of(value, field)
 
 
 def as_text(value: Any) -> str:
@@ -161,9 +174,10 @@ def _written(steps: tuple[Step, ...]) -> str:
 class _Rendering:
     """One call of `rendered`: what it may still put out."""
 
-    def __init__(self, scope: Scope, absent_is_null: bool) -> None:
+    def __init__(self, scope: Scope, absent_is_null: bool, writers: Mapping[str, Writer]) -> None:
         self._scope = scope
         self._absent_is_null = absent_is_null
+        self._writers = writers
         self._left_bytes = limits.TEMPLATE_OUTPUT_BYTES_MAX
 
     def of(self, value: Any, field: str) -> Any:
@@ -180,13 +194,23 @@ class _Rendering:
             value = self._look_up(lone, field)
             self._spend(orjson.dumps(value), field)
             return value
-        return "".join([self._text_of(piece, field) for piece in template.pieces])
+        text = ""
+        for piece in template.pieces:
+            text += self._text_of(piece, text, field)
+        return text
 
-    def _text_of(self, piece: str | Path, field: str) -> str:
+    def _text_of(self, piece: str | Path, before: str, field: str) -> str:
         """Text to be put in. It is counted before the next one is made: many large values are never there at once."""
-        text = as_text(piece if isinstance(piece, str) else self._look_up(piece, field))
+        text = piece if isinstance(piece, str) else self._written(as_text(self._look_up(piece, field)), before, field)
         self._spend(text.encode(), field)
         return text
+
+    def _written(self, value: str, before: str, field: str) -> str:
+        writer = self._writers.get(field)
+        try:
+            return value if writer is None else writer(value, before)
+        except ValueError as error:
+            raise invalid(field, str(error)) from None
 
     def _look_up(self, path: Path, field: str) -> Any:
         return _found(path, self._scope, field, self._absent_is_null)

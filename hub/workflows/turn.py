@@ -11,23 +11,24 @@ looked at whether the execution is wanted still.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 import orjson
 import structlog
 
 from config import workflows as limits
-from hub.workflows import records, steps
+from hub import tasks
+from hub.workflows import answers, records, steps
+from hub.workflows.claim import Claim
 from hub.workflows.plan import Plan, Stop, plan
 from hub.workflows.purse import Purse
 from hub.workflows.runners.runners import INNER
 from hub.workflows.runners.work import Done
-from hub.workflows.stepping import Stepping, kept_of
+from hub.workflows.stepping import Stepping, kept_of, within_bytes, within_room
 from hub.workflows.steps import Records, Step
 from hub.workflows.workflows import definition_of
-from hub.workflows.writing import Lost, Overtaken, Writing, Written
-from models import executions
+from hub.workflows.writing import LettersUsedUp, Lost, Overtaken, Writing, Written
 from models.clock import now
 from models.database import Document
 
@@ -42,7 +43,6 @@ _TOO_LONG: Final = Stop(
     "failed",
     {"code": "active_seconds", "message": f"It was at work for more than {limits.ACTIVE_SECONDS_MAX:g} seconds"},
 )
-_BROKEN: Final = {"code": "internal", "message": "The hub could not go on with it, by its own fault"}
 _NO_OWNER: Final = Stop("failed", {"code": "owner", "message": "Its owner may do nothing any more"})
 
 
@@ -54,7 +54,8 @@ class Turn:
         self._execution = execution
         self._definition = definition_of(execution)
         self._records = records.of_execution(execution)
-        self._writing = Writing(engine.database, engine.ledger, engine.progress, execution)
+        self._claim = Claim()
+        self._writing = Writing(engine.database, engine.ledger, engine.progress, execution, self._claim)
         self._purse = Purse(execution["spend_cap_micro"], execution["spent_micro"])
         self._under_way: dict[str, asyncio.Task[Done]] = {}
         self._steps: dict[str, Step] = {}  # the same ones
@@ -71,7 +72,7 @@ class Turn:
         self._woken.set()
 
     async def run(self) -> None:
-        """Raises `DatabaseError`, and `HubError` where the ledger does; the claim then ends by itself."""
+        """Raises `DatabaseError`, and `HubError` where the ledger does, once it has insisted for long enough."""
         try:
             await self._begin()
             while await self._go_on():
@@ -83,12 +84,21 @@ class Turn:
             await self._break_off()
 
     async def _begin(self) -> None:
-        owner = await self._engine.owner(self.user)
+        owner = await self._owner()
         payload = orjson.loads(self._execution["payload"])
         if owner is None:
             self._stop = _NO_OWNER
+        streams = self._answers()
+        self._purse.earlier |= await self._claim.insist(lambda: self._engine.answers.reserved(streams))
         parts = (self._execution, self._definition, payload, owner or {}, self._engine.runners, self._purse)
-        self._stepping = Stepping(*parts, is_wanted=lambda: self._stop is None)
+        self._stepping = Stepping(*parts)
+
+    async def _owner(self) -> Document | None:
+        return await self._claim.insist(lambda: self._engine.owner(self.user))
+
+    def _answers(self) -> dict[str, str]:
+        """Streams of answers that were begun, of which no end is recorded."""
+        return answers.begun(self._execution["_id"], self._definition, self._records)
 
     async def _go_on(self) -> bool:
         """One look, and what follows of it. False where the turn has ended."""
@@ -106,14 +116,6 @@ class Turn:
             await self._wait(planned.wake_at)
         return True
 
-    async def broke(self) -> None:
-        """It cannot go on by our own fault. After so many turns that nobody foresaw it has failed. Raises as `run` does."""
-        if self._execution.get("broken", 0) + 1 >= limits.EXECUTION_BROKEN_MAX:
-            await self._end(Plan("failed", error=_BROKEN))
-            return
-        due_at = now() + timedelta(seconds=limits.EXECUTION_BROKEN_SECONDS)
-        await executions.broke(self._engine.database, self._execution, due_at)
-
     # --- is it ours, and wanted -----------------------------------------------------------------------------------
 
     async def _check(self) -> None:
@@ -121,26 +123,28 @@ class Turn:
         self._check_at = time.monotonic() + limits.EXECUTION_CHECK_SECONDS
         self._woken.clear()
         latest = await self._writing.renew(self._active_seconds)
+        if latest["asked"] != self._asked:
+            latest = await self._writing.latest()
+            self._see(latest["steps"])
         self._asked = latest["asked"]
         self._execution = {**self._execution, "cancel_asked": latest["cancel_asked"]}
-        self._see(latest)
         if self._stop is None and (stop := await self._reason_to_stop()) is not None:
             self._stop = stop
             await self._break_off()
 
-    def _see(self, latest: Mapping[str, Any]) -> None:
+    def _see(self, latest: Mapping[str, Document]) -> None:
         """What others wrote: answers to steps that wait. Of all other steps we know better, for we alone write them."""
-        for key, record in latest["steps"].items():
+        for key, record in latest.items():
             known = self._records.get(key)
             if known is None or (known["status"] == "waiting" and record["status"] != "waiting"):
-                self._records[key] = records.parsed(record)
+                self._records[key] = records.seen(record)
 
     async def _reason_to_stop(self) -> Stop | None:
         if self._execution["cancel_asked"]:
             return _CANCELLED
         if self._active_seconds >= limits.ACTIVE_SECONDS_MAX:
             return _TOO_LONG
-        return None if await self._engine.owner(self.user) is not None else _NO_OWNER
+        return None if await self._owner() is not None else _NO_OWNER
 
     @property
     def _active_seconds(self) -> float:
@@ -149,12 +153,9 @@ class Turn:
 
     async def _break_off(self) -> None:
         """End what is under way here. What it came to is not written: its records say that it was begun."""
-        tasks = list(self._under_way.values())
+        running = list(self._under_way.values())
         self._under_way.clear()
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await tasks.cancel(running, limits.EXECUTION_BREAK_SECONDS)
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
@@ -192,26 +193,34 @@ class Turn:
                 [*self._under_way.values(), waking], timeout=max(0.0, seconds), return_when="FIRST_COMPLETED"
             )
             waking.cancel()
-        done = [key for key, task in self._under_way.items() if task.done()]
-        ended = [(self._steps.pop(key), self._under_way.pop(key).result()) for key in done]
+        done = [(self._steps.pop(key), self._under_way.pop(key)) for key in self._ended_keys()]
+        ended = [(step, task.result()) for step, task in done if task.exception() is None]
         if ended:
             await self._write({}, {}, ended)
+        for _, task in done:
+            task.result()  # one that broke breaks the turn, once what is known of the others is written
+
+    def _ended_keys(self) -> list[str]:
+        return [key for key, task in self._under_way.items() if task.done()]
 
     async def _write(
         self, settled: Records, begun: Records, ended: Sequence[tuple[Step, Done]], if_asked: int | None = None
     ) -> None:
         """What follows of itself, what begins, and what has ended. Raises `Lost`; with `if_asked` `Overtaken` too."""
+        ended = within_bytes(ended, {**self._records, **settled})
         written = Written.of(settled, begun, ended)
         if not written:
             return
-        latest = await self._writing.write(written, if_asked)
+        try:
+            await self._writing.write(written, if_asked)
+        except LettersUsedUp as error:
+            await self._write(settled, begun, within_room(ended, error.room, error.message), if_asked)
+            return
         if written.inserts:
             self._engine.letters_written()
         self._records |= written.records
         for step, done in ended:
             self._engine.metrics.step_ended(step.node["type"], done.record["status"])
-        if latest is not None:
-            self._see(latest)
         self._stop = self._stop or written.stop
 
     # --- the turn's end ---------------------------------------------------------------------------------------------
@@ -225,8 +234,9 @@ class Turn:
         return False
 
     async def _end(self, planned: Plan) -> None:
-        all_records = {**self._records, **planned.settle}
-        await self._writing.end(planned, self._definition, all_records, self._active_seconds)
+        streams, all_records = self._answers(), {**self._records, **planned.settle}
+        spent_micro = await self._claim.insist(lambda: self._engine.answers.end(self.user, streams))
+        await self._writing.end(planned, self._definition, all_records, self._active_seconds, spent_micro)
         self._engine.metrics.execution_ended(planned.status)
 
 

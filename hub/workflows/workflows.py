@@ -8,9 +8,10 @@ What an execution began with stays with it: a change is for the next one.
 
 import hmac
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -18,7 +19,8 @@ import orjson
 from config import workflows as limits
 from config.catalogue import AiModel
 from hub import belongings, key_secrets
-from hub.errors import Code, HubError
+from hub.errors import Code, HubError, invalid
+from hub.fields import together
 from hub.ledger import Ledger
 from hub.operations import Composed, Delete, Insert, Operation, Update, in_turn
 from hub.safe_http import SafeHttp
@@ -41,7 +43,9 @@ _PLAIN: Final = ("name", "description", "enabled", "notify_url", "spend_cap_micr
 
 @dataclass(frozen=True, slots=True)
 class NewWorkflow:
-    """A workflow as it is asked for; its definition as it came, not checked yet. `project` is a project's number."""
+    """A workflow as it is asked for; its definition as it came, not checked yet. `project` is a project's number.
+    `notify_secret` is one that its author chose.
+    """
 
     name: str
     definition: Any
@@ -49,6 +53,7 @@ class NewWorkflow:
     enabled: bool = True
     project: int | None = None
     notify_url: str | None = None
+    notify_secret: str | None = field(default=None, repr=False)
     spend_cap_micro: int = limits.SPEND_CAP_MICRO
 
 
@@ -69,13 +74,15 @@ class Workflows:
         self._http = http
         self._sealed = sealed
         self._models = frozenset(model.id for model in catalogue.values() if not model.embeds)
+        self.on_endpoint_change: list[Callable[[str], None]] = []  # each is told of one that may be not what it was
 
     def check(self, given: Mapping[str, Any]) -> None:
-        """Raises `HubError` INVALID naming the field: of a `definition` that cannot run, or a `notify_url` that is not ours
-        to call.
+        """Raises `HubError` INVALID naming the field: of a `definition` that cannot run, or an address that is not ours to
+        call.
         """
         if "definition" in given:
-            definition.load(given["definition"], self._models)
+            addresses = definition.literal_addresses(definition.load(given["definition"], self._models))
+            together(*(partial(self._http.check_readable, url, field) for field, url in addresses))
         if given.get("notify_url") is not None:
             self._http.check(given["notify_url"], "notify_url")
 
@@ -87,7 +94,8 @@ class Workflows:
         self.check({"definition": wanted.definition, "notify_url": wanted.notify_url})
         await self._check_project(user, wanted.project)
         number = await counters.next_number(self._database, workflows.NUMBERS)
-        made, notify_secret = self._new(user, number, wanted, now()), new_secret()
+        made, notify_secret = self._new(user, number, wanted, now()), wanted.notify_secret or new_secret()
+        _check_told(made, wanted.notify_secret)
 
         async def compose(transaction: Transaction) -> Operation:
             if await workflows.count_within(transaction, user) >= limits.WORKFLOWS_PER_USER_MAX:
@@ -134,8 +142,8 @@ class Workflows:
         return await workflows.page(self._database, user, project=project, skip=skip, limit=limit)
 
     async def change(self, user: str, number: int, given: Mapping[str, Any]) -> Document:
-        """Set some of `name`, `description`, `enabled`, `definition`, `project` (None for none), `notify_url` and
-        `spend_cap_micro`; the workflow after it, as `create` gives it. Its address stays.
+        """Set some of `name`, `description`, `enabled`, `definition`, `project` (None for none), `notify_url`,
+        `notify_secret` and `spend_cap_micro`; the workflow after it, as `create` gives it. Its address stays.
 
         Raises `HubError`: INVALID, NOT_FOUND (project too), CONFLICT where there are too many schedules.
         """
@@ -145,7 +153,7 @@ class Workflows:
         fields |= _defined(given["definition"]) if "definition" in given else {}
         fields |= {"project": given["project"]} if given.get("project") is not None else {}
         gone = {"$unset": {"project": True}} if "project" in given and given["project"] is None else {}
-        return await self._change(user, number, fields, gone)
+        return await self._change(user, number, fields, gone, given.get("notify_secret"))
 
     async def renew_secret(self, user: str, number: int) -> Document:
         """Another address, in the place of one that is known to too many; nothing comes by the old one any more. What its
@@ -153,16 +161,19 @@ class Workflows:
 
         Raises `HubError` NOT_FOUND.
         """
-        return await self._change(user, number, self._new_secret(), {}, anew=True)
+        return await self._change(user, number, self._new_secret(), {}, None, anew=True)
 
     async def _change(
-        self, user: str, number: int, fields: Document, gone: Document, *, anew: bool = False
+        self, user: str, number: int, fields: Document, gone: Document, given: str | None, *, anew: bool = False
     ) -> Document:
-        operation_id, moment, notify_secret = new_id("workflow"), now(), new_secret()
+        """`given` is a `notify_secret`; `anew` there is to be another one, given or not."""
+        operation_id, moment, notify_secret = new_id("workflow"), now(), given or new_secret()
+        anew = anew or given is not None
 
         async def compose(transaction: Transaction) -> Operation:
             found = _there(await workflows.within(transaction, user, number))
             after = {**found, **fields, "updated_at": moment}
+            _check_told(after, given)
             change = {"$set": {**fields, "updated_at": moment}, "$inc": {"version": 1}, **gone}
             scheduled = await _rescheduled(transaction, found, after)
             changed = Update(WORKFLOWS, {"_id": found["_id"]}, change)
@@ -173,7 +184,9 @@ class Workflows:
             return await notifying.with_endpoint(transaction, operation, after, notify_secret, anew=anew)
 
         await self._ledger.commit(Composed(operation_id, compose))
-        return await self._with_secret(await self.find(user, number), notify_secret)
+        changed = await self.find(user, number)
+        self._tell(changed)
+        return await self._with_secret(changed, notify_secret)
 
     async def delete(self, user: str, number: int) -> None:
         """With its address and its schedule. What is under way is asked to end; what was is there no more to be asked for.
@@ -191,7 +204,12 @@ class Workflows:
             return await notifying.without_endpoint(transaction, operation, found)
 
         await self._ledger.commit(Composed(operation_id, compose))
+        self._tell(known)
         await deliveries.forget(self._database, notifying.endpoint_id(known))
+
+    def _tell(self, workflow: Document) -> None:
+        for tell in self.on_endpoint_change:
+            tell(notifying.endpoint_id(workflow))
 
     async def _check_project(self, user: str, number: int | None) -> None:
         if number is not None:
@@ -216,6 +234,12 @@ class Workflows:
     def _new_secret(self) -> Document:
         secret = PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
         return {"secret": self._sealed.seal(secret), "secret_hash": key_secrets.digest(secret)}
+
+
+def _check_told(workflow: Document, notify_secret: str | None) -> None:
+    """Raises `HubError` INVALID for a secret by which nothing would be signed."""
+    if notify_secret is not None and workflow["notify_url"] is None:
+        raise invalid("notify_secret", "must come with a notify_url, or after one")
 
 
 def _defined(given: Json) -> Document:

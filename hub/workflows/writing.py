@@ -4,9 +4,11 @@ records alone ----------------------------------------> one conditional write
 with letters, notifications, the end and its event ---> one operation of the ledger, which looks at the claim itself
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Final, Self
 
 import orjson
@@ -14,19 +16,23 @@ import orjson
 from config import workflows as limits
 from hub.errors import Code, HubError
 from hub.ledger import Ledger
-from hub.operations import Composed, Insert, NewEvent, Operation, Update
+from hub.operations import Composed, Insert, NewEvent, Operation, Update, in_turn
 from hub.prices import credits_number
 from hub.workflows import records, scope
+from hub.workflows.claim import Claim
 from hub.workflows.graph import Json
 from hub.workflows.plan import Plan, Stop
 from hub.workflows.progress import Level, Progress, log_line
 from hub.workflows.runners.work import Done
+from hub.workflows.said import NOTHING
 from hub.workflows.steps import Records, Step
-from models import executions
+from models import executions, users, workflow_letters
 from models.clock import now
 from models.database import Database, Document, Transaction
 from models.executions import EXECUTIONS
 from models.ids import new_id
+from models.usage import day_of
+from models.workflow_letters import WORKFLOW_LETTERS
 
 _LEVELS: Final[Mapping[str, Level]] = {"completed": "info", "cancelled": "warning", "failed": "error"}
 EXECUTED: Final = "workflow.executed"
@@ -44,6 +50,14 @@ class Lost(HubError):
 
     def __init__(self) -> None:
         super().__init__(Code.CONFLICT, "The claim was lost")
+
+
+class LettersUsedUp(HubError):
+    """The user's workflows have written as many letters today as they may: there is room for `room` more."""
+
+    def __init__(self, room: int, message: str) -> None:
+        super().__init__(Code.RATE_LIMITED, message)
+        self.room = room
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,59 +135,88 @@ def _lines(step: Step, done: Done) -> list[Line]:
 class Writing:
     """Writes of one turn. All methods raise `Lost`, `DatabaseError`, and `HubError` where the ledger does."""
 
-    def __init__(self, database: Database, ledger: Ledger, progress: Progress, execution: Document) -> None:
+    def __init__(
+        self, database: Database, ledger: Ledger, progress: Progress, execution: Document, claim: Claim
+    ) -> None:
         self._database = database
         self._ledger = ledger
         self._progress = progress
         self._execution = execution
+        self._claim = claim
         self._spent_micro: int = execution["spent_micro"]
 
     async def renew(self, active_seconds: float) -> Document:
-        """The claim is good for another while; the execution as it is."""
-        lease = limits.EXECUTION_LEASE_SECONDS
-        return _there(await executions.renew(self._database, self._execution, active_seconds, lease))
+        """The claim is good for another while; what of the execution is asked from outside."""
 
-    async def write(self, written: Written, if_asked: int | None = None) -> Document | None:
-        """The execution after it, as far as that is known. With `if_asked` it raises `Overtaken` where something came from
-        outside since it was so many times.
+        async def once() -> Document:
+            asked_at = time.monotonic()
+            lease = limits.EXECUTION_LEASE_SECONDS
+            latest = _there(await executions.renew(self._database, self._execution, active_seconds, lease))
+            self._claim.renewed(asked_at)
+            return latest
+
+        return await self._claim.insist(once)
+
+    async def latest(self) -> Document:
+        """The same, and the execution's steps."""
+        return _there(await self._claim.insist(lambda: executions.steps_of(self._database, self._execution)))
+
+    async def write(self, written: Written, if_asked: int | None = None) -> None:
+        """Once, whatever becomes of its answer. With `if_asked` it raises `Overtaken` where something came from outside
+        since it was so many times; `LettersUsedUp` where it has letters for which there is no room.
         """
         change, lines = written.change(now())
-        latest = None
-        if written.inserts or written.events:
-            await self._commit(change, written.inserts, written.events, if_asked)
-        else:
-            latest = await executions.write(self._database, self._execution, change, if_asked)
-            if latest is None:
-                raise Lost if if_asked is None else Overtaken
+        write_id, tries = new_id("step"), count()
+        change["$set"]["written"] = write_id
+
+        async def once() -> None:
+            if next(tries) == 0 or not await executions.stands(self._database, self._execution, write_id):
+                await self._write(write_id, written, change, if_asked)
+
+        await self._claim.insist(once)
         self._spent_micro += written.spent_micro
         for line, told in zip(written.lines, lines, strict=True):
             self._progress.tell(self._execution, told, line.key, line.status)
-        return latest
+
+    async def _write(self, write_id: str, written: Written, change: Document, if_asked: int | None) -> None:
+        if written.inserts or written.events:
+            await self._commit(write_id, change, written.inserts, written.events, if_asked)
+        elif not await executions.write(self._database, self._execution, change, if_asked):
+            raise Lost if if_asked is None else Overtaken
 
     async def release(self, settled: Records, due_at: datetime | None, active_seconds: float, if_asked: int) -> bool:
         """End the turn; False where something came from outside since it was so many times, or the claim was lost."""
         fields = {f"steps.{key}": records.stored(record) for key, record in settled.items()}
         change = {**fields, "due_at": due_at, "active_seconds": active_seconds}
-        return await executions.release(self._database, self._execution, change, if_asked)
+        return await self._claim.insist(lambda: executions.release(self._database, self._execution, change, if_asked))
 
-    async def end(self, planned: Plan, definition: Json, all_records: Records, active_seconds: float) -> None:
-        """The execution's end, with the event that tells of it; in test mode none leaves."""
+    async def end(
+        self, planned: Plan, definition: Json, all_records: Records, active_seconds: float, spent_micro: int = 0
+    ) -> None:
+        """The execution's end, with the event that tells of it; in test mode none leaves. `spent_micro` is what it has cost
+        beside what its steps say.
+        """
+        self._spent_micro += spent_micro
         moment = now()
         line = log_line(_LEVELS[planned.status], _said(planned), moment)
         fields: Document = {f"steps.{key}": records.stored(record) for key, record in planned.settle.items()}
         fields |= {"status": planned.status, "completed_at": moment, "active_seconds": active_seconds, "due_at": None}
         fields |= {"expires_at": moment + timedelta(days=limits.EXECUTION_DAYS), **executions.FREE}
+        fields["spent_micro"] = self._spent_micro
         if planned.error is not None:
             fields["error"] = planned.error
         events = [] if self._execution["test_mode"] else [self._executed(planned, definition, all_records)]
-        await self._commit({"$set": fields, **executions.logged([line])}, [], events)
+        change, write_id = {"$set": fields, **executions.logged([line])}, new_id("step")
+        await self._claim.insist(lambda: self._commit(write_id, change, [], events))
         self._progress.tell({**self._execution, "status": planned.status}, line)
 
     def _executed(self, planned: Plan, definition: Json, all_records: Records) -> NewEvent:
-        output = scope.result(definition, all_records) if planned.status == "completed" else None
-        is_kept = len(orjson.dumps(output)) <= limits.RESULT_EVENT_BYTES_MAX
+        given = scope.result(definition, all_records) if planned.status == "completed" else NOTHING
+        is_kept = len(orjson.dumps(scope.told(given))) <= limits.RESULT_EVENT_BYTES_MAX
+        said = given if is_kept else NOTHING
         result = {
-            "output": output if is_kept else None,
+            **scope.told(said),
+            "value": said.value,
             "credits_used": credits_number(self._spent_micro),
             **({} if is_kept else {"truncated": True}),
             **({} if planned.error is None else {"error": records.failure_view(planned.error)}),
@@ -182,17 +225,43 @@ class Writing:
         return NewEvent(self._execution["user"], EXECUTED, {**facts, "status": planned.status, "result": result})
 
     async def _commit(
-        self, change: Document, inserts: Sequence[Insert], events: Sequence[NewEvent], if_asked: int | None = None
+        self,
+        operation_id: str,
+        change: Document,
+        inserts: Sequence[Insert],
+        events: Sequence[NewEvent],
+        if_asked: int | None = None,
     ) -> None:
-        operation_id = new_id("step")
+        user, today = self._execution["user"], day_of(now())
+        letters = letters_of(inserts)
+        turns = [in_turn(f"letters:{user}")] if letters else []
 
         async def compose(transaction: Transaction) -> Operation:
             if not await executions.claimed_within(transaction, self._execution, if_asked):
                 raise Lost if if_asked is None else Overtaken
-            updates = [Update(EXECUTIONS, executions.mine(self._execution), change)]
-            return Operation(operation_id, inserts=inserts, updates=updates, events=events)
+            if letters:
+                await _check_letters(transaction, user, today, letters)
+            updates = [Update(EXECUTIONS, executions.mine(self._execution), change), *turns]
+            hops = self._execution["hops"] + 1
+            return Operation(operation_id, inserts=inserts, updates=updates, events=events, hops=hops)
 
         await self._ledger.commit(Composed(operation_id, compose))
+
+
+def letters_of(inserts: Sequence[Insert]) -> int:
+    """How many of these are letters."""
+    return sum(insert.collection == WORKFLOW_LETTERS for insert in inserts)
+
+
+async def _check_letters(transaction: Transaction, user: str, today: datetime, wanted: int) -> None:
+    """Who has not confirmed an address may be anybody, and writes few. Raises `LettersUsedUp`."""
+    owner = await users.within(transaction, user)
+    is_known = owner is not None and owner["email_verified"]
+    most = limits.LETTERS_PER_DAY_MAX if is_known else limits.LETTERS_UNCONFIRMED_PER_DAY_MAX
+    room = most - await workflow_letters.count_within(transaction, user, today, most)
+    if wanted > room:
+        whose = "" if is_known else " whose owner has not confirmed the e-mail address"
+        raise LettersUsedUp(room, f"{most} mails a day are sent by workflows{whose}, and were today")
 
 
 def _said(planned: Plan) -> str:

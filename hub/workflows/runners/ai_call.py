@@ -7,10 +7,8 @@
 The message is written by the very operation that charges, and a hold that a dead process left is released for nothing.
 """
 
-import asyncio
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Final
 
 from config.catalogue import AiModel
@@ -23,9 +21,10 @@ from hub.errors import Code, HubError
 from hub.identity_cache import Identity
 from hub.prices import charge_micro, tokens_affordable
 from hub.streams import Outcome, Stream, replayed
+from hub.workflows.answers import stream_of
 from hub.workflows.graph import Json
 from hub.workflows.plan import Stop
-from hub.workflows.purse import Reserved, SpentUp
+from hub.workflows.purse import Engaged, Reserved, SpentUp
 from hub.workflows.runners.work import Done, Failed, PutOff, Work
 from models import conversations, wallets
 from models.database import Database, Document
@@ -35,6 +34,7 @@ ENDPOINT: Final = "/api/workflows"  # what usage says was asked
 _CAP: Final = "spend_cap"
 # Nothing was begun, or it is being taken back: the same attempt, a little later. CONFLICT is a hold that still stands.
 _BUSY: Final = (Code.RATE_LIMITED, Code.CONFLICT, Code.UNAVAILABLE, Code.OUTCOME_UNKNOWN)
+_MAY_STAND: Final = (Code.CONFLICT, Code.OUTCOME_UNKNOWN)  # its hold
 _INTERRUPTED: Final = (Code.UNAVAILABLE,)  # it was begun, and the hub stopped: a further turn of the same attempt
 
 
@@ -49,11 +49,12 @@ class AiCalls:
     async def __call__(self, work: Work) -> Done:
         """Raises `PutOff`, `Failed`, `HubError`."""
         turn: int = (work.record or {}).get("turn", 0)
-        stream_id = f"stream_{work.name}{turn:02}"
+        stream_id = stream_of(work.execution["_id"], work.step.key, work.step.attempt, turn)
         if work.step.begun and (message := await self._answered(stream_id)) is not None:
             outcome = outcome_of(message)
-            work.purse.spent += _charged(outcome)
-            return self._ended(work, replayed(message, outcome), outcome, turn, cut=False)
+            await work.purse.settle(work.step.key, _charged(outcome))
+            cut = await self._was_cut(work, outcome)
+            return self._ended(work, replayed(message, outcome), outcome, turn, cut)
         return await self._ask(work, stream_id, turn)
 
     async def _answered(self, stream_id: str) -> Document | None:
@@ -62,6 +63,14 @@ class AiCalls:
             raise PutOff("an answer that was begun before is not settled yet")
         return await conversations.message_of_stream(self._database, stream_id)
 
+    async def _was_cut(self, work: Work, outcome: Outcome) -> bool:
+        """Whether an answer that is as long as it might be was let be shorter than is wanted."""
+        if outcome.finish_reason != "length" or outcome.detail is not None:
+            return False
+        model = chat_model(self._catalogue, work.inputs["model"])
+        tokens = await prompts.counted(model, _messages(work.inputs), [])
+        return outcome.usage.completion_tokens < _wanted(model, work.inputs.get("max_tokens"), tokens)
+
     async def _ask(self, work: Work, stream_id: str, turn: int) -> Done:
         model = chat_model(self._catalogue, work.inputs["model"])
         messages = _messages(work.inputs)
@@ -69,26 +78,23 @@ class AiCalls:
         wanted = _wanted(model, work.inputs.get("max_tokens"), tokens)
         price = charge_micro(model, tokens, wanted)
         try:
-            async with work.purse.reserve(price, charge_micro(model, tokens, 1)) as reserved:
+            async with work.purse.reserve(work.step.key, price, charge_micro(model, tokens, 1)) as reserved:
                 affordable = min(wanted, tokens_affordable(model, reserved.amount, tokens))
                 request = _request(work, model, messages, affordable, stream_id)
                 return await self._asked(work, request, reserved, turn, cut=affordable < wanted)
+        except Engaged:
+            raise PutOff("what it may spend is reserved for an answer that was begun before") from None
         except SpentUp:
             raise _cap_reached(work, 0) from None
 
     async def _asked(self, work: Work, request: ChatRequest, reserved: Reserved, turn: int, cut: bool) -> Done:
-        identity, stream_id = identity_of(work.owner), str(request.stream)
         try:
-            stream = (await self._chat.start(identity, request)).stream
+            stream = (await self._chat.start(identity_of(work.owner), request)).stream
             await stream.reached(sys.maxsize)
         except HubError as error:
+            reserved.may_stand = error.code in _MAY_STAND
             if error.code in _BUSY and (error.code is Code.CONFLICT or error.retry_after_seconds is not None):
                 raise PutOff(error.message) from error
-            raise
-        except asyncio.CancelledError:
-            if not work.is_wanted():  # else somebody will find its answer
-                with suppress(HubError):
-                    await self._chat.stop(identity, stream_id)
             raise
         assert stream.outcome is not None, "it was followed to its end"
         reserved.spent = _charged(stream.outcome)
@@ -100,7 +106,8 @@ class AiCalls:
             if outcome.error.code in _INTERRUPTED and not spent:
                 raise PutOff(outcome.error.message, turn=turn + 1)
             error = outcome.error
-            raise Failed(error.code.value, error.message, temporary=error.temporary, spent_micro=spent)
+            told, asked = (error.code.value, error.message), error.retry_after_seconds
+            raise Failed(*told, temporary=error.temporary, asked_seconds=asked, spent_micro=spent)
         if outcome.finish_reason == "length" and cut:
             raise _cap_reached(work, spent)
         if outcome.detail is not None:
@@ -137,6 +144,7 @@ def _request(work: Work, model: AiModel, messages: list[Document], max_tokens: i
         streamed=False,
         project=work.execution.get("project"),
         stream=stream_id,
+        hops=work.execution["hops"] + 1,
     )
 
 

@@ -36,7 +36,7 @@ def runners_of(
     """One for each type of node."""
     return {
         "ai_call": AiCalls(database, chat, catalogue),
-        "send_email": SendEmail(database, parseaddr(settings.mail_from)[1].rpartition("@")[2]),
+        "send_email": SendEmail(parseaddr(settings.mail_from)[1].rpartition("@")[2]),
         "http_request": HttpRequests(http),
         "telegram_message": TelegramMessages(integrations),
         "google_sheets_append": SheetAppends(integrations),

@@ -19,13 +19,17 @@ from hub.workflows.steps import Step
 from models.database import Document
 
 
+def name_of(execution: str, key: str, attempt: int) -> str:
+    """What marks all that an attempt at a step does outside."""
+    return hashlib.sha256(f"{execution}/{key}/{attempt}".encode()).hexdigest()[:28]
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """One step that is to be done now.
 
     `inputs` is its configuration, rendered and checked. `record` is how it stood before: of one that waited, or was begun
-    already. `owner` is the document of the user whose workflow it is. `is_wanted` tells, of one that is broken off, whether
-    somebody else will go on with it.
+    already. `owner` is the document of the user whose workflow it is.
     """
 
     execution: Mapping[str, Any]
@@ -35,13 +39,11 @@ class Work:
     owner: Mapping[str, Any]
     at: datetime
     purse: Purse
-    is_wanted: Callable[[], bool]
 
     @property
     def name(self) -> str:
         """What marks all that this attempt does outside, and the same for whoever repeats it."""
-        told = f"{self.execution['_id']}/{self.step.key}/{self.step.attempt}"
-        return hashlib.sha256(told.encode()).hexdigest()[:28]
+        return name_of(self.execution["_id"], self.step.key, self.step.attempt)
 
     def done(self, output: Any, **more: Any) -> "Done":
         return Done(steps.completed(self.step, output), **more)
@@ -64,15 +66,25 @@ class Done:
 
 
 class Failed(Exception):
-    """This attempt has failed. `code` says why to programs; a `temporary` one may be tried again."""
+    """This attempt has failed. `code` says why to programs; a `temporary` one may be tried again, not sooner than in
+    `asked_seconds`, which whoever was asked wants to be left alone.
+    """
 
     def __init__(
-        self, code: str, message: str, *, temporary: bool = False, spent_micro: int = 0, stop: Stop | None = None
+        self,
+        code: str,
+        message: str,
+        *,
+        temporary: bool = False,
+        asked_seconds: float | None = None,
+        spent_micro: int = 0,
+        stop: Stop | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.temporary = temporary
+        self.asked_seconds = asked_seconds
         self.spent_micro = spent_micro
         self.stop = stop
 

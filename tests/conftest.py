@@ -29,6 +29,11 @@ from tests.running_hub import RunningHub
 from tests.stand_ins.openai_server import OpenAIStandIn
 
 
+def pytest_sessionstart() -> None:
+    """No loop is current by itself: who asks for the current one, as pytest-tornado does, would make one nobody closes."""
+    asyncio.set_event_loop(None)
+
+
 def pytest_collection_finish() -> None:
     """Spare the garbage collector what was loaded, as the hub does: a seventh of the tests' CPU."""
     gc.collect()

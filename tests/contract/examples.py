@@ -104,7 +104,7 @@ async def worked(client: ApiClient) -> dict[str, str]:
         return bool((await client.get(f"{path}/executions/{begun}")).body["status"] == "completed")
 
     await until(completed, 30)
-    of_project = {"workflows?project_id=1": f"workflows?project_id={project}"}
+    of_project = {"workflows?project_id=1": f"workflows?project_id={project}", "project_id": str(project)}
     return {"workflow_id": str(made["id"]), "exec_123": begun, _SECRET: made["webhook_secret"], **of_project}
 
 

@@ -25,6 +25,7 @@ _API_KEY: Final = f"/v1/auth/api-keys/{_ID}"
 _PROJECT: Final = f"/api/projects/{_ID}"
 _WORKFLOW: Final = f"/api/workflows/{_ID}"
 _EXECUTION: Final = f"{_WORKFLOW}/executions/{_ID}"
+_NOTIFY: Final = f"{_WORKFLOW}/notify"
 _SECRET: Final = "(wf_[A-Za-z0-9_-]{16,64})"
 _PLAYGROUND_KEY: Final = f"/api/v1/api-keys/{_ID}"
 _PLAYGROUND_WEBHOOK: Final = f"/api/v1/webhooks/{_ID}"
@@ -89,6 +90,7 @@ NEW_WORKFLOW: Final = {
         "edges": [{"from": "trigger", "to": "ask"}],
     },
 }
+TOLD_WORKFLOW: Final = {**NEW_WORKFLOW, "notify_url": _NOBODY_LISTENS}
 NEW_USER_WEBHOOK: Final = {"url": _NOBODY_LISTENS, "events": ["chat.completion", "billing.charge"]}
 _TOP_UP: Final = {"amount": 50.0, "currency": "USD", "paymentMethod": "card"}
 _EVENT: Final = {"eventType": "ai_interaction", "eventName": "chat_completion", "properties": {"tokens": 30}}
@@ -222,6 +224,11 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("PUT", _WORKFLOW): Case(200, {"name": "Another name"}, "workflow", owned=True),
     ("DELETE", _WORKFLOW): Case(thing="workflow", owned=True),
     ("POST", f"{_WORKFLOW}/rotate-secret"): Case(thing="workflow", owned=True),
+    ("POST", f"{_NOTIFY}/test"): Case(200, thing="told workflow", owned=True),
+    ("POST", f"{_NOTIFY}/replay"): Case(200, {"from": "{yesterday}"}, "told workflow", owned=True),
+    ("GET", f"{_NOTIFY}/deliveries"): Case(thing="told workflow", owned=True),
+    ("GET", f"{_NOTIFY}/deliveries/{_ID}"): Case(thing="told workflow's delivery", owned=True),
+    ("POST", f"{_NOTIFY}/deliveries/{_ID}/resend"): Case(thing="told workflow's delivery", owned=True),
     ("POST", f"{_WORKFLOW}/execute"): Case(200, {}, "workflow", owned=True),
     ("GET", f"{_WORKFLOW}/executions"): Case(thing="workflow", owned=True),
     ("GET", _EXECUTION): Case(thing="execution", owned=True),

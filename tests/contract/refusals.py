@@ -513,6 +513,8 @@ _OF_WORKFLOW: Final = (
     *(("POST", "/rotate-secret", None), ("GET", "/executions", None), ("GET", "/executions/exec_none", None)),
     *(("POST", "/executions/exec_none/cancel", None),),
     ("POST", "/executions/exec_none/approvals/ask", {"approved": True}),
+    *(("POST", "/notify/test", None), ("POST", "/notify/replay", _YESTERDAY), ("GET", "/notify/deliveries", None)),
+    *(("GET", "/notify/deliveries/dlv_none", None), ("POST", "/notify/deliveries/dlv_none/resend", None)),
 )
 WORKFLOWS: Final = [
     *(
@@ -536,6 +538,8 @@ WORKFLOWS: Final = [
             ("an unknown node", {"definition": {**_DEFINITION, "nodes": [{**_NOTE, "type": "shell"}]}}),
             ("a circle", {"definition": {**_DEFINITION, "edges": [{"from": "note", "to": "note"}]}}),
             ("a private address", {"notify_url": "http://10.0.0.1/"}),
+            ("a secret that nothing is signed by", {"notify_secret": "a-secret-of-mine"}),
+            ("a short secret", {"notify_url": "https://example.com/", "notify_secret": "short"}),
             ("a cap of nothing", {"spend_cap": 0}),
             ("an unknown field", {"colour": "red"}),
         )
@@ -550,6 +554,16 @@ WORKFLOWS: Final = [
     Refusal("nothing to change", f"PUT {_WORKFLOWS}/{{workflow}}", {}, _A_WRONG),
     Refusal("no JSON", f"POST {_WORKFLOWS}", b"{", _A_WRONG),
     Refusal("a wrong filter", f"GET {_WORKFLOWS}?project_id=x", None, _A_WRONG),
+    *(
+        Refusal("a workflow without `notify_url`", f"{method} {_WORKFLOWS}/{{workflow}}{rest}", body, NOT_FOUND)
+        for method, rest, body in _OF_WORKFLOW
+        if rest.startswith("/notify/")
+    ),
+    *(
+        Refusal(reason, f"POST {_WORKFLOWS}/{{told_workflow}}/notify/replay", body, _A_WRONG)
+        for reason, body in _NO_SPANS
+    ),
+    Refusal("a wrong filter", f"GET {_WORKFLOWS}/{{told_workflow}}/notify/deliveries?status=sent", None, _A_WRONG),
     Refusal("an unknown state", f"GET {_WORKFLOWS}/{{workflow}}/executions?status=done", None, _A_WRONG),
     Refusal("a word for a flag", f"POST {_WORKFLOWS}/{{workflow}}/execute", {"input": {"test_mode": "yes"}}, _A_WRONG),
     Refusal(

@@ -582,7 +582,7 @@ _INSIGHT = [
             "credits_used_total": 5000,
             "credits_used_today": 120,
             "favorite_model": "gpt-4",
-            "most_active_workflow": None,  # of a user who has none
+            "most_active_workflow": {"id": 1, "name": "Daily Report"},
         },
         credential="cookie",
     ),
@@ -614,8 +614,19 @@ _PROJECT_FIELDS = {
     "description": "Project description",
     "settings": {"default_model": "gpt-4", "budget_limit": 1000},
 }
+_WORKFLOW = {
+    "id": 1,
+    "name": "Daily Report Generator",
+    "description": "Generates daily reports",
+    "enabled": True,
+    "trigger_type": "schedule",
+    "trigger_config": {},
+    "created_at": "2025-01-20T00:00:00Z",
+    "last_execution": "2025-11-09T09:00:00Z",
+    "execution_count": 290,
+}
 _PROJECT_STATS = {"total_workflows": 5, "total_executions": 1250, "credits_used": 5000}
-_SHOWN_PROJECT = {**_PROJECT, "workflows": None, "integrations": None, "stats": _PROJECT_STATS}
+_SHOWN_PROJECT = {**_PROJECT, "workflows": [_WORKFLOW], "integrations": None, "stats": _PROJECT_STATS}
 _PROJECTS = [
     Row(
         *("ai_assistant", "GET", "/api/projects"),
@@ -719,17 +730,6 @@ SUMMARIZER = {
         "edges": [{"from": "trigger", "to": "node_1"}, {"from": "node_1", "to": "node_2"}],
     },
 }
-_WORKFLOW = {
-    "id": 1,
-    "name": "Daily Report Generator",
-    "description": "Generates daily reports",
-    "enabled": True,
-    "trigger_type": "schedule",
-    "trigger_config": {},
-    "created_at": "2025-01-20T00:00:00Z",
-    "last_execution": "2025-11-09T09:00:00Z",
-    "execution_count": 290,
-}
 _BEGUN = {"execution_id": "exec_123", "status": "running", "started_at": "2025-11-09T10:30:00Z"}
 _EXECUTED = {
     "id": "exec_123",
@@ -738,7 +738,7 @@ _EXECUTED = {
     "started_at": "2025-11-09T10:30:00Z",
     "completed_at": "2025-11-09T10:30:15Z",
     "duration_ms": 15000,
-    "result": {"output": None, "credits_used": 5},
+    "result": {"output": "Summary generated successfully", "credits_used": 5},
     "logs": [{"timestamp": "2025-11-09T10:30:01Z", "level": "info", "message": "Starting node_1"}],
 }
 _WORKFLOWS = [
@@ -790,7 +790,7 @@ AT_GOOGLE = [
     ),
     Row(
         *("ai_assistant", "POST", "/api/integrations/connect"),
-        {"id": 2, "type": "google", "status": "connected"},
+        {"id": 2, "type": "google", "status": "connected", "webhook_url": None},  # Google sends nothing
         {"integration_type": "google", "oauth_code": "{code}"},
         credential="cookie",
     ),
@@ -1224,6 +1224,11 @@ BESIDE_THE_DOCUMENTS = {
     ("ai_assistant", "/api/integrations/google/callback"): "where Google sends the browser back to",
     ("ai_assistant", f"/api/workflows/{_ID}"): "a workflow seen, changed, switched off and deleted",
     ("ai_assistant", f"/api/workflows/{_ID}/rotate-secret"): "another address in the place of one that is known",
+    ("ai_assistant", f"/api/workflows/{_ID}/notify/test"): "a sample of what its `notify_url` is told",
+    ("ai_assistant", f"/api/workflows/{_ID}/notify/replay"): "what happened in a span of time, once more",
+    ("ai_assistant", f"/api/workflows/{_ID}/notify/deliveries"): "the log of what was sent there",
+    ("ai_assistant", f"/api/workflows/{_ID}/notify/deliveries/{_ID}"): "one delivery with its payload",
+    ("ai_assistant", f"/api/workflows/{_ID}/notify/deliveries/{_ID}/resend"): "the same sent again",
     ("ai_assistant", f"/api/workflows/{_ID}/executions"): "what became of a workflow's executions",
     ("ai_assistant", f"/api/workflows/{_ID}/executions/{_ID}/cancel"): "the end of one before it is done",
     ("ai_assistant", f"/api/workflows/{_ID}/executions/{_ID}/approvals/{_NODE}"): "an answer that one waits for",

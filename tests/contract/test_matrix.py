@@ -22,6 +22,7 @@ from tests.contract.matrix import (
     NEW_PUSH_SUBSCRIPTION,
     NEW_USER_WEBHOOK,
     NEW_WORKFLOW,
+    TOLD_WORKFLOW,
     Case,
 )
 from tests.factories import grant_points
@@ -35,9 +36,10 @@ STRANGERS: Final = ("anonymous", "another user")
 _CHAT: Final = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}], "maxTokens": 5}
 # By whom each kind of webhook is had, and where.
 _WEBHOOKS: Final = {
-    "webhook": ("administrator", "/api/admin/webhooks"),
-    "user webhook": ("owner", "/v1/webhooks"),
-    "Playground webhook": ("owner", "/api/v1/webhooks"),
+    "webhook": ("administrator", "/api/admin/webhooks/{}"),
+    "user webhook": ("owner", "/v1/webhooks/{}"),
+    "Playground webhook": ("owner", "/api/v1/webhooks/{}"),
+    "told workflow": ("owner", "/api/workflows/{}/notify"),
 }
 _UNKNOWN: Final = "unknown1"
 _GROUP: Final = re.compile(r"\([^()]*\)")
@@ -115,14 +117,17 @@ class Cast:
         if delivery:
             caller, path = _WEBHOOKS[webhook]
             webhook_id = await self.thing(webhook)
-            made = json.loads((await self.made(caller, f"{path}/{webhook_id}/test", {})).body)["data"]
-            return f"{webhook_id}/{made.get('delivery', made)['id']}"
+            made = json.loads((await self.made(caller, f"{path.format(webhook_id)}/test", {})).body)
+            data = made.get("data", made)
+            return f"{webhook_id}/{data.get('delivery', data)['id']}"
         if name in MAKING:
             return str(json.loads((await self.made("administrator", *MAKING[name])).body)["data"]["id"])
         if name == "API key":
             return str(json.loads((await self.made("owner", "/v1/auth/api-keys", NEW_KEY)).body)["data"]["id"])
         if name == "project":
             return str(json.loads((await self.made("owner", "/api/projects", NEW_PROJECT)).body)["id"])
+        if name == "told workflow":
+            return str(json.loads((await self.made("owner", "/api/workflows", TOLD_WORKFLOW)).body)["id"])
         if name in ("workflow", "execution", "approval", "workflow address", "workflow and its address"):
             return await self._workflow(name)
         if name == "analysis":

@@ -140,6 +140,8 @@ PERMISSIONS: Final[Mapping[str, str]] = {
         GET /api/v1/webhooks/{_ID}
         GET /api/v1/webhooks/{_ID}/deliveries
         GET /api/v1/webhooks/{_ID}/deliveries/{_ID}
+        GET /api/workflows/{_ID}/notify/deliveries
+        GET /api/workflows/{_ID}/notify/deliveries/{_ID}
     """,
     "webhooks:write": f"""
         POST /v1/webhooks
@@ -156,6 +158,9 @@ PERMISSIONS: Final[Mapping[str, str]] = {
         POST /api/v1/webhooks/{_ID}/test
         POST /api/v1/webhooks/{_ID}/replay
         POST /api/v1/webhooks/{_ID}/deliveries/{_ID}/resend
+        POST /api/workflows/{_ID}/notify/test
+        POST /api/workflows/{_ID}/notify/replay
+        POST /api/workflows/{_ID}/notify/deliveries/{_ID}/resend
     """,
 }
 # Any key: they show what everybody is told, and note what the sender says.

@@ -143,11 +143,13 @@ async def _projects(site: Site, user: str, other: str) -> dict[str, str]:
 
 async def _workflows(site: Site, user: str, other: str) -> dict[str, str]:
     """A workflow of each of two users, whose access tokens these are, and the secret of the first one's address."""
+    told = {**NEW_WORKFLOW, "notify_url": "http://127.0.0.1:9/hook"}
     made = [
-        (await site.client("ai_assistant", token=token).post("/api/workflows", NEW_WORKFLOW, status=201)).body
-        for token in (user, other)
+        (await site.client("ai_assistant", token=token).post("/api/workflows", body, status=201)).body
+        for token, body in ((user, NEW_WORKFLOW), (other, NEW_WORKFLOW), (user, told))
     ]
-    numbers = {name: str(each["id"]) for name, each in zip(("workflow", "others_workflow"), made, strict=True)}
+    names = ("workflow", "others_workflow", "told_workflow")
+    numbers = {name: str(each["id"]) for name, each in zip(names, made, strict=True)}
     return {**numbers, "workflow_secret": str(made[0]["webhook_secret"])}
 
 

@@ -122,7 +122,7 @@ def test_the_collection_has_the_parts_that_its_schema_asks_for() -> None:
             re.findall(r":(\w+)", request["url"]["raw"])
         )
         if "body" in request:
-            assert request["body"]["mode"] == "raw" and json.loads(request["body"]["raw"])
+            assert request["body"]["mode"] == "raw" and isinstance(json.loads(request["body"]["raw"]), dict)
     assert {each["key"] for each in COLLECTION["variable"]} == {"baseUrl", "token", "serviceToken"}
 
 

@@ -32,6 +32,7 @@ def test_a_key_is_its_own_key() -> None:
     "value",
     [
         *("", "@", "a@", "@b.c", "a@b@c.d", "plain", "a b@c.d", "a@b", "a@.b", "a@b.", "a@b..c", "a@-b.c", "a@b_c.d"),
+        *("a:b;@example.com", "root,x@b.c", "<a>@b.c", "(a)@b.c", "[a]@b.c", '"a"@b.c', "a\\b@b.c"),
         *("a\0@b.c", "a\n@b.c", "a@b.c\r\nBcc: x@y.z", "\u202ea@b.c", "a\u200b@b.c", "a\ud800@b.c"),
         *("x" * 251 + "@b.c", "x" * 1_000_000, "a" + "\u0301" * 500_000 + "@b.c", "ﷺ" * 100 + "@b.c"),
         *(None, 1, True, ["a@b.c"], {"$gt": ""}),

@@ -8,7 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from config import limits
-from hub.tasks import Tasks
+from hub.tasks import Tasks, cancel
+from models.errors import DatabaseUnavailable
+from tests.patience import until
 
 
 async def _wait_for(event: asyncio.Event) -> str:
@@ -49,6 +51,31 @@ def test_a_failure_is_logged_and_counted() -> None:
         asyncio.run(scenario())
     assert _errors(logs) == [("task failed", "breaker")]
     assert isinstance(logs[0]["exc_info"], LookupError)
+
+
+@pytest.mark.parametrize(
+    ("error", "level"), [(DatabaseUnavailable("the database is away"), "warning"), (LookupError("ours"), "error")]
+)
+def test_a_round_that_fails_is_logged_and_the_next_one_comes(error: Exception, level: str) -> None:
+    async def scenario() -> None:
+        tasks, rounds = Tasks(), 0
+
+        async def work() -> None:
+            nonlocal rounds
+            rounds += 1
+            if rounds == 1:
+                raise error
+
+        tasks.repeat(work, 0.001, "rounds")
+        await until(lambda: rounds > 1)
+        assert tasks.failures == 1
+        await tasks.close(1)
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    (told,) = logs
+    assert (told["event"], told["task"], told["log_level"]) == ("a round failed", "rounds", level)
+    assert ("exc_info" in told) is (level == "error")
 
 
 def test_close_cancels_and_awaits_the_clean_up() -> None:
@@ -117,17 +144,17 @@ def test_close_cancels_again_who_lost_it_and_not_who_went_on_knowingly(monkeypat
         await asyncio.sleep(0.1)
         done.append("settled")
 
-    async def scenario() -> None:
+    async def scenario(by_whole: bool) -> None:
         tasks = Tasks()
-        tasks.start(losing(), "losing")
-        tasks.start(settling(), "settling")
+        started = [tasks.start(losing(), "losing"), tasks.start(settling(), "settling")]
         await asyncio.sleep(0)
-        await tasks.close(1)
+        await (tasks.close(1) if by_whole else cancel(started, 1))
         assert len(tasks) == 0
 
     with capture_logs() as logs:
-        asyncio.run(scenario())
-    assert done == ["settled"] and _errors(logs) == []
+        asyncio.run(scenario(by_whole=True))
+        asyncio.run(scenario(by_whole=False))
+    assert done == ["settled"] * 2 and _errors(logs) == []
 
 
 def test_wait_is_bounded_and_sees_tasks_started_meanwhile() -> None:

@@ -4,6 +4,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,23 @@ async def test_a_password_is_sent_where_one_is_set(inbox: Inbox) -> None:
         with pytest.raises(MailFailed):
             await SmtpMailer(f"smtp://me:wrong@127.0.0.1:{port}").send(a_letter())
     assert seen[0].login == b"me" and len(inbox.mails) == 1
+
+
+@pytest.mark.gen_test
+async def test_that_it_was_taken_is_told_before_anything_else_is_said() -> None:
+    class Polite(Inbox):
+        async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:
+            said.append("goodbye")
+            return "221 Goodbye"
+
+    async def taken() -> None:
+        said.append(f"taken: {len(inbox.mails)}")
+
+    said: list[str] = []
+    inbox = Polite()
+    with smtp_server(inbox) as port:
+        await SmtpMailer(f"smtp://127.0.0.1:{port}").send(replace(a_letter(), taken=taken))
+    assert said == ["taken: 1", "goodbye"]
 
 
 @pytest.mark.gen_test

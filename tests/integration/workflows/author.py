@@ -4,11 +4,12 @@ from itertools import pairwise
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
-from tests.api_client import Answer
+from tests.api_client import Answer, ApiClient
 from tests.integration.workflows.owner import ALL, Json, Owner
 from tests.patience import until
 from tests.site import Site
 
+WRONG: Final[tuple[Any, ...]] = (None, True, 5, 1.5, "", [], {}, ["a"], {"$gt": ""})
 # The documents' own example.
 SUMMARIZER: Final[Json] = {
     "name": "Email Summarizer",
@@ -88,3 +89,10 @@ class Author(Owner):
     async def credits(self) -> float:
         client = self.site.client(token=self.token)
         return float((await client.get("/api/credits/balance")).data["balance"])
+
+
+async def refused(client: ApiClient, method: str, path: str, body: Any) -> list[str]:
+    """The fields that are named."""
+    answer = await client.request(method, path, body, status=400)
+    assert answer.code == "INVALID_INPUT"
+    return [each["field"] for each in answer.body["error"]["details"]["errors"]]

@@ -1,6 +1,7 @@
 """Bounds of executions: what they spend, how long they work, how many there are, whom they set off, what they mail."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -9,9 +10,13 @@ from aiohttp import ClientSession, web
 
 from config import limits as hub_limits
 from config import workflows as limits
+from models import workflow_letters
+from models.clock import now
 from models.database import Database
 from models.executions import EXECUTIONS
 from tests.executions import for_each
+from tests.hooks import Owner as Hooks
+from tests.integration.workflows.author import Author, chain, note
 from tests.integration.workflows.owner import (
     ALL,
     Owner,
@@ -48,6 +53,17 @@ async def test_an_execution_spends_no_more_than_its_cap(site: Site) -> None:
 
 
 @pytest.mark.gen_test(timeout=60)
+async def test_a_projects_budget_is_not_gone_beyond(site: Site) -> None:
+    owner = await Owner.at(site)
+    settings = {"name": "P", "settings": {"budget_limit": 0.000001}}
+    project = (await owner.client.post("/api/projects", settings, status=201)).body["id"]
+    ended = await owner.executed(manual("t>a", a=ai_call()), {"project_id": project})
+    assert ended["status"] == "failed" and ended["result"]["error"]["reason"] == "insufficient_credits"
+    assert ended["result"]["credits_used"] == 0 and await owner.balance() == 10
+    assert (await owner.client.get(f"/api/projects/{project}")).body["stats"]["credits_used"] == 0
+
+
+@pytest.mark.gen_test(timeout=60)
 async def test_an_execution_is_at_work_for_so_long(
     calling_site: Site, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,10 +87,28 @@ async def test_a_user_has_so_many_that_have_not_ended(site: Site, monkeypatch: p
 @pytest.mark.gen_test(timeout=60)
 async def test_a_user_sends_so_many_mails_a_day(calling_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LETTERS_PER_DAY_MAX", 1)
-    owner = await Owner.at(calling_site)
+    owner = await Author.of(calling_site)
+    await calling_site.services.identities.change_user(owner.user, {"email_verified": True})
     ended = await owner.executed(manual("t>a a>b", a=send_email(), b=send_email()))
     assert statuses(ended) == {"a": "completed", "b": "failed"}
     assert ended["result"]["error"]["reason"] == "letters"
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_letters_that_are_written_side_by_side_and_those_of_approvals_are_counted_too(
+    calling_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LETTERS_PER_DAY_MAX", 2)
+    owner = await Author.of(calling_site)
+    await calling_site.services.identities.change_user(owner.user, {"email_verified": True})
+    asking = {"type": "approval", "config": {"message": "Go on?", "to": "bob@example.com"}}
+    mails = {key: {**send_email(body="Hello"), "on_error": "continue"} for key in "abcd"}
+    ended = await owner.executed(manual("t>a t>b t>c t>d", **mails))
+    assert sorted(statuses(ended).values()) == ["completed"] * 2 + ["failed"] * 2
+    assert await database_of(calling_site)["workflow_letters"].count({}) == 2
+    ended = await owner.executed(manual("t>a", a=asking))
+    assert ended["result"]["error"]["reason"] == "letters" and ended["approvals"] == []
+    assert await database_of(calling_site)["workflow_letters"].count({}) == 2
 
 
 @pytest.mark.gen_test(timeout=60)
@@ -146,6 +180,56 @@ async def test_workflows_that_set_each_other_off_come_to_an_end(
     assert "set each other off" in found[-1]["error"]["message"]
 
 
+async def come_to_an_end(site: Site, times: int) -> None:
+    """The executions that set each other off by the hub's own webhooks: a delivery was refused, and all have ended."""
+    database = database_of(site)
+
+    async def has_come_to_an_end() -> bool:
+        refused = await database["deliveries"].count({"attempts.status": 409}) > 0
+        return refused and await database[EXECUTIONS].count({"status": "running"}) == 0
+
+    await until(has_come_to_an_end, 60)
+    found = await database[EXECUTIONS].find({}, limit=50, sort=[("hops", 1)])
+    assert [each["hops"] for each in found] == list(range(times))
+
+
+@pytest.mark.gen_test(timeout=90)
+async def test_a_webhook_that_leads_back_to_what_caused_its_event_comes_to_an_end(site: Site) -> None:
+    who = await Author.of(site)
+    made = await who.make(manual("t>a", a=ai_call()) | {"trigger": {"type": "webhook"}})
+    hooks = Hooks(site, "ai_aggregator", site.client("ai_aggregator", token=who.token), who.user, who.token)
+    own = f"http://127.0.0.1:{site.port}/webhooks/{made['webhook_secret']}"
+    await hooks.hook(own, "chat.completion", secret=made["webhook_secret"])
+    await who.begin(made)
+    await come_to_an_end(site, limits.HOPS_MAX + 1)
+
+
+@pytest.mark.gen_test(timeout=90)
+async def test_two_users_whose_workflows_are_told_of_each_other_come_to_an_end(
+    calling_site: Site, receiver: WebhookReceiver
+) -> None:
+    one, two = await Author.of(calling_site), await Author.of(calling_site)
+    given = chain(note(said="x"), trigger="webhook")
+    first, second = [await who.make(given, notify_url=receiver.url(path)) for who, path in ((one, "a"), (two, "b"))]
+    for path, other in (("a", second), ("b", first)):
+        receiver.behave(path, passes_on(calling_site.port, f"/webhooks/{other['webhook_secret']}"))
+    await one.begin(first)
+    await come_to_an_end(calling_site, limits.HOPS_MAX + 1)
+
+
+@pytest.mark.gen_test(timeout=90)
+async def test_two_workflows_whose_notify_urls_are_each_other_come_to_an_end(site: Site) -> None:
+    who = await Author.of(site)
+    given = chain(note(said="x"), trigger="webhook")
+    first, second = await who.make(given), await who.make(given)
+    for workflow, other in ((first, second), (second, first)):
+        told = f"http://127.0.0.1:{site.port}/webhooks/{other['webhook_secret']}"
+        body = {"notify_url": told, "notify_secret": other["webhook_secret"]}
+        await who.client.request("PUT", f"{ALL}/{workflow['id']}", body, status=200)
+    await who.begin(first)
+    await come_to_an_end(site, limits.HOPS_MAX + 1)
+
+
 @pytest.mark.gen_test(timeout=60)
 async def test_it_does_not_fan_out_without_end(site: Site) -> None:
     owner = await Owner.at(site)
@@ -169,10 +253,29 @@ async def test_a_letter_that_is_not_taken_goes_again_under_its_own_id(
     inbox.answers += ["451 later", "451 later"]
     ended = await owner.executed(manual("t>a", a=send_email(body="Hello")))
     await until(lambda: len(inbox.mails) == 2)
-    assert inbox.letters[1]["Message-ID"] == ended["result"]["output"]["message_id"] and not inbox.answers
+    assert inbox.letters[1]["Message-ID"] == ended["result"]["value"]["message_id"] and not inbox.answers
     letter = await database_of(calling_site)["workflow_letters"].find_one({})
     assert letter is not None and letter["attempts"] == 3
     await until(partial(_is_sent, database_of(calling_site)))
+
+
+@pytest.mark.gen_test(timeout=60)
+@pytest.mark.parametrize(("status", "unset"), [("suspended", []), ("active", ["subject"])])
+async def test_a_letter_is_given_up_whose_user_is_suspended_or_that_cannot_be_composed(
+    site: Site, status: str, unset: list[str]
+) -> None:
+    who, letters = await Author.of(site), database_of(site)["workflow_letters"]
+    await site.services.identities.change_user(who.user, {"status": status})
+    moment = now()
+    what = ("bob@example.com", "News", "Hello", moment, moment + timedelta(days=1))
+    letter = workflow_letters.new_letter("letter_1", who.user, "exec_1", *what)
+    await letters.insert_one({name: value for name, value in letter.items() if name not in unset})
+
+    async def is_given_up() -> bool:
+        return await letters.count({"status": "given_up", "attempts": 1}) == 1
+
+    site.services.workflows.post.wake()
+    await until(is_given_up)
 
 
 async def _is_sent(database: Database) -> bool:

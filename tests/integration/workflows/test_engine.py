@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from config import workflows as limits
 from hub.errors import Code, HubError
@@ -90,6 +91,27 @@ async def test_what_is_under_way_is_broken_off(calling_site: Site, receiver: Web
 
 
 @pytest.mark.gen_test(timeout=60)
+async def test_a_hub_that_drains_ends_the_step_that_is_under_way_and_begins_no_other(
+    calling_site: Site, receiver: WebhookReceiver
+) -> None:
+    owner, may_answer = await Owner.at(calling_site), asyncio.Event()
+
+    async def answers_then(request: web.Request) -> web.StreamResponse:
+        await may_answer.wait()
+        return web.Response()
+
+    receiver.behave("a", answers_then)
+    execution = await owner.begin(await owner.make(manual("t>a a>b", a=http_request(receiver.url("a")))))
+    await until(lambda: receiver.got["a"])
+    calling_site.services.workflows.stop()
+    may_answer.set()
+    await at_rest(calling_site, execution)
+    found = await kept(calling_site, execution)
+    assert {name: step["status"] for name, step in found["steps"].items()} == {"a": "completed"}
+    assert found["status"] == "running" and not calling_site.services.workflows.engine.at_work
+
+
+@pytest.mark.gen_test(timeout=60)
 async def test_an_answer_that_nobody_wants_any_more_is_not_made(provided_site: Site, provider: OpenAIStandIn) -> None:
     site = provided_site
     provider.script(Scenario("hang_first"))
@@ -145,7 +167,7 @@ async def test_a_change_is_for_the_next_execution(site: Site) -> None:
     await owner.client.request("PUT", f"{ALL}/{workflow['id']}", {"definition": changed}, status=200)
     second = await owner.ended(workflow, await owner.begin(workflow))
     first = await owner.ended(workflow, execution)
-    assert (first["result"]["output"], second["result"]["output"]) == ({"version": 1}, {"version": 2})
+    assert (first["result"]["value"], second["result"]["value"]) == ({"version": 1}, {"version": 2})
 
 
 # --- claims -------------------------------------------------------------------------------------------------------
@@ -190,7 +212,7 @@ async def test_an_answer_is_charged_once_whoever_has_the_claim(provided_site: Si
     await until(lambda: not site.services.workflows.engine.at_work)
     await given_back(site, execution)  # the answer is still being made: it is waited for
     ended = await owner.ended(workflow, execution)
-    assert ended["status"] == "completed" and ended["result"]["output"]["said"]
+    assert ended["status"] == "completed" and ended["result"]["value"]["said"]
     assert ended["result"]["credits_used"] > 0
     assert await owner.balance() == pytest.approx(10 - ended["result"]["credits_used"])
     assert len(provider.requests) == 1
@@ -283,7 +305,7 @@ async def test_an_execution_is_told_of_when_it_has_ended(site: Site) -> None:
         "workflow_id": ended["workflow_id"],
         "execution_id": ended["id"],
         "status": "completed",
-        "result": {"output": {"done": True}, "credits_used": 0},
+        "result": {"output": '{"done":true}', "value": {"done": True}, "credits_used": 0},
     }
     assert bad["execution_id"] == failed["id"] and bad["status"] == "failed"
     assert bad["result"]["error"]["node"] == "a"
@@ -328,7 +350,7 @@ async def test_no_turn_writes_over_an_answer_that_it_has_not_seen(site: Site) ->
     await database_of(site)[EXECUTIONS].update_one({"_id": execution}, {"$set": {"claim": "claim_other"}})
     await site.services.workflows.executions.answer_approval(claimed["user"], execution, "a", True, "yes")
     expired = {"$set": {"steps.a": {"status": "failed", "attempt": 1}}}
-    assert await executions.write(database_of(site), claimed, expired, claimed["asked"]) is None
+    assert not await executions.write(database_of(site), claimed, expired, claimed["asked"])
     assert not await executions.release(database_of(site), claimed, {"due_at": None}, claimed["asked"])
     await given_back(site, execution)
     assert (await owner.ended(workflow, execution))["status"] == "completed"

@@ -1,25 +1,14 @@
-"""`/api/workflows` as its callers see it: made, listed, changed, executed, cancelled, answered; what is wrong, and whose."""
+"""`/api/workflows` as its callers see it: made, listed, changed; what is wrong, and whose."""
 
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
 from config import workflows as limits
 from hub.api_keys import NewKey
-from tests.api_client import ApiClient
-from tests.integration.workflows.author import SUMMARIZER, Author, approval, chain, note
+from tests.integration.workflows.author import SUMMARIZER, WRONG, Author, approval, chain, note, refused
 from tests.integration.workflows.owner import ALL
 from tests.site import Site
-
-WRONG: Final[tuple[Any, ...]] = (None, True, 5, 1.5, "", [], {}, ["a"], {"$gt": ""})
-
-
-async def refused(client: ApiClient, method: str, path: str, body: Any) -> list[str]:
-    """The fields that are named."""
-    answer = await client.request(method, path, body, status=400)
-    assert answer.code == "INVALID_INPUT"
-    return [each["field"] for each in answer.body["error"]["details"]["errors"]]
-
 
 # --- made, listed, changed, deleted ---------------------------------------------------------------------------------
 
@@ -94,6 +83,28 @@ async def test_secrets_are_sealed_where_they_are_kept(site: Site) -> None:
     made = await who.make(chain(note()))
     (kept,) = await site.services.database["workflows"].find({}, limit=2)
     assert made["webhook_secret"] not in repr(kept)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("bounds", [{"credit_micro": 1_000_000, "period": "month"}, {"models": ["gpt-4"]}])
+async def test_a_key_with_limits_of_its_own_has_no_workflow_executed(site: Site, bounds: dict[str, Any]) -> None:
+    who = await Author.of(site)
+    made = await who.make(chain(note()))
+    path = f"{ALL}/{made['id']}"
+    permissions = ["ai:read", "ai:write", "account:write"]
+    new = NewKey("sk_live_", "It is limited", permissions, limits=bounds)
+    _, key = await site.services.api_keys.create(who.user, new)
+    limited = site.client("ai_assistant", token=key)
+    calls: list[tuple[str, str, Any]] = [
+        ("POST", f"{path}/execute", {}),
+        ("POST", ALL, {"name": "x", "definition": chain(note())}),
+        ("PUT", path, {"name": "x"}),
+        ("POST", f"{path}/rotate-secret", None),
+    ]
+    for method, where, body in calls:
+        refused_ = await limited.request(method, where, body, status=403)
+        assert "list of AI models" in refused_.body["error"]["message"]
+    assert "webhook_url" not in (await limited.get(path)).body and await who.begun(made) == []
 
 
 @pytest.mark.gen_test
@@ -195,151 +206,6 @@ async def test_a_user_has_so_many_workflows_and_no_more(site: Site, monkeypatch:
         await who.make(chain(note()))
     full = await who.client.post(ALL, {"name": "W", "definition": chain(note())}, status=409)
     assert full.code == "RESOURCE_CONFLICT"
-
-
-# --- executed -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.gen_test
-async def test_what_is_given_by_hand_is_what_templates_see(site: Site) -> None:
-    who = await Author.of(site)
-    made = await who.make(chain(note(said="{{said}}", beside="{{beside}}", mode="{{mode.test}}")))
-    given = {"data": {"said": "in data", "mode": {"test": 1}}, "said": "beside data", "beside": [1, {"a.b": "$x"}]}
-    ended = await who.ended(made, await who.begin(made, **given))
-    assert ended["result"]["output"] == {"said": "in data", "beside": [1, {"a.b": "$x"}], "mode": 1}
-    assert (ended["trigger"], ended["test_mode"], ended["workflow_version"]) == ("manual", False, 1)
-
-
-@pytest.mark.gen_test
-async def test_a_workflow_is_executed_without_a_body_and_while_it_is_switched_off(site: Site) -> None:
-    who = await Author.of(site)
-    made = await who.make(chain(note(said="x")), enabled=False)
-    begun = (await who.client.post(f"{ALL}/{made['id']}/execute")).body
-    assert begun.keys() == {"execution_id", "status", "started_at"} and begun["status"] == "running"
-    assert (await who.ended(made, begun["execution_id"]))["status"] == "completed"
-
-
-@pytest.mark.gen_test
-async def test_a_key_makes_a_repeated_request_the_same_one(site: Site) -> None:
-    who = await Author.of(site)
-    made, key = await who.make(chain(note())), {"Idempotency-Key": "once"}
-    path, body = f"{ALL}/{made['id']}/execute", {"input": {"data": {"said": "x"}}}
-    first, second = [(await who.client.post(path, body, headers=key)).body for _ in range(2)]
-    assert first["execution_id"] == second["execution_id"] and len(await who.begun(made)) == 1
-    await who.client.post(path, {"input": {"data": {"said": "y"}}}, headers=key, status=422)
-    for wrong in ("", "x" * 256, "\u00e9"):
-        await who.client.post(path, body, headers={"Idempotency-Key": wrong}, status=400)
-    other = await Author.of(site)
-    theirs = await other.make(chain(note()))
-    await other.client.post(f"{ALL}/{theirs['id']}/execute", body, headers=key)
-    assert len(await other.begun(theirs)) == 1
-
-
-@pytest.mark.gen_test
-async def test_what_is_wrong_in_an_input_is_named(site: Site) -> None:
-    who = await Author.of(site)
-    made = await who.make(chain(note()))
-    path = f"{ALL}/{made['id']}/execute"
-    for wrong in (None, True, 5, "x", [], {"test_mode": "yes"}, {"test_mode": None}, {"data": []}, {"data": None}):
-        assert await refused(who.client, "POST", path, {"input": wrong}) == ["input"]
-    assert await refused(who.client, "POST", path, {"inputs": {}}) == ["inputs"]
-    for hops in ("x", "-1", "1.5", "1111"):
-        assert "X-Hub-Hops" in repr((await who.client.post(path, {}, headers={"X-Hub-Hops": hops}, status=400)).body)
-    await who.client.post(path, {"input": {"data": {"a": "x" * (300 << 10)}}}, status=413)
-    await who.client.post(path, {}, headers={"X-Hub-Hops": "4"}, status=409)
-    assert await who.begun(made) == []
-
-
-@pytest.mark.gen_test
-async def test_a_failure_is_told_with_its_node_and_the_documented_code(site: Site) -> None:
-    who = await Author.of(site)
-    made = await who.make(chain(note(said="{{nobody.said.this}}")))
-    ended = await who.ended(made, await who.begin(made))
-    assert ended["status"] == "failed" and ended["result"]["output"] is None
-    assert (ended["result"]["error"]["code"], ended["result"]["error"]["node"]) == ("WORKFLOW_EXECUTION_FAILED", "note")
-    assert "nobody.said.this" in ended["result"]["error"]["message"]
-    assert ended["logs"][-1]["level"] == "error"
-
-
-@pytest.mark.gen_test
-async def test_executions_are_listed_by_their_state(site: Site) -> None:
-    who = await Author.of(site)
-    made = await who.make(chain(note()))
-    good, bad = await who.begin(made, data={"said": 1}), await who.begin(made)
-    await who.ended(made, good)
-    await who.ended(made, bad)
-    path = f"{ALL}/{made['id']}/executions"
-    assert [each["id"] for each in (await who.client.get(path)).body["executions"]] == [bad, good]
-    assert [each["id"] for each in (await who.client.get(f"{path}?status=failed")).body["executions"]] == [bad]
-    assert [each["id"] for each in (await who.client.get(f"{path}?limit=1&offset=1")).body["executions"]] == [good]
-    await who.client.get(f"{path}?status=done", status=400)
-
-
-# --- cancelled, and answered ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.gen_test
-async def test_one_that_waits_can_be_cancelled_once(site: Site) -> None:
-    who = await Author.of(site)
-    made = await who.make(chain(approval()))
-    execution = await who.begin(made)
-    await who.waits(made, execution)
-    path = f"{ALL}/{made['id']}/executions/{execution}"
-    assert (await who.client.post(f"{path}/cancel")).body["cancel_asked"]
-    assert (await who.ended(made, execution))["status"] == "cancelled"
-    assert (await who.client.post(f"{path}/cancel", status=409)).code == "RESOURCE_CONFLICT"
-    await who.client.post(f"{path}/approvals/ask", {"approved": True}, status=409)
-
-
-@pytest.mark.parametrize(("approved", "status"), [(True, "completed"), (False, "failed")])
-@pytest.mark.gen_test
-async def test_an_approval_is_answered_once(site: Site, approved: bool, status: str) -> None:
-    who = await Author.of(site)
-    made = await who.make(chain(approval(), note(by="{{ask.output.by}}", why="{{ask.output.comment}}")))
-    execution = await who.begin(made)
-    (asked,) = (await who.waits(made, execution))["approvals"]
-    assert (asked["node"], asked["message"], asked["to"]) == ("ask", "Go on?", None) and asked["expires_at"]
-    path = f"{ALL}/{made['id']}/executions/{execution}/approvals"
-    answered = (await who.client.post(f"{path}/ask", {"approved": approved, "comment": "Well"})).body
-    assert (answered["execution_id"], answered["node"], answered["approved"]) == (execution, "ask", approved)
-    ended = await who.ended(made, execution)
-    assert ended["status"] == status
-    if approved:
-        assert ended["result"]["output"] == {"by": "user1@example.com", "why": "Well"}
-    else:
-        assert ended["result"]["error"]["reason"] == "refused"
-    await who.client.post(f"{path}/ask", {"approved": not approved}, status=409)
-
-
-@pytest.mark.gen_test
-async def test_what_is_wrong_in_an_answer_is_named(site: Site) -> None:
-    who = await Author.of(site)
-    made = await who.make(chain(approval()))
-    execution = await who.begin(made)
-    await who.waits(made, execution)
-    path = f"{ALL}/{made['id']}/executions/{execution}/approvals/ask"
-    for wrong in (None, 0, 1, "true", [], {}):
-        assert await refused(who.client, "POST", path, {"approved": wrong}) == ["approved"]
-    for wrong in (None, True, 5, [], {}, "x" * 2_001):
-        assert await refused(who.client, "POST", path, {"approved": True, "comment": wrong}) == ["comment"]
-    assert await refused(who.client, "POST", path, {}) == ["approved"]
-    assert (await who.execution(made, execution))["approvals"] != []
-
-
-@pytest.mark.gen_test
-async def test_whoever_was_asked_by_their_address_may_answer_too(site: Site) -> None:
-    who, asked, stranger = await Author.of(site), await Author.of(site), await Author.of(site)
-    made = await who.make(chain(approval(to="user2@example.com")))
-    execution = await who.begin(made)
-    await who.waits(made, execution)
-    path, answer = f"{ALL}/{made['id']}/executions/{execution}/approvals/ask", {"approved": True}
-    await stranger.client.post(path, answer, status=404)
-    await asked.client.post(path, answer, status=404)  # an address that nobody confirmed is anybody's
-    await site.services.database["users"].update_one({"_id": asked.user}, {"$set": {"email_verified": True}})
-    other = await who.make(chain(note()))
-    await asked.client.post(path.replace(f"/{made['id']}/", f"/{other['id']}/"), answer, status=404)
-    await asked.client.post(path, answer)
-    assert (await who.ended(made, execution))["status"] == "completed"
 
 
 # --- whose it is ----------------------------------------------------------------------------------------------------

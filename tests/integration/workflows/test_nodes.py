@@ -1,5 +1,7 @@
 """Each type of node, from a definition to what it comes to: by real servers on loopback, over HTTP, through the engine."""
 
+import re
+from collections.abc import Callable
 from email.message import EmailMessage
 from typing import Any
 
@@ -12,7 +14,9 @@ from tests.integration.workflows.owner import (
     ALL,
     Owner,
     ai_call,
+    at_rest,
     http_request,
+    kept,
     manual,
     outputs,
     send_email,
@@ -40,7 +44,7 @@ async def test_an_answer_is_charged_as_the_execution_says(site: Site) -> None:
     ended = await owner.executed(manual("t>a a>b", a=ai_call(), b=transform(said="{{a.output}}")))
     used = ended["result"]["credits_used"]
     assert ended["status"] == "completed" and used > 0
-    assert ended["result"]["output"] == {"said": outputs(ended)["a"]}
+    assert ended["result"]["value"] == {"said": outputs(ended)["a"]}
     assert await owner.balance() == pytest.approx(before - used)
 
 
@@ -65,11 +69,19 @@ async def test_a_request_is_sent_and_its_answer_kept(calling_site: Site, receive
     owner = await Owner.at(calling_site)
     sent = http_request(receiver.url("a"), headers={"X-Mine": "{{who}}", "x-hub-hops": "0"}, body={"hello": "{{who}}"})
     ended = await owner.executed(manual("t>a", a=sent), data={"who": "Ada"})
-    answer = ended["result"]["output"]
+    answer = ended["result"]["value"]
     assert (answer["status"], answer["body"], answer["headers"]["x-made"]) == (201, {"made": [1, 2]}, "yes")
     (got,) = receiver.got["a"]
     assert got.body == b'{"hello":"Ada"}' and got.headers["x-mine"] == "Ada"
     assert got.headers["idempotency-key"] == f"{ended['id']}/a" and got.headers["x-hub-hops"] == "1"
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_value_within_an_address_leads_nowhere_else(calling_site: Site, receiver: WebhookReceiver) -> None:
+    owner = await Owner.at(calling_site)
+    asked = http_request(receiver.url("user-{{id}}?key=1"))
+    ended = await owner.executed(manual("t>a", a=asked), data={"id": "../admin?x=1 y"})
+    assert ended["status"] == "completed" and list(receiver.got) == ["user-../admin?x=1 y"]
 
 
 @pytest.mark.gen_test(timeout=60)
@@ -103,6 +115,70 @@ async def test_what_stays_refused_fails_in_the_end(
     assert ended["result"]["error"]["node"] == "a" and str(status) in ended["result"]["error"]["message"]
 
 
+@pytest.fixture
+def two_hosts_site(serve: Callable[..., Site], calling: dict[str, str], receiver: WebhookReceiver) -> Site:
+    """To which the receiver is two hosts."""
+    both = f"127.0.0.1:{receiver.port},localhost:{receiver.port}"
+    return serve(**calling | {"HUB_OUTBOUND_READ": both})
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_redirects_are_followed_and_carry_nothing_to_another_host(
+    two_hosts_site: Site, receiver: WebhookReceiver
+) -> None:
+    owner = await Owner.at(two_hosts_site)
+    receiver.behave("a", answers(302, Location="/b"))
+    receiver.behave("b", answers(307, Location=f"http://localhost:{receiver.port}/c"))
+    receiver.behave("c", answers(301, Location="d"))
+    mine = {"Authorization": "Bearer mine", "X-Mine": "yes"}
+    ended = await owner.executed(manual("t>a", a=http_request(receiver.url("a"), "GET", headers=mine, body="mine")))
+    assert ended["result"]["value"]["status"] == 200 and ended["result"]["value"]["body"] == "thank you"
+    assert {"authorization", "x-mine", "idempotency-key"} <= receiver.got["b"][0].headers.keys()
+    for path in "cd":
+        (got,) = receiver.got[path]
+        assert not {"authorization", "x-mine", "idempotency-key"} & got.headers.keys() and got.body == b""
+        assert got.headers["x-hub-hops"] == "1"
+
+
+@pytest.mark.gen_test(timeout=60)
+@pytest.mark.parametrize(
+    ("method", "location", "reason", "times"),
+    [
+        ("GET", "/a", "http_status", 4),
+        ("GET", "", "http_status", 1),
+        ("GET", "http://[", "http_status", 1),
+        ("GET", "http://169.254.169.254/latest", "invalid", 1),
+        ("POST", "/b", "http_status", 1),
+    ],
+)
+async def test_a_redirect_that_is_not_followed_is_a_failure(
+    calling_site: Site, receiver: WebhookReceiver, method: str, location: str, reason: str, times: int
+) -> None:
+    receiver.behave("a", answers(301, Location=location))
+    owner = await Owner.at(calling_site)
+    ended = await owner.executed(manual("t>a", a=http_request(receiver.url("a"), method)))
+    assert ended["status"] == "failed" and ended["result"]["error"]["reason"] == reason
+    assert len(receiver.got["a"]) == times and receiver.got["b"] == []
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_header_that_is_no_utf_8_is_shown_as_far_as_it_can_be(
+    calling_site: Site, receiver: WebhookReceiver
+) -> None:
+    async def told(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.write(
+            b"HTTP/1.1 200 OK\r\nX-Drink: caf\xe9\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        request.transport.close()
+        return web.Response()
+
+    receiver.behave("a", told)
+    owner = await Owner.at(calling_site)
+    ended = await owner.executed(manual("t>a", a=http_request(receiver.url("a"))))
+    assert ended["status"] == "completed" and ended["result"]["value"]["headers"]["x-drink"] == "caf\ufffd"
+
+
 @pytest.mark.gen_test(timeout=60)
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:9/", "http://localhost/", "http://169.254.169.254/latest", "ftp://a.b/"]
@@ -120,7 +196,7 @@ async def test_an_edge_leads_on_from_a_failure(calling_site: Site, receiver: Web
     told = transform(why="{{a.error.message}}")
     ended = await owner.executed(manual("t>a a>b:error a>c", a=http_request(receiver.url("a")), b=told))
     assert ended["status"] == "completed" and statuses(ended) == {"a": "failed", "b": "completed", "c": "skipped"}
-    assert ended["result"]["output"]["why"].startswith("It answered 410")
+    assert ended["result"]["value"]["why"].startswith("It answered 410")
 
 
 # --- what asks nobody ---------------------------------------------------------------------------------------------
@@ -133,7 +209,7 @@ async def test_a_condition_decides_which_way_it_goes(site: Site, amount: int, ta
     ask = {"type": "condition", "config": {"left": "{{amount}}", "operator": "greater_than", "right": 5}}
     ways = {name: transform(way=name) for name in ("big", "small")}
     ended = await owner.executed(manual("t>a a>big:true a>small:false", a=ask, **ways), data={"amount": amount})
-    assert ended["result"]["output"] == {"way": taken}
+    assert ended["result"]["value"] == {"way": taken}
     assert sorted(statuses(ended).values()) == ["completed", "completed", "skipped"]
 
 
@@ -144,6 +220,8 @@ async def test_a_delay_passes_before_what_comes_after_it(site: Site) -> None:
     began = now()
     ended = await owner.executed(manual("t>a a>b", a=delay))
     assert ended["status"] == "completed" and (now() - began).total_seconds() >= 0.5
+    (told,) = [line["message"] for line in ended["logs"] if "waits" in line["message"]]
+    assert re.fullmatch(r"a waits until [-0-9]{10}T[:0-9]{8}\.[0-9]{3}Z", told)
 
 
 @pytest.mark.gen_test(timeout=60)
@@ -158,7 +236,7 @@ async def test_each_item_is_done_for(calling_site: Site, receiver: WebhookReceiv
     ended = await owner.executed(
         manual("t>a a>b", a=each, b=transform(count="{{a.output[2].status}}")), data={"rows": rows}
     )
-    assert ended["result"]["output"] == {"count": 200}
+    assert ended["result"]["value"] == {"count": 200}
     assert sorted(got.body for got in receiver.got["a"]) == [b"Ada", b"Bob", b"Cy"]
     assert len({got.headers["idempotency-key"] for got in receiver.got["a"]}) == 3
 
@@ -173,8 +251,33 @@ async def test_a_message_goes_by_the_owners_bot(telegram_site: Site, telegram: T
     await owner.client.post("/api/integrations/connect", bot)
     say = {"type": "telegram_message", "config": {"text": "Hello {{who}}"}}
     ended = await owner.executed(manual("t>a", a=say), data={"who": "Ada"})
-    assert ended["status"] == "completed" and ended["result"]["output"]["chat_id"] == "123456789"
+    assert ended["status"] == "completed" and ended["result"]["value"]["chat_id"] == "123456789"
     assert [sent["text"] for sent in telegram.sent] == ["Hello Ada"]
+
+
+@pytest.fixture
+def both_site(serve: Callable[..., Site], calling: dict[str, str], telegram: TelegramBotApi) -> Site:
+    return serve(**calling | telegram.settings)
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_who_asks_to_be_left_alone_is_not_asked_sooner(
+    both_site: Site, telegram: TelegramBotApi, receiver: WebhookReceiver
+) -> None:
+    owner = await Owner.at(both_site)
+    await owner.client.post("/api/integrations/connect", {"integration_type": "telegram", "bot_token": TOKEN})
+    telegram.faults["sendMessage"] = [429]
+    receiver.behave("b", answers(503, **{"Retry-After": "40"}))
+    retry = {"retry": {"attempts": 2, "backoff_seconds": 0}}
+    say = {"type": "telegram_message", "config": {"text": "Hello", "chat_id": "123456789"}, **retry}
+    drawn = manual("t>a t>b", a=say, b={**http_request(receiver.url("b")), **retry})
+    began = now()
+    execution = await owner.begin(await owner.make(drawn))
+    await at_rest(both_site, execution)
+    steps = (await kept(both_site, execution))["steps"]
+    pauses = {name: (steps[name]["due_at"] - began).total_seconds() for name in "ab"}
+    assert pauses == {"a": pytest.approx(7, abs=5), "b": pytest.approx(40, abs=5)}
+    assert telegram.sent == [] and len(receiver.got["b"]) == 1
 
 
 @pytest.mark.gen_test(timeout=60)
@@ -186,7 +289,7 @@ async def test_rows_are_added_to_the_owners_sheet_as_they_are(google_site: Site,
     where = {"spreadsheet_id": "book", "range": "Log!A1"}
     add = {"type": "google_sheets_append", "config": {**where, "values": ["{{who}}", "=1+1"]}}
     ended = await owner.executed(manual("t>a", a=add), data={"who": "Ada"})
-    assert ended["result"]["output"] == {"range": "Log!A2:A2", "rows": 1}
+    assert ended["result"]["value"] == {"range": "Log!A2:A2", "rows": 1}
     assert google.sheets["book"]["Log"][1] == ["Ada", "=1+1"]
 
 
@@ -232,7 +335,7 @@ async def test_an_approval_waits_for_its_answer(calling_site: Site, inbox: Inbox
     assert ended["status"] == came_to and ended["approvals"] == []
     await owner.client.post(path, {"approved": approved}, status=409)
     if approved:
-        assert outputs(ended)["a"]["comment"] == "as agreed" and "@" in ended["result"]["output"]["by"]
+        assert outputs(ended)["a"]["comment"] == "as agreed" and "@" in ended["result"]["value"]["by"]
     else:
         assert ended["result"]["error"]["reason"] == "refused" and statuses(ended)["b"] != "completed"
 

@@ -1,11 +1,13 @@
 """Workflows that begin by the clock: on two nodes, after a time in which none was up, over a death between two writes."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from pymongo import MongoClient
 from tornado.ioloop import IOLoop
 
 from config import workflows as limits
@@ -14,18 +16,24 @@ from hub.services import Services
 from hub.workflows.schedules import Schedules
 from hub.workflows.workflows import NewWorkflow
 from models import schedules
-from models.database import Document
+from models.database import DatabaseError, Document
 from models.ids import new_id
 from tests.factories import make_user
+from tests.length import length
 from tests.patience import until
 
 MORNING: Final = datetime(2999, 1, 1, 9, 0, 30, tzinfo=UTC)
+NOT_SOON: Final = "0 0 29 2 *"  # the hub's own schedules go by the time of day, and begin none of these meanwhile
+WORKFLOWS: Final = length(12, 40)
+STEPDOWNS: Final = length(1, 5)
+STEPDOWN_SECONDS: Final = 2
+OUTAGE_SECONDS_MAX: Final = 40.0
 NODES: Final = [{"id": "note", "type": "transform", "config": {"set": {"at": "{{scheduled_at}}"}}}]
 EDGES: Final = [{"from": "trigger", "to": "note"}]
 
 
-def scheduled(cron: str = "* * * * *", **config: Any) -> NewWorkflow:
-    trigger = {"type": "schedule", "config": {"cron": cron, **config}}
+def scheduled() -> NewWorkflow:
+    trigger = {"type": "schedule", "config": {"cron": NOT_SOON}}
     return NewWorkflow("By the clock", {"trigger": trigger, "nodes": NODES, "edges": EDGES})
 
 
@@ -47,10 +55,10 @@ class Pair:
         ]
 
     async def workflow(self, cron: str = "* * * * *", **config: Any) -> Document:
-        """One of a new user's, made while the clock stood where it is."""
+        """One of a new user's, made while the clock stood where it is; its row alone says when it fires."""
         user = (await make_user(self.nodes[0])).user_id
-        made = await self.nodes[0].workflows.workflows.create(user, scheduled(cron, **config))
-        await self.set_row(made, next_fire_at=self.now.replace(second=0) + timedelta(minutes=1))
+        made = await self.nodes[0].workflows.workflows.create(user, scheduled())
+        await self.set_row(made, next_fire_at=self.now.replace(second=0) + timedelta(minutes=1), cron=cron, **config)
         return made
 
     async def row(self, workflow: Document) -> Document | None:
@@ -71,11 +79,31 @@ class Pair:
 
     async def look(self) -> None:
         """Let both nodes look for what is due, as they do from now on, and wait until nothing is."""
+        self.start()
+        await until(self.nothing_due)
+
+    def start(self) -> None:
+        """Once."""
         if not self._started:
             self._started = True
             for each in self.schedules:
                 each.start()
-        await until(self.nothing_due)
+
+    async def look_through_outages(self) -> None:
+        """The same, where the database may be away for a while."""
+
+        async def nothing_due() -> bool:
+            try:
+                return await self.nothing_due()
+            except DatabaseError:
+                return False
+
+        self.start()
+        await until(nothing_due, OUTAGE_SECONDS_MAX)
+
+    async def begun_at(self, minute: int) -> int:
+        """How many of all workflows' executions for this minute there are."""
+        return await self.database["executions"].count({"payload": at(minute)})
 
     async def claim(self) -> Document | None:
         return await schedules.claim(self.database, new_id("claim"), self.now, limits.SCHEDULE_LEASE_SECONDS)
@@ -174,6 +202,33 @@ async def test_who_lost_its_claim_changes_nothing(at_rest: Pair) -> None:
     assert await at_rest.row(made) == after and await at_rest.begun(made) == [at(1)]
 
 
+@pytest.mark.faults
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # the driver's, whose connection died under it
+@pytest.mark.timeout(280)
+@pytest.mark.gen_test(timeout=270)
+async def test_a_primary_that_steps_down_amid_the_firing_begins_each_moment_once(
+    pair: Pair, mongod_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SCHEDULE_LEASE_SECONDS", STEPDOWN_SECONDS)
+    made = [await pair.workflow() for _ in range(WORKFLOWS)]
+    for minute in range(1, STEPDOWNS + 1):
+        pair.now += timedelta(minutes=1)
+        looking = asyncio.ensure_future(pair.look_through_outages())
+        await until(lambda minute=minute: pair.begun_at(minute))
+        assert await pair.begun_at(minute) < WORKFLOWS
+        await asyncio.to_thread(step_down, mongod_uri)
+        await looking
+    moments = [at(minute) for minute in range(1, STEPDOWNS + 1)]
+    assert [await pair.begun(each) for each in made] == [moments] * WORKFLOWS
+    gc.collect()  # here, where the driver's warning is expected
+
+
+def step_down(uri: str) -> None:
+    """The only member of the set is its secondary for a while, and then elects itself anew."""
+    with MongoClient[dict[str, Any]](uri) as client:
+        client.admin.command("replSetStepDown", STEPDOWN_SECONDS, force=True)
+
+
 # --- by whose clock -------------------------------------------------------------------------------------------------
 
 
@@ -224,6 +279,19 @@ async def test_what_cannot_be_begun_just_now_stays_due(at_rest: Pair, monkeypatc
     assert again is not None
     await at_rest.schedules[0]._fire(again)
     assert await at_rest.begun(made) == [at(1)]
+
+
+@pytest.mark.gen_test
+async def test_a_suspended_owners_moments_pass_and_it_goes_on_afterwards(at_rest: Pair) -> None:
+    made, people = await at_rest.workflow(), at_rest.nodes[0].identities
+    for status in ("suspended", "active"):
+        await people.change_user(made["user"], {"status": status})
+        at_rest.now += timedelta(minutes=1)
+        claimed = await at_rest.claim()
+        assert claimed is not None
+        await at_rest.schedules[0]._fire(claimed)
+        assert await at_rest.nothing_due()
+    assert await at_rest.begun(made) == [at(2)]
 
 
 @pytest.mark.gen_test(timeout=60)

@@ -1,11 +1,12 @@
 """The documents' own workflow, end to end: its webhook is posted to, and the summary arrives by mail."""
 
+import orjson
 import pytest
 
 from hub.webhooks import signatures
 from tests.contract.examples import unlike
 from tests.integration.workflows.author import SUMMARIZER, Author
-from tests.integration.workflows.owner import ALL
+from tests.integration.workflows.owner import ALL, outputs
 from tests.patience import until
 from tests.site import Site
 from tests.stand_ins.smtp_server import Inbox
@@ -49,10 +50,11 @@ async def test_the_execution_is_shown_as_it_is_documented(mailing_site: Site) ->
         "started_at": "2025-11-09T10:30:00Z",
         "completed_at": "2025-11-09T10:30:15Z",
         "duration_ms": 15000,
-        "result": {"output": {}, "credits_used": 5},
+        "result": {"output": "Summary generated successfully", "credits_used": 5},
         "logs": [{"timestamp": "2025-11-09T10:30:01Z", "level": "info", "message": "Starting node_1"}],
     }
     assert unlike(documented, ended) == []
+    assert orjson.loads(ended["result"]["output"]) == ended["result"]["value"] == outputs(ended)["node_2"]
     assert "Starting node_1" in [line["message"] for line in ended["logs"]]
     assert round(before - await who.credits(), 6) == ended["result"]["credits_used"] > 0
     (listed,) = (await who.client.get(ALL)).body["workflows"]

@@ -34,7 +34,7 @@ async def test_a_message_begins_those_that_listen(telegram_site: Site, telegram:
     assert (answer.code, answer.body) == (200, b'{"ok":true,"executions":1}')
     (execution,) = await who.begun(made)
     ended = await who.ended(made, execution["id"])
-    assert (ended["trigger"], ended["result"]["output"]) == ("telegram", {"said": "Hello", "by": "Ada"})
+    assert (ended["trigger"], ended["result"]["value"]) == ("telegram", {"said": "Hello", "by": "Ada"})
     assert await who.begun(by_hand) == [] and await who.begun(off) == []
 
 

@@ -2,12 +2,18 @@
 replayed to workflows.
 """
 
+import io
+import runpy
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
 import pytest
+from openai import OpenAI
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import WebhookVerificationError
 
 from hub.api_keys import NewKey
 from hub.realtime.channels import workflows_channel
@@ -26,13 +32,14 @@ from tests.ws_client import Client
 
 __all__ = ["sockets_end"]
 
+SNIPPET: Final = Path(__file__).parents[1] / "webhooks" / "snippets" / "ai_assistant.py"
 EXECUTED: Final = {
     "event": "workflow.executed",
     "timestamp": "2025-11-09T10:30:00Z",
     "workflow_id": 1,
     "execution_id": "exec_123",
     "status": "completed",
-    "data": {"result": {}},
+    "data": {"result": {"output": "Summary generated successfully", "credits_used": 5}},
 }
 
 
@@ -60,14 +67,66 @@ async def test_a_notify_url_is_told_of_its_own_workflows_executions(site: Site, 
     body = orjson.loads(got.body)
     assert unlike(EXECUTED, body) == []
     assert (body["workflow_id"], body["execution_id"], body["status"]) == (made["id"], execution, "completed")
-    assert body["data"]["result"]["output"] == {"said": {"deep": [1]}}
+    result = body["data"]["result"]
+    assert (result["output"], result["value"]) == ('{"said":{"deep":[1]}}', {"said": {"deep": [1]}})
     secret, headers = made["notify_secret"], {name.lower(): value for name, value in got.headers.items()}
     assert headers["x-webhook-signature"] == signatures.plain(got.body, secret)
     assert signatures.verify(headers, got.body, [secret], now()) == headers["webhook-id"]
     await who.begin(failing)
     told = orjson.loads((await arrived(receiver, "b"))[0].body)
     assert told["status"] == "failed" and told["data"]["result"]["error"]["node"] == "note"
+    assert (told["data"]["result"]["output"], told["data"]["result"]["value"]) == ("", None)
     assert len(receiver.got["a"]) == 1
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_everybodys_libraries_accept_what_it_is_told(
+    site: Site, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`standardwebhooks`, OpenAI's client, and the document's own lines."""
+    who = await Author.of(site)
+    made = await who.make(chain(note()), notify_url=receiver.url("a"))
+    await who.begin(made, data={"said": "Gr\u00e4ce \U0001f600"})
+    (got,) = await arrived(receiver, "a")
+    text, secret = got.body.decode(), made["notify_secret"]
+    assert Webhook(secret).verify(text, got.headers) == orjson.loads(got.body)
+    OpenAI(api_key="none", webhook_secret=secret).webhooks.verify_signature(text, got.headers)
+    given = {"payload": text, "header": got.headers["x-webhook-signature"], "secret": secret}
+    monkeypatch.setattr("sys.stdin", io.StringIO(orjson.dumps(given).decode()))
+    capsys.readouterr()
+    runpy.run_path(str(SNIPPET))
+    assert orjson.loads(capsys.readouterr().out) == [True]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_large_result_is_told_to_be_asked_for(site: Site, receiver: WebhookReceiver) -> None:
+    who = await Author.of(site)
+    made = await who.make(chain(note()), notify_url=receiver.url("a"))
+    execution = await who.begin(made, data={"said": "x" * 16_000})
+    (got,) = await arrived(receiver, "a")
+    result = orjson.loads(got.body)["data"]["result"]
+    assert (result["output"], result["value"], result["truncated"]) == ("", None, True)
+    assert (await who.execution(made, execution))["result"]["value"] == {"said": "x" * 16_000}
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_after_a_rotation_both_secrets_verify_and_another_address_has_one(
+    site: Site, receiver: WebhookReceiver
+) -> None:
+    who = await Author.of(site)
+    made = await who.make(chain(note(said="x")), notify_url=receiver.url("a"))
+    anew = (await who.client.post(f"{ALL}/{made['id']}/rotate-secret")).body
+    await who.begin(made)
+    (got,) = await arrived(receiver, "a")
+    for secret in (made["notify_secret"], anew["notify_secret"]):
+        assert Webhook(secret).verify(got.body.decode(), got.headers)
+    body = {"notify_url": receiver.url("b")}
+    moved = (await who.client.request("PUT", f"{ALL}/{made['id']}", body, status=200)).body
+    await who.begin(made)
+    (got,) = await arrived(receiver, "b")
+    assert Webhook(moved["notify_secret"]).verify(got.body.decode(), got.headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(anew["notify_secret"]).verify(got.body.decode(), got.headers)
 
 
 @pytest.mark.gen_test(timeout=60)
@@ -143,7 +202,7 @@ async def test_in_test_mode_nobody_is_told(site: Site, receiver: WebhookReceiver
     await who.ended(made, await who.begin(made, data={"said": 1}, test_mode=True))
     await who.ended(made, await who.begin(made, data={"said": 2}))
     (got,) = await arrived(receiver, "a")
-    assert orjson.loads(got.body)["data"]["result"]["output"] == {"said": 2}
+    assert orjson.loads(got.body)["data"]["result"]["value"] == {"said": 2}
 
 
 # --- replayed -------------------------------------------------------------------------------------------------------
@@ -164,7 +223,7 @@ async def test_a_span_of_time_is_replayed_to_a_workflow(site: Site, receiver: We
     path = f"{hook['id']}/replay"
     assert await hooks.post(path, span | {"workflow_id": made["id"]}) == {"queued": 3}
     ended = [await who.ended(made, each["id"]) for each in await who.begun(made)]
-    said = [each["result"]["output"]["said"]["giftId"] for each in reversed(ended)]
+    said = [each["result"]["value"]["said"]["giftId"] for each in reversed(ended)]
     assert said == ["gift_0", "gift_1", "gift_2"] and len(receiver.got["a"]) == 3
     assert await hooks.post(path, span | {"workflow_id": made["id"]}) == {"queued": 3}
     assert len(await who.begun(made)) == 6
@@ -190,6 +249,52 @@ async def test_more_than_may_begin_at_once_is_refused(
     span = {"from": (begun_at - timedelta(seconds=1)).isoformat(), "workflow_id": made["id"]}
     refused = await hooks.post(f"{hook['id']}/replay", span, 400)
     assert "more than 1 events" in repr(refused.body) and await who.begun(made) == []
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_key_begins_executions_by_a_replay_only_where_it_may_execute(
+    site: Site, receiver: WebhookReceiver
+) -> None:
+    who = await Author.of(site)
+    made = await who.make(chain(note(said="x"), trigger="webhook"))
+    hooks = Hooks(site, "ai_aggregator", site.client("ai_aggregator", token=who.token), who.user, who.token)
+    hook, begun_at = await hooks.hook(receiver.url("a"), "gift.received"), now()
+    await happens(hooks, "gift.received", {"gift_id": "g"})
+    span = {"from": (begun_at - timedelta(seconds=1)).isoformat(), "workflow_id": made["id"]}
+    limited = {"models": ["gpt-4"]}
+    for granted, bounds, status in (([], {}, 403), (["ai:write"], limited, 403), (["ai:write"], {}, 200)):
+        new = NewKey("sk_live_", "K", ["webhooks:write", *granted], limits=bounds)
+        _, key = await site.services.api_keys.create(who.user, new)
+        path = f"/v1/webhooks/{hook['id']}/replay"
+        await site.client("ai_aggregator", token=key).request("POST", path, span, status=status)
+        assert len(await who.begun(made)) == (status == 200)
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_replay_begins_all_or_none_and_nothing_twice_under_one_key(
+    site: Site, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = await Author.of(site)
+    made = await who.make(chain(approval(), trigger="webhook"))
+    hooks = Hooks(site, "ai_aggregator", site.client("ai_aggregator", token=who.token), who.user, who.token)
+    hook, begun_at = await hooks.hook(receiver.url("a"), "gift.received"), now()
+    for number in range(3):
+        await happens(hooks, "gift.received", {"gift_id": f"gift_{number}"})
+    span = {"from": (begun_at - timedelta(seconds=1)).isoformat(), "to": (now() + timedelta(seconds=1)).isoformat()}
+    path, once = f"/v1/webhooks/{hook['id']}/replay", {"Idempotency-Key": "once"}
+    monkeypatch.setattr("config.workflows.EXECUTIONS_RUNNING_MAX", 2)
+    body = span | {"workflow_id": made["id"]}
+    await hooks.client.request("POST", path, body, status=429, headers=once)
+    assert await who.begun(made) == []
+    monkeypatch.setattr("config.workflows.EXECUTIONS_RUNNING_MAX", 3)
+    records = site.services.database["idempotency"]
+    for hit in (None, "true", None):
+        answer = await hooks.client.request("POST", path, body, status=200, headers=once)
+        assert answer.data == {"queued": 3} and answer.headers.get("Idempotency-Hit") == hit
+        assert len(await who.begun(made)) == 3
+        if hit:  # the last one comes as if the first had been cut off before its answer was kept
+            await records.delete_one({"_id": f"{who.user}:once"})
+    await hooks.client.request("POST", path, span, status=422, headers=once)
 
 
 # --- live -----------------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def signed(secret: str, body: bytes = BODY, webhook_id: str = "msg_1", at: datet
 async def outputs(who: Author, workflow: Json) -> list[Any]:
     """Of all executions, once they have ended; the newest first."""
     ended = [await who.ended(workflow, each["id"]) for each in await who.begun(workflow)]
-    return [each["result"]["output"] for each in ended]
+    return [each["result"]["value"] for each in ended]
 
 
 # --- what comes -----------------------------------------------------------------------------------------------------
@@ -218,6 +218,28 @@ async def test_one_that_is_switched_off_or_begins_otherwise_begins_nothing(site:
     by_hand = await who.make(chain(note()))
     assert "manual" in (await who.posts(by_hand, BODY, 409)).body["error"]["message"]
     assert await who.begun(made) == [] and await who.begun(by_hand) == []
+
+
+@pytest.mark.gen_test
+async def test_a_suspended_owners_begins_nothing(site: Site) -> None:
+    who = await Author.of(site)
+    made = await who.make(listener())
+    await site.services.identities.change_user(who.user, {"status": "suspended"})
+    assert "owner" in (await who.posts(made, BODY, 409)).body["error"]["message"]
+    await site.services.identities.change_user(who.user, {"status": "active"})
+    await who.posts(made, BODY)
+
+
+@pytest.mark.gen_test
+async def test_one_of_a_deleted_project_begins_nothing_until_that_is_restored(site: Site) -> None:
+    who = await Author.of(site)
+    project = (await who.client.post("/api/projects", {"name": "P"}, status=201)).body["id"]
+    made = await who.make(listener(), project_id=project)
+    await who.client.request("DELETE", f"/api/projects/{project}", status=200)
+    assert (await who.posts(made, BODY, 409)).body["error"]["message"] == "Its project is deleted"
+    await who.client.post(f"{ALL}/{made['id']}/execute", {}, status=409)
+    await who.client.post(f"/api/projects/{project}/restore")
+    await who.posts(made, BODY)
 
 
 @pytest.mark.gen_test

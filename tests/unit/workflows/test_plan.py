@@ -186,6 +186,8 @@ def test_what_would_fail_again_is_not_tried_again() -> None:
     assert (last.status, words(statuses)) == ("failed", "a:failed")
     assert steps.pause_seconds(300, 5) == limits.RETRY_PAUSE_SECONDS_MAX
     assert steps.pause_seconds(0, 5) == 0
+    assert [steps.pause_seconds(10, 1, asked) for asked in (None, 7, 25)] == [10, 10, 25]
+    assert steps.pause_seconds(10, 1, 86_400) == limits.RETRY_PAUSE_SECONDS_MAX
 
 
 def test_a_delay_waits_beside_what_runs_and_is_taken_up_when_it_is_due() -> None:

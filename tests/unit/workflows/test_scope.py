@@ -7,6 +7,7 @@ import pytest
 
 from hub.errors import HubError
 from hub.workflows import scope
+from hub.workflows.said import Said
 from hub.workflows.steps import SKIPPED, Step
 from tests.executions import Json, definition, for_each
 
@@ -14,7 +15,7 @@ PAYLOAD: Json = {"email": {"from": "ada@example.org"}, "a": "hidden", "item": "t
 
 
 def completed(output: Any) -> Json:
-    return {"status": "completed", "attempt": 1, "output": output}
+    return {"status": "completed", "attempt": 1, "output": Said.of(output)}
 
 
 def setting(text: Any) -> Json:
@@ -42,7 +43,7 @@ def test_nodes_that_failed_or_were_skipped_have_null_outputs() -> None:
 def test_a_step_of_an_item_sees_it_and_what_was_done_for_it() -> None:
     given = definition("t>a", a=for_each("i", "j"))
     records = {
-        "a": {"status": "open", "attempt": 1, "items": ["x", {"y": 2}]},
+        "a": {"status": "open", "attempt": 1, "items": Said.of(["x", {"y": 2}])},
         "a/1/i": completed("first"),
         "a/0/i": completed("other"),
     }
@@ -53,6 +54,29 @@ def test_a_step_of_an_item_sees_it_and_what_was_done_for_it() -> None:
         "first",
         "first",
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("https://a.b/users/{{x}}/profile?key=1", "https://a.b/users/..%2Fadmin%3Fx%3D1%26y%20%C3%A9/profile?key=1"),
+        ("https://a.b/?q={{x}}&p={{dots}}{{n}}", "https://a.b/?q=..%2Fadmin%3Fx%3D1%26y%20%C3%A9&p=..5"),
+        *(("{{url}}", "https://c.d/e?f=g h"), ("{{base}}/users/{{n}}{{none}}", "https://c.d/e/users/5")),
+    ],
+)
+def test_a_value_within_an_address_is_one_part_of_it(url: str, found: str) -> None:
+    payload = {"x": "../admin?x=1&y é", "n": 5, "none": None, "dots": "..", "url": "https://c.d/e?f=g h"}
+    node = {"id": "a", "type": "http_request", "config": {"url": url, "body": "{{x}}!"}}
+    seen = scope.inputs(definition("t>a", a=node), payload | {"base": "https://c.d/e"}, {}, Step("a", node))
+    assert seen == {"url": found, "body": "../admin?x=1&y é!"}
+
+
+@pytest.mark.parametrize("value", [".", ".."])
+def test_a_value_that_would_leave_its_place_in_a_path_is_refused(value: str) -> None:
+    node = {"id": "a", "type": "http_request", "config": {"url": "https://a.b/users/{{x}}/profile"}}
+    with pytest.raises(HubError) as caught:
+        scope.inputs(definition("t>a", a=node), {"x": value}, {}, Step("a", node))
+    assert [each.field for each in caught.value.details] == ["config.url"]
 
 
 def test_what_a_for_each_does_is_rendered_for_each_item_only() -> None:
@@ -105,15 +129,15 @@ def test_a_mail_without_a_body_says_what_was_handed_on() -> None:
     two = {"a": completed("One."), "c": completed("Two."), "d": SKIPPED}
     assert handed(definition("t>a t>c t>d c>b a>b d>b"), two) == "Two.\n\nOne."
     given = definition("t>a", a=for_each("i", "j"))
-    records = {"a": {"status": "open", "attempt": 1, "items": ["x"]}, "a/0/i": completed("First.")}
+    records = {"a": {"status": "open", "attempt": 1, "items": Said.of(["x"])}, "a/0/i": completed("First.")}
     assert handed(given, records, "a/0/i", owner="a", index=0) == "x"
     assert handed(given, records, "a/0/j", owner="a", index=0) == "First."
 
 
 def test_the_last_outputs_are_the_result() -> None:
-    assert scope.result(definition("t>a a>b"), {"a": completed(1), "b": completed("done")}) == "done"
-    assert scope.result(definition("t>a a>b a>c:error"), {"a": completed(1), "b": SKIPPED, "c": SKIPPED}) == {}
-    assert scope.result(definition("t>a t>b"), {"a": completed(1), "b": completed(2)}) == {"a": 1, "b": 2}
+    assert scope.result(definition("t>a a>b"), {"a": completed(1), "b": completed("done")}).value == "done"
+    assert scope.result(definition("t>a a>b a>c:error"), {"a": completed(1), "b": SKIPPED, "c": SKIPPED}).value == {}
+    assert scope.result(definition("t>a t>b"), {"a": completed(1), "b": completed(2)}).value == {"a": 1, "b": 2}
     condition = {"type": "condition", "config": {"left": 1, "operator": "exists"}}
     only = definition("t>a a>b:true", a=condition)
-    assert scope.result(only, {"a": completed(False), "b": SKIPPED}) is False
+    assert scope.result(only, {"a": completed(False), "b": SKIPPED}).value is False

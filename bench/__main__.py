@@ -21,6 +21,7 @@ from bench import (
     sockets,
     two_processes,
     webhooks,
+    workflows,
 )
 
 SECTIONS = {
@@ -35,6 +36,7 @@ SECTIONS = {
     "herd": many_sockets.measure_herd,
     "replay": replay.measure,
     "webhooks": webhooks.measure,
+    "workflows": workflows.measure,
     "two_processes": two_processes.measure,
     "memory": memory.measure,
 }

@@ -14,11 +14,9 @@ import statistics
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-import orjson
-
 from bench.accounts import SETTLE_SECONDS, sign_up
 from bench.hub_process import HubProcess, hub
-from bench.load_http import HttpConnection, connections
+from bench.load_http import HttpConnection, ask, connections, request
 from bench.load_ws import Socket, sockets
 from bench.peer_processes import Peer, peers
 from bench.report import Figure, ratios
@@ -151,18 +149,11 @@ async def _request(
 
 
 def _announcement(port: int, token: str, chars: int) -> bytes:
-    body = orjson.dumps({"title": "News", "message": "x" * chars})
-    head = (
-        f"POST /api/admin/announcements HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+    return request(port, token, "POST", "/api/admin/announcements", {"title": "News", "message": "x" * chars})
 
 
-async def _announce(connection: HttpConnection, request: bytes) -> None:
-    answer = await connection.ask(request)
-    if answer.status != 201:
-        raise SystemExit(f"the hub answered {answer.status}: {answer.body[:500]!r}")
+async def _announce(connection: HttpConnection, asked: bytes) -> None:
+    await ask(connection, asked, 201)
 
 
 @contextlib.asynccontextmanager

@@ -6,9 +6,9 @@ It reads only what a hub and the stand-in send: a length, or chunks, which it do
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import orjson
 
@@ -118,19 +118,28 @@ def completion(port: int, token: str, *, stream: bool) -> bytes:
         ],
         "max_tokens": 1_000,
     }
-    content = orjson.dumps(body | {"stream": True} if stream else body)
+    return request(port, token, "POST", "/v1/chat/completions", body | {"stream": True} if stream else body)
+
+
+def request(port: int, token: str, method: str, path: str, body: Mapping[str, Any]) -> bytes:
+    """One with a JSON body, and about the headers that clients send."""
+    content = orjson.dumps(body)
     head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
+        f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nAccept: application/json\r\nUser-Agent: bench\r\n"
         f"Content-Length: {len(content)}\r\n\r\n"
     )
     return head.encode() + content
 
 
+async def ask(connection: HttpConnection, asked: bytes, status: int) -> Answer:
+    """Ask once. Stops the benchmark at any other status."""
+    answer = await connection.ask(asked)
+    if answer.status != status:
+        raise SystemExit(f"the hub answered {answer.status}: {answer.body[:500]!r}")
+    return answer
+
+
 async def repeat(connection: HttpConnection, requests: Sequence[bytes], count: int) -> list[Answer]:
     """Ask `count` times in a row, going round the requests. Stops the benchmark at any answer but 200."""
-    answers = [await connection.ask(requests[number % len(requests)]) for number in range(count)]
-    for answer in answers:
-        if answer.status != 200:
-            raise SystemExit(f"the hub answered {answer.status}: {answer.body[:500]!r}")
-    return answers
+    return [await ask(connection, requests[number % len(requests)], 200) for number in range(count)]

@@ -19,7 +19,7 @@ import orjson
 
 from bench.accounts import SETTLE_SECONDS, sign_up
 from bench.hub_process import Cost, HubProcess, hub
-from bench.load_http import HttpConnection, connections
+from bench.load_http import HttpConnection, ask, connections, request
 from bench.many_sockets import p99
 from bench.processes import free_port
 from bench.report import Figure
@@ -95,32 +95,18 @@ async def _changes(
     turns = itertools.cycle(zip(opened, requests, strict=True))
     for number in range(count):
         await asyncio.sleep(max(0.0, began + number / EVENTS_PER_SECOND - time.monotonic()))
-        connection, request = next(turns)
-        answer = await connection.ask(request)
-        if answer.status != 200:
-            raise SystemExit(f"the hub answered {answer.status}: {answer.body[:500]!r}")
+        connection, asked = next(turns)
+        await ask(connection, asked, 200)
     return process.since(before)
 
 
 def _change(port: int, token: str) -> bytes:
-    return _request(port, token, "PUT", "/api/users/me", {"firstName": "Grace"})
+    return request(port, token, "PUT", "/api/users/me", {"firstName": "Grace"})
 
 
 async def _subscribe(connection: HttpConnection, port: int, admin: str, url: str) -> None:
-    made = await connection.ask(
-        _request(port, admin, "POST", "/api/admin/webhooks", {"url": url, "events": ["user.updated"]})
-    )
-    if made.status != 201:
-        raise SystemExit(f"the hub answered {made.status}: {made.body[:500]!r}")
-
-
-def _request(port: int, token: str, method: str, path: str, body: dict[str, object]) -> bytes:
-    content = orjson.dumps(body)
-    head = (
-        f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-    )
-    return head.encode() + content
+    wanted = {"url": url, "events": ["user.updated"]}
+    await ask(connection, request(port, admin, "POST", "/api/admin/webhooks", wanted), 201)
 
 
 async def _all_there(good: Sequence[Endpoint]) -> None:

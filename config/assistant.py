@@ -123,6 +123,8 @@ INTEGRATION_CALL_SECONDS_MAX: Final = 30.0  # one call to the outside company
 INTEGRATION_ANSWER_BYTES_MAX: Final = 1 << 20  # of one answer
 INTEGRATION_TOKEN_MARGIN_SECONDS: Final = 60  # a token this near its end is renewed first
 INTEGRATION_CONNECTIONS_MAX: Final = 20
+INTEGRATION_RETRY_SECONDS: Final = 30.0  # told where the outside company names no pause
+INTEGRATION_SAID_CHARS_MAX: Final = 300  # of its own words, in what is told and logged
 
 # --- credits ------------------------------------------------------------------------------------------------
 CHECKOUT_SECONDS: Final = 86_340  # of a checkout page; Stripe allows a day at most, and its clock is not ours

@@ -335,6 +335,7 @@ SHUTDOWN_SECONDS_MAX: Final = 15.0
 TASKS_GRACE_SECONDS: Final = 3.0
 CANCEL_AGAIN_SECONDS: Final = 0.5  # within TASKS_GRACE_SECONDS
 CLOSE_STEP_SECONDS: Final = 5.0
+CLOSE_BREAK_SECONDS: Final = 1.0  # for jobs that are broken off then, to end; within CLOSE_STEP_SECONDS too
 CLOSE_LEAST_SECONDS: Final = 0.5  # for jobs that the end of a stream has just ended, to write what they came to
 
 # --- process ------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ async def _serve_until_told(services: Services, told: Told, ready: Callable[[], 
         log.info("the hub stops")
         application.draining = True
         server.stop()
-        services.workflows.stop()  # else each step that ends while answers are waited for would begin the next one
+        services.automation.stop()  # else each step that ends while answers are waited for would begin the next one
         await _end_within(limits.DRAIN_SECONDS_MAX, services, server, told)
 
 

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from config import limits
 from config import workflows as workflow_limits
-from handlers.ai_assistant.numbers import NUMBER_MAX
 from handlers.base import ApiHandler
 from handlers.chat_headers import IDEMPOTENCY_KEY
 from handlers.dialects import Page
 from handlers.idempotent import replied
+from handlers.numbers import NUMBER_MAX
 from handlers.terms import PAGE, SORT, Parameter
 from handlers.workflow_hops import HOPS, hops_of
 from hub import fields
@@ -102,7 +102,8 @@ class OfEndpoint(ApiHandler):
             self._check_may_execute()
 
         async def work(key: IdempotencyKey | None) -> Document:
-            replaying = self._again(where) if number is None else self._to_workflow(number, where, key)
+            mark = None if key is None else key.mark
+            replaying = self._again(where, mark) if number is None else self._to_workflow(number, where, mark)
             return await remembered(self.services.ledger, key, {"queued": await replaying})
 
         self.answer_by_name("replay", await replied(self, given, work))
@@ -113,14 +114,13 @@ class OfEndpoint(ApiHandler):
             raise HubError(Code.FORBIDDEN, "This API key lacks the permission ai:write")
         check_workflows(self.caller)
 
-    async def _again(self, where: _Where) -> int:
-        return await self.services.webhooks.deliveries.replay(*where)
+    async def _again(self, where: _Where, mark: str | None) -> int:
+        return await self.services.webhooks.deliveries.replay(*where, mark)
 
-    async def _to_workflow(self, number: int, where: _Where, key: IdempotencyKey | None) -> int:
-        workflow = await self.services.workflows.workflows.find(self.caller.user_id, number)
+    async def _to_workflow(self, number: int, where: _Where, mark: str | None) -> int:
+        workflow = await self.services.automation.workflows.find(self.caller.user_id, number)
         found = await self.services.webhooks.deliveries.payloads(*where, workflow_limits.REPLAYED_MAX)
-        mark = None if key is None else key.mark
-        return await self.services.workflows.incoming.replayed(workflow, found, mark, hops_of(self))
+        return await self.services.automation.incoming.replayed(workflow, found, mark, hops_of(self))
 
     def _answer(self, delivery: Document) -> None:
         self.answer_by_name("delivery", self._view(delivery))

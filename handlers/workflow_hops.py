@@ -2,13 +2,21 @@
 
 from typing import Final
 
+from config import workflows as limits
 from handlers.base import ApiHandler
 from handlers.terms import header, whole_number
 from hub import safe_http
 from hub.errors import invalid
+from hub.fields import Check
 
-HOPS: Final = header(safe_http.HOPS, "How many workflows led here: more than three are refused", whole_number(0))
-_DIGITS_MAX: Final = 3
+HOPS: Final = header(
+    safe_http.HOPS, f"How many workflows led here: beyond {limits.HOPS_MAX} none is begun", whole_number(0)
+)
+
+
+def hops_check(handler: ApiHandler) -> Check:
+    """For `fields.load`: a wrong number is told together with what is wrong with the body."""
+    return lambda _: hops_of(handler)
 
 
 def hops_of(handler: ApiHandler) -> int:
@@ -16,6 +24,6 @@ def hops_of(handler: ApiHandler) -> int:
     text = handler.header(HOPS.name)
     if text is None:
         return 0
-    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS_MAX:
+    if not text.isascii() or not text.isdigit() or len(text) > limits.HOPS_DIGITS_MAX:
         raise invalid(HOPS.name, "must be a small whole number", text)
     return int(text)

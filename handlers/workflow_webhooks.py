@@ -10,15 +10,16 @@ from marshmallow import INCLUDE
 from config import workflows as limits
 from handlers.access import public
 from handlers.ai_assistant import workflow_views as views
-from handlers.ai_assistant.numbers import NUMBER_MAX, number_of
 from handlers.base import ApiHandler
 from handlers.credentials import media_type
+from handlers.numbers import NUMBER_MAX, number_of
 from handlers.routing import Route
 from handlers.terms import asks, header, takes
 from handlers.workflow_hops import HOPS, hops_of
 from hub.errors import Code
 from hub.fields import Input, Integer
 from hub.integrations.telegram import PATH as TELEGRAM
+from hub.workflows.executions import TooManyHops
 from hub.workflows.incoming import PLAIN, STANDARD, payload_of
 from models.database import Document
 
@@ -65,7 +66,7 @@ class WorkflowWebhook(ApiHandler):
         """The workflow that is triggered, by who may."""
         names = [name for name in (PLAIN, *STANDARD) if self.header(name) is not None]
         headers = {name: self.header(name) or "" for name in names}
-        incoming = self.services.workflows.incoming
+        incoming = self.services.automation.incoming
         return await incoming.genuine(secret, number, headers, self.request.body, self.address)
 
     def given(self) -> Json:
@@ -73,8 +74,12 @@ class WorkflowWebhook(ApiHandler):
 
     async def begin(self, workflow: Document, payload: Json) -> None:
         webhook_id, hops = self.header(STANDARD[0]), hops_of(self)
-        begun = await self.services.workflows.incoming.triggered(workflow, payload, webhook_id, hops)
-        self.answer(views.begun(begun))
+        try:
+            begun = await self.services.automation.incoming.triggered(workflow, payload, webhook_id, hops)
+        except TooManyHops as error:  # no failure to who would send it again for days, and all that follows after it
+            self.answer(views.ignored("hops", error))
+        else:
+            self.answer(views.begun(begun))
 
 
 class BySecret(WorkflowWebhook):
@@ -110,7 +115,7 @@ class TelegramUpdates(ApiHandler):
         """What Telegram tells a connected bot: a message begins the workflows that listen to its chat."""
         given = self.header(_SECRET_TOKEN.name) or ""
         bot = await self.services.integrations.telegram.heard(hook, given)
-        begun = await self.services.workflows.incoming.heard(bot, self.load_body())
+        begun = await self.services.automation.incoming.heard(bot, self.load_body())
         self.answer({"ok": True, "executions": begun})
 
 

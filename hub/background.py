@@ -19,7 +19,9 @@ def watch(services: "Services") -> None:
     watch("queue_bytes", "Bytes waiting in connections' queues", lambda: services.connections.queued_bytes)
     watch("streams_running", "Generations under way", lambda: len(services.streams))
     watch("mails_given_up", "Mails that could not be sent", lambda: services.mail.given_up)
-    watch("executions_at_work", "Executions that this process has a turn at", lambda: services.workflows.engine.at_work)
+    watch(
+        "executions_at_work", "Executions that this process has a turn at", lambda: services.automation.engine.at_work
+    )
     watch("tasks_failed", "Background tasks that ended with an exception", lambda: services.tasks.failures)
     watch("database_up", "Whether the database takes writes", lambda: float(services.database.up))
 
@@ -41,7 +43,7 @@ def start(services: "Services") -> None:
     services.notices.jobs.start()
     services.webhooks.start()
     services.analyser.analyses.start()
-    services.workflows.start()
+    services.automation.start()
     if isinstance(services.broker, RedisBroker):
         services.tasks.start(WalletFollower(services.database, services.broker).run(), "wallet follower")
     services.tasks.repeat(partial(_watch_ledger, services), limits.DRIFT_SECONDS, "ledger watch")

@@ -49,6 +49,7 @@ class EmbeddingRequest:
     inputs: Sequence[str | Sequence[int]]
     dimensions: int | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)  # OpenAI's other fields, passed on
+    hops: int = 0  # workflows that led to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class _Work:
     tokens: int  # as counted here
     created_at: datetime
     key: IdempotencyKey | None
+    hops: int = 0
 
 
 class Embedder:
@@ -166,6 +168,7 @@ class Embedder:
             prompt_tokens=work.tokens,
             budgets=budgets_of(work.identity),
             idempotency=work.key.id if work.key is not None else None,
+            hops=work.hops,
         )
 
     async def _settle(self, work: _Work, hold: Hold, embeddings: Embeddings) -> Document:
@@ -206,7 +209,8 @@ async def _prepared(
         trail=trail,
     )
     tokens = await _counted(model, request.inputs)
-    return _Work(new_id("emb"), identity, model, request.api, request.endpoint, call, tokens, now(), key)
+    what = (new_id("emb"), identity, model, request.api, request.endpoint, call, tokens, now(), key)
+    return _Work(*what, request.hops)
 
 
 def _dimensions(model: AiModel, request: EmbeddingRequest) -> int:

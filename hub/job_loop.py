@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from config import limits
-from hub.tasks import Tasks
+from hub.tasks import Tasks, cancel
 from models.database import DatabaseError, Document
 
 log = structlog.get_logger(__name__)
@@ -89,7 +89,7 @@ class JobLoop:
 
     async def close(self, seconds: float) -> None:
         """Claim no more, and let the attempts that are under way end, until so long after the stop; those that it came early
-        for still have a moment to write what they came to. What then still runs its tasks cancel.
+        for still have a moment to write what they came to. What then still runs its tasks cancel, or `break_off`.
         """
         self.stop()
         least = asyncio.get_running_loop().time() + min(seconds, limits.CLOSE_LEAST_SECONDS)
@@ -99,7 +99,11 @@ class JobLoop:
                 if self._running:
                     await asyncio.wait(self._running)
         except TimeoutError:
-            log.info("attempts are cut off", jobs=self._name, attempts=len(self._running))
+            log.info("attempts do not end in time", jobs=self._name, attempts=len(self._running))
+
+    async def break_off(self) -> None:
+        """End the attempts that have outlasted `close`, before their claims are freed: nobody else is at the same then."""
+        await cancel(self._running, limits.CLOSE_BREAK_SECONDS)
 
     async def _start_all(self) -> None:
         """Start an attempt for each that is due, as many at once as may be."""

@@ -218,6 +218,8 @@ class Ledger:
                 return await self._earlier_receipt(operation.id, user)
             except HubError as error:
                 if error.code is Code.CONFLICT and await self._was_settled(operation.id):
+                    # The hold of this id that was placed anew is charged by nobody any more: the sweeper lets it go.
+                    self._leave_to_sweeper(operation.id)
                     return await self._earlier_receipt(operation.id, user)
                 late = self._committer.ended or asyncio.get_running_loop().time() > deadline
                 if late or error.code not in _RETRIED:
@@ -231,11 +233,8 @@ class Ledger:
             return applied.receipt
 
     async def _was_settled(self, hold_id: str) -> bool:
-        """Whether a hold of this id was charged before, so that this one, placed anew, never will be: it is let go."""
-        if await wallets.entry_by_operation(self._database, hold_id) is None:
-            return False
-        self._leave_to_sweeper(hold_id)
-        return True
+        """Whether a hold of this id was charged before, so that one that was placed anew never will be."""
+        return await wallets.entry_by_operation(self._database, hold_id) is not None
 
     def _leave_to_sweeper(self, hold_id: str) -> None:
         """Beyond the bound it comes to it all the same, once the hold expires."""

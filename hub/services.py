@@ -109,7 +109,7 @@ class Services:
     webhooks: Webhooks
     integrations: Integrations
     analyser: Analyser
-    workflows: Automation
+    automation: Automation
     statistics: Statistics
     analytics: Analytics
     insight: Insight
@@ -139,7 +139,7 @@ async def open_services(settings: Settings, mongodb_uri: str, bcrypt_cost: int =
     except BaseException:
         await close_all(opening.closings)
         raise
-    services.workflows.workflows.on_endpoint_change.append(services.webhooks.sender.changed)
+    services.automation.workflows.on_endpoint_change.append(services.webhooks.sender.changed)
     background.watch(services)
     background.start(services)
     return Opened(services, opening.closings)
@@ -202,7 +202,7 @@ class _Opening:
             webhooks=await self._webhooks(database, ledger, node, http),
             integrations=integrations,
             analyser=self._analyser(database, ledger, http, integrations),
-            workflows=self._workflows(database, ledger, node, chat, http, integrations, mailer),
+            automation=self._automation(database, ledger, node, chat, http, integrations, mailer),
             statistics=Statistics(database),
             analytics=Analytics(database),
             insight=insight_of(database, ledger, self._catalogue, self._throttle()),
@@ -323,7 +323,7 @@ class _Opening:
         self._closes("analyses", analyser.analyses.close)
         return analyser
 
-    def _workflows(
+    def _automation(
         self,
         database: Database,
         ledger: Ledger,

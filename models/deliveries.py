@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from config import outgoing
 from models.collection_shape import CollectionShape, Index
-from models.database import Database, Document, by_age
+from models.database import Database, Document, Transaction, by_age
 
 DELIVERIES = "deliveries"
 WAITING: Final = "waiting"
@@ -90,6 +90,11 @@ async def first_waiting(database: Database, endpoint: str, after: int, limit: in
     """The next ones of an endpoint beyond number `after`, in the order in which they are to be sent."""
     query = {"endpoint": {"$eq": endpoint}, "status": WAITING, "seq": {"$gt": after}}
     return await database[DELIVERIES].find(query, sort=[("seq", 1)], limit=limit)
+
+
+async def stored_within(transaction: Transaction, ids: Sequence[str]) -> set[str]:
+    """Which of these there are."""
+    return {found["_id"] for found in await transaction.find(DELIVERIES, {"_id": {"$in": list(ids)}}, {"_id": 1})}
 
 
 async def page(

@@ -14,21 +14,20 @@ twice.
 `due_at` is when it is to be looked at next, None once it has ended. A claim is the fencing token of one turn at it: who lost
 it changes nothing here. How long a claim lasts is the server's own time. `asked` counts what came from outside meanwhile, an
 answer or the wish to cancel, so that no turn ends without having seen it. `active_seconds` are those in which it was at
-work. `written` is the id of the last write of its steps, by which whoever was not told finds whether it stands.
+work. `written` is the id of a turn's last write, by which whoever was not told finds whether it stands.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from config import workflows as limits
+from models.claims import FREE, unclaimed, until
 from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Transaction
 
 EXECUTIONS: Final = "executions"
 STATUSES: Final = ("running", "completed", "failed", "cancelled")
-NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # until when an unclaimed one is claimed
-FREE: Final = {"claim": None, "node": None, "claimed_until": NEVER}
 _RUNNING: Final = {"status": "running"}
 SHAPES = (
     CollectionShape(
@@ -55,6 +54,42 @@ SHAPES = (
 _LISTED: Final = {"definition": 0, "payload": 0, "logs": 0, "steps": 0}
 _ASKED: Final = {"asked": 1, "cancel_asked": 1}
 _NEWEST_FIRST: Final = (("started_at", -1), ("_id", -1))
+
+
+def new_execution(
+    execution_id: str,
+    workflow: Document,
+    payload: str,
+    trigger: str,
+    moment: datetime,
+    *,
+    test_mode: bool = False,
+    hops: int = 0,
+    twin: str | None = None,
+) -> Document:
+    """Of a workflow as it is now, due at once. `payload` is JSON, `twin` unique within the workflow."""
+    kept = ("number", "user", "version", "definition", "project", "spend_cap_micro")
+    return {
+        "_id": execution_id,
+        "workflow": workflow["_id"],
+        **{name: workflow[name] for name in kept if name in workflow},
+        "payload": payload,
+        "trigger": trigger,
+        **({} if twin is None else {"twin": f"{workflow['_id']}:{twin}"}),
+        "test_mode": test_mode,
+        "hops": hops,
+        "status": "running",
+        "steps": {},
+        "approvals": {},
+        "logs": [],
+        "spent_micro": 0,
+        "due_at": moment,
+        "asked": 0,
+        "cancel_asked": False,
+        **FREE,
+        "active_seconds": 0.0,
+        "started_at": moment,
+    }
 
 
 async def by_id(database: Database, execution_id: str) -> Document | None:
@@ -100,16 +135,11 @@ async def claim(
     database: Database, claim_id: str, node: str, moment: datetime, seconds: int, but: Sequence[str]
 ) -> Document | None:
     """One that is due, of other users than these, for this claim alone for so long; None where none is."""
-    query: dict[str, Any] = {"status": "running", "due_at": {"$lte": moment}}
-    query["$expr"] = {"$lte": ["$claimed_until", "$$NOW"]}
+    query: dict[str, Any] = {"status": "running", "due_at": {"$lte": moment}, **unclaimed()}
     if but:
         query["user"] = {"$nin": list(but)}
-    change = {"claim": claim_id, "node": node, "claimed_until": _from_now(seconds)}
+    change = {"claim": claim_id, "node": node, "claimed_until": until(seconds)}
     return await database[EXECUTIONS].find_one_and_update(query, [{"$set": change}])
-
-
-def _from_now(seconds: int) -> Document:
-    return {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": seconds}}
 
 
 def mine(execution: Document, if_asked: int | None = None) -> Document:
@@ -120,7 +150,7 @@ def mine(execution: Document, if_asked: int | None = None) -> Document:
 
 async def renew(database: Database, execution: Document, active_seconds: float, seconds: int) -> Document | None:
     """Claimed for so long again, and what of it is asked from outside; None where the claim was lost."""
-    change = {"claimed_until": _from_now(seconds), "active_seconds": active_seconds}
+    change = {"claimed_until": until(seconds), "active_seconds": active_seconds}
     query = mine(execution)
     return await database[EXECUTIONS].find_one_and_update(query, [{"$set": change}], shown=_ASKED)
 
@@ -137,9 +167,13 @@ async def write(
     return await database[EXECUTIONS].update_one(mine(execution, if_asked), change)
 
 
-async def stands(database: Database, execution: Document, write_id: str) -> bool:
-    """Whether this was the last write."""
-    return await database[EXECUTIONS].count({**mine(execution), "written": write_id}, at_most=1) == 1
+async def stands(database: Database, execution: Document, write_id: str, *, freed: bool = False) -> bool:
+    """Whether this was the last write, and the claim is still ours; of one that `freed` it whether it was the last.
+
+    Asked by a write: a read may not see yet what was written and is not told.
+    """
+    query = {"_id": execution["_id"]} if freed else mine(execution)
+    return await database[EXECUTIONS].update_one({**query, "written": write_id}, {"$set": {"written": write_id}})
 
 
 async def release(database: Database, execution: Document, change: Document, if_asked: int) -> bool:

@@ -244,11 +244,6 @@ async def abandoned_holds(
     return await database[HOLDS].find(query, limit=limit)
 
 
-async def hold_stands(database: Database, hold: str) -> bool:
-    """Whether there is a hold of this id, neither settled nor released."""
-    return await database[HOLDS].find_one({"_id": {"$eq": hold}}, projection={"_id": 1}) is not None
-
-
 async def amounts_held(database: Database, holds: Sequence[str]) -> dict[str, int]:
     """Micro-credits by the ids of those of these holds that stand."""
     query = {"_id": {"$in": list(holds)}}

@@ -8,16 +8,15 @@ that found the queue full; `full` says that its owner was told of that, since it
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
+from models.claims import FREE, NEVER, unclaimed, until
 from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Transaction
 
 WEBHOOK_QUEUES = "webhook_queues"
 SHAPES = (CollectionShape(WEBHOOK_QUEUES, indexes=(Index([("due_at", 1)]), Index([("node", 1)]))),)
-NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # an unclaimed queue's `claimed_until`
-_FREE: Final = {"claim": None, "node": None, "claimed_until": NEVER}
 
 
 def new_queue(endpoint: str, owner: str | None) -> Document:
@@ -30,7 +29,7 @@ def new_queue(endpoint: str, owner: str | None) -> Document:
         "full": False,
         "due_at": None,
         "head_at": None,
-        **_FREE,
+        **FREE,
         "failing_since": None,
         "last_delivery": None,
     }
@@ -49,20 +48,12 @@ async def of_endpoints(database: Database, endpoints: Sequence[str]) -> dict[str
 async def claim(
     database: Database, claim_id: str, node: str, moment: datetime, seconds: int, but: Sequence[str]
 ) -> Document | None:
-    """One queue that is due, of other owners than these, for this claim alone for so long; None where none is.
-
-    How long is the server's own time: clocks of two nodes may differ by more than a claim lasts.
-    """
-    free = {"$expr": {"$lte": ["$claimed_until", "$$NOW"]}}
-    query: dict[str, Any] = {"due_at": {"$lte": moment}, **free}
+    """One queue that is due, of other owners than these, for this claim alone for so long; None where none is."""
+    query: dict[str, Any] = {"due_at": {"$lte": moment}, **unclaimed()}
     if but:
         query["owner"] = {"$nin": list(but)}
-    change = {"claim": claim_id, "node": node, "claimed_until": _from_now(seconds)}
+    change = {"claim": claim_id, "node": node, "claimed_until": until(seconds)}
     return await database[WEBHOOK_QUEUES].find_one_and_update(query, [{"$set": change}])
-
-
-def _from_now(seconds: int) -> Document:
-    return {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": seconds}}
 
 
 def _mine(queue: Document) -> Document:
@@ -72,19 +63,19 @@ def _mine(queue: Document) -> Document:
 async def release(database: Database, queue: Document, changes: Document, *, if_seq: int | None = None) -> bool:
     """End a claim with these changes; False where it was lost, or (with `if_seq`) something has been queued since."""
     query = _mine(queue) | ({} if if_seq is None else {"seq": if_seq})
-    return await database[WEBHOOK_QUEUES].update_one(query, {"$set": {**changes, **_FREE}})
+    return await database[WEBHOOK_QUEUES].update_one(query, {"$set": {**changes, **FREE}})
 
 
 async def renew(database: Database, queue: Document, changes: Document, seconds: int) -> Document | None:
     """The queue with these changes, claimed for so long again; None where the claim was lost."""
     literal = {name: {"$literal": value} for name, value in changes.items()}
-    change = {**literal, "claimed_until": _from_now(seconds)}
+    change = {**literal, "claimed_until": until(seconds)}
     return await database[WEBHOOK_QUEUES].find_one_and_update(_mine(queue), [{"$set": change}])
 
 
 async def release_of(database: Database, nodes: Sequence[str]) -> None:
     """End the claims of dead nodes."""
-    await database[WEBHOOK_QUEUES].update_many({"node": {"$in": list(nodes)}}, {"$set": _FREE})
+    await database[WEBHOOK_QUEUES].update_many({"node": {"$in": list(nodes)}}, {"$set": FREE})
 
 
 async def due(database: Database, endpoint: str, moment: datetime) -> None:

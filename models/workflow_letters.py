@@ -7,15 +7,14 @@ its execution and step, and is its Message-ID, so that programs show once what a
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
+from models.claims import FREE, unclaimed, until
 from models.collection_shape import CollectionShape, Index
 from models.database import Database, Document, Transaction
 
 WORKFLOW_LETTERS: Final = "workflow_letters"
-NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-FREE: Final = {"claim": None, "node": None, "claimed_until": NEVER}
 _WAITING: Final = {"status": "waiting"}
 SHAPES = (
     CollectionShape(
@@ -57,10 +56,8 @@ async def count_within(transaction: Transaction, user: str, since: datetime, at_
 
 async def claim(database: Database, claim_id: str, node: str, moment: datetime, seconds: int) -> Document | None:
     """One that is due, for this claim alone for so long; None where none is. How long is the server's own time."""
-    query: dict[str, Any] = {"status": "waiting", "due_at": {"$lte": moment}}
-    query["$expr"] = {"$lte": ["$claimed_until", "$$NOW"]}
-    until = {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": seconds}}
-    change = {"claim": claim_id, "node": node, "claimed_until": until, "attempts": {"$add": ["$attempts", 1]}}
+    query: dict[str, Any] = {"status": "waiting", "due_at": {"$lte": moment}, **unclaimed()}
+    change = {"claim": claim_id, "node": node, "claimed_until": until(seconds), "attempts": {"$add": ["$attempts", 1]}}
     return await database[WORKFLOW_LETTERS].find_one_and_update(query, [{"$set": change}])
 
 
@@ -68,10 +65,19 @@ def _mine(letter: Document) -> Document:
     return {"_id": {"$eq": letter["_id"]}, "claim": {"$eq": letter["claim"]}}
 
 
+async def went(database: Database, letters: Sequence[str]) -> None:
+    """They are sent, whoever has claimed them."""
+    query = {"_id": {"$in": list(letters)}, "status": "waiting"}
+    await database[WORKFLOW_LETTERS].update_many(query, _ended("sent"))
+
+
 async def ended(database: Database, letter: Document, status: str) -> None:
     """It is sent, or given up: what it said goes."""
-    change = {"$set": {"status": status, **FREE}, "$unset": {"subject": True, "body": True}}
-    await database[WORKFLOW_LETTERS].update_one(_mine(letter), change)
+    await database[WORKFLOW_LETTERS].update_one(_mine(letter), _ended(status))
+
+
+def _ended(status: str) -> Document:
+    return {"$set": {"status": status, **FREE}, "$unset": {"subject": True, "body": True}}
 
 
 async def again(database: Database, letter: Document, due_at: datetime) -> None:

@@ -5,21 +5,16 @@ secret, secret_hash, notify_url?, spend_cap_micro, last_execution, execution_cou
 id that one documented API shows, `project` a project's number. `definition` is JSON text: its keys are its author's, and no
 names of database fields; so is `trigger_config`, the part of it that lists show. `version` grows with each change. `secret`
 is sealed; its address is found by `secret_hash`.
-
-A schedule is `{_id: wf_..., user, cron, timezone?, next_fire_at, claim, claimed_until}`, and stands exactly while a workflow
-with such a trigger is switched on.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from models.collection_shape import CollectionShape, Index
 from models.database import NEWEST_FIRST, Database, Document, Transaction
 
 WORKFLOWS: Final = "workflows"
-SCHEDULES: Final = "schedules"
 NUMBERS: Final = "workflows"  # their counter
-NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # until when an unclaimed schedule is claimed
 _LISTED: Final = {"definition": 0}
 SHAPES = (
     CollectionShape(
@@ -34,20 +29,24 @@ SHAPES = (
             "properties": {"definition": {"bsonType": "string"}, "enabled": {"bsonType": "bool"}},
         },
     ),
-    CollectionShape(SCHEDULES, indexes=(Index([("next_fire_at", 1)]), Index([("user", 1)]))),
 )
 
 
-def new_schedule(workflow: Document, trigger: Document, next_fire_at: datetime) -> Document:
-    """Of a trigger's configuration."""
+def new_workflow(
+    workflow_id: str, number: int, user: str, project: int | None, given: Document, moment: datetime
+) -> Document:
+    """`given` has what its owner says, its definition's parts and its secret's."""
     return {
-        "_id": workflow["_id"],
-        "user": workflow["user"],
-        "cron": trigger["cron"],
-        "timezone": trigger.get("timezone"),
-        "next_fire_at": next_fire_at,
-        "claim": None,
-        "claimed_until": NEVER,
+        "_id": workflow_id,
+        "number": number,
+        "user": user,
+        **given,
+        "version": 1,
+        "last_execution": None,
+        "execution_count": 0,
+        "created_at": moment,
+        "updated_at": moment,
+        **({} if project is None else {"project": project}),
     }
 
 
@@ -87,11 +86,6 @@ async def by_id_within(transaction: Transaction, workflow_id: str) -> Document |
 
 async def count_within(transaction: Transaction, user: str) -> int:
     return len(await transaction.find(WORKFLOWS, {"user": {"$eq": user}}, {"_id": 1}))
-
-
-async def schedules_within(transaction: Transaction, user: str, but: str) -> int:
-    """How many schedules a user has beside that of one workflow."""
-    return len(await transaction.find(SCHEDULES, {"user": {"$eq": user}, "_id": {"$ne": but}}, {"_id": 1}))
 
 
 async def page(

@@ -13,6 +13,7 @@ from handlers.chat_headers import IDEMPOTENCY_KEY, ON_DISCONNECT
 from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of, relay
 from handlers.terms import EVENTS, JSON, answers, asks, takes
+from handlers.workflow_hops import HOPS
 from hub.chat_request import ChatRequest
 from hub.checks import Checked, a_list, an_object
 from hub.fields import Flag, Integer, Nested, Number, Stops, Text
@@ -58,7 +59,7 @@ class ChatCompletions(StreamHandler):
 
     @scope("ai:write")
     @takes(CompletionInput())
-    @asks(IDEMPOTENCY_KEY, ON_DISCONNECT)
+    @asks(IDEMPOTENCY_KEY, ON_DISCONNECT, HOPS)
     @answers(200, JSON, EVENTS, enveloped=False)
     async def post(self) -> None:
         """Complete a conversation in OpenAI's form, as one answer or as server-sent events."""

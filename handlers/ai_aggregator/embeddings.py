@@ -18,6 +18,7 @@ from handlers.idempotent import replied
 from handlers.routing import Route
 from handlers.sse import TRAIL, sent, trail_headers
 from handlers.terms import answers, asks, takes
+from handlers.workflow_hops import HOPS, hops_check, hops_of
 from hub.chat_records import receipt_view
 from hub.embeddings import EmbeddingRequest
 from hub.fields import Choice, Form, Integer, Strict, Text
@@ -89,12 +90,12 @@ class Embeddings(ApiHandler):
 
     @scope("ai:write")
     @takes(EmbeddingInput())
-    @asks(IDEMPOTENCY_KEY)
+    @asks(IDEMPOTENCY_KEY, HOPS)
     @answers(200, enveloped=False)
     async def post(self) -> None:
         """Make vectors of texts in OpenAI's form."""
         body = self.json_body()
-        data = self.loaded(body, key_check(self))
+        data = self.loaded(body, key_check(self), hops_check(self))
         request, trail = self._request(data), Trail()
         with self.services.embedder.room(self.caller, request):  # until all is sent
             try:
@@ -108,7 +109,8 @@ class Embeddings(ApiHandler):
     def _request(self, data: dict[str, Any]) -> EmbeddingRequest:
         passed = {name: value for name, value in data.items() if name not in _OURS and value is not None}
         return EmbeddingRequest(
-            *(data["model"], "ai_aggregator", self.request.path, data["input"], data.get("dimensions"), passed)
+            *(data["model"], "ai_aggregator", self.request.path, data["input"], data.get("dimensions"), passed),
+            hops=hops_of(self),
         )
 
     async def _make(self, request: EmbeddingRequest, trail: Trail, key: IdempotencyKey | None) -> Document:

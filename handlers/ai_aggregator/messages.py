@@ -13,6 +13,7 @@ from handlers.chat_headers import IDEMPOTENCY_KEY, ON_DISCONNECT
 from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of, relay
 from handlers.terms import EVENTS, JSON, answers, asks, header, takes
+from handlers.workflow_hops import HOPS
 from hub import anthropic_fields, prompts
 from hub.ai_models import chat_model
 from hub.chat_request import ChatRequest
@@ -55,7 +56,7 @@ class Messages(StreamHandler):
 
     @scope("ai:write")
     @takes(MessageInput())
-    @asks(IDEMPOTENCY_KEY, ON_DISCONNECT, BETAS)
+    @asks(IDEMPOTENCY_KEY, ON_DISCONNECT, HOPS, BETAS)
     @answers(200, JSON, EVENTS, enveloped=False)
     async def post(self) -> None:
         """Answer a conversation in Anthropic's form, as one message or as server-sent events."""

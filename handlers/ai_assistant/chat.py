@@ -10,14 +10,15 @@ from typing import Any
 
 from config import limits
 from handlers.access import scope
-from handlers.ai_assistant.numbers import NUMBER_MAX
 from handlers.asking import begun, question
 from handlers.chat_headers import IDEMPOTENCY_KEY, ON_DISCONNECT
 from handlers.delta_events import DeltaEvents
 from handlers.dialects import AI_ASSISTANT
+from handlers.numbers import NUMBER_MAX
 from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of, relay
 from handlers.terms import EVENTS, JSON, answers, asks, takes
+from handlers.workflow_hops import HOPS
 from hub.chat_request import ChatRequest
 from hub.errors import HubError
 from hub.fields import Flag, Input, Integer, Number, Text
@@ -46,7 +47,7 @@ class Chat(StreamHandler):
 
     @scope("ai:write")
     @takes(ChatInput())
-    @asks(IDEMPOTENCY_KEY, ON_DISCONNECT)
+    @asks(IDEMPOTENCY_KEY, ON_DISCONNECT, HOPS)
     @answers(200, JSON, EVENTS)
     async def post(self) -> None:
         """Say something in a conversation; the answer, as one or as server-sent events."""

@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 from config import workflows as limits
 from handlers.access import scope
 from handlers.ai_assistant import workflow_views as views
-from handlers.ai_assistant.numbers import NUMBER, number_of
 from handlers.base import ApiHandler
 from handlers.chat_headers import IDEMPOTENCY_KEY, key_check, key_of
 from handlers.dialects import Page
+from handlers.numbers import NUMBER, number_of
 from handlers.routing import Route
 from handlers.terms import PAGE, Parameter, asks, takes
 from handlers.workflow_hops import HOPS, hops_of
@@ -56,7 +56,7 @@ class ApprovalInput(fields.Input):
 class ExecutionHandler(ApiHandler):
     @property
     def executions(self) -> Executions:
-        return self.services.workflows.executions
+        return self.services.automation.executions
 
 
 class Execute(ExecutionHandler):
@@ -70,7 +70,7 @@ class Execute(ExecutionHandler):
         check_workflows(self.caller)
         given, hops = self.load_body(key_check(self)), hops_of(self)
         number = number_of(workflow_id, "workflow")
-        found = await self.services.workflows.workflows.find(self.caller.user_id, number)
+        found = await self.services.automation.workflows.find(self.caller.user_id, number)
         asked = given["input"]
         payload = {name: value for name, value in asked.items() if name not in ("test_mode", "data")}
         made = await self.executions.begin_once(

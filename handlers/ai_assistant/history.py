@@ -8,9 +8,9 @@ from tornado.iostream import StreamClosedError
 from config import assistant
 from handlers.access import scope
 from handlers.ai_assistant.conversation_views import FILES, MARKDOWN, message_view
-from handlers.ai_assistant.numbers import NUMBER_MAX
 from handlers.base import ApiHandler
 from handlers.dialects import AI_ASSISTANT, Page
+from handlers.numbers import NUMBER_MAX
 from handlers.routing import Route
 from handlers.sse import sent
 from handlers.terms import JSON, PAGE, Parameter, answers, asks, takes, whole_number

@@ -7,10 +7,10 @@ from urllib.parse import urlencode
 from config import assistant, limits
 from config import workflows as workflow_limits
 from handlers.access import login, public, scope
-from handlers.ai_assistant.numbers import NUMBER_MAX
 from handlers.base import ApiHandler
 from handlers.connected import PATH as CONNECTED
 from handlers.dialects import Page
+from handlers.numbers import NUMBER_MAX
 from handlers.routing import Route
 from handlers.smart_ai_hub.google import GoogleHandler
 from handlers.terms import PAGE, Parameter, answers, asks, takes
@@ -87,12 +87,8 @@ class Connect(ApiHandler):
         project = given.get("project_id")
         if project is not None:
             await belongings.project(self.services.database, user, project)
-        if given["integration_type"] == all_types.telegram.TYPE:
-            made = await all_types.telegram.connect(user, given["bot_token"], given.get("chat_id"), project)
-            self.answer({**view(made), "webhook_url": all_types.telegram.address(made["hook"])})
-            return
-        made = await all_types.connect(user, given["oauth_code"], given.get("redirect_uri"), project)
-        self.answer({**view(made), "webhook_url": None})  # Google sends nothing
+        made = await all_types.connect(user, given["integration_type"], given, project)
+        self.answer({**view(made), "webhook_url": all_types.webhook_url(made)})
 
 
 class OfType(ApiHandler):
@@ -126,7 +122,7 @@ class Authorize(GoogleHandler):
     @login
     async def get(self) -> None:
         """The address of Google's consent page, for the browser that asks."""
-        beginning = await self.services.integrations.begin(self.caller.user_id, self.browser)
+        beginning = await self.services.integrations.google.begin(self.caller.user_id, self.browser)
         self.keep_browser(beginning.browser)
         self.answer({"authorization_url": beginning.address})
 
@@ -145,7 +141,7 @@ class Callback(GoogleHandler):
         if code is None:
             return "refused"
         try:
-            await self.services.integrations.finish(state, self.browser, code)
+            await self.services.integrations.google.finish(state, self.browser, code)
         except HubError as error:
             return {Code.FORBIDDEN: "unknown", Code.INVALID: "refused"}.get(error.code, "later")
         except DatabaseError:

@@ -10,9 +10,9 @@ from typing import Any
 from config import assistant
 from handlers.access import scope
 from handlers.ai_assistant import integrations, workflow_views
-from handlers.ai_assistant.numbers import NUMBER, number_of
 from handlers.base import ApiHandler
 from handlers.dialects import Page
+from handlers.numbers import NUMBER, number_of
 from handlers.routing import Route
 from handlers.terms import PAGE, answers, asks, flag, takes
 from hub import amounts, fields

@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from handlers.access import scope
-from handlers.ai_assistant.numbers import NUMBER, number_of
 from handlers.chat_headers import key_check
+from handlers.numbers import NUMBER, number_of
 from handlers.routing import Route
 from handlers.terms import asks, takes
 from handlers.webhook_deliveries import DELIVERY, LOG, REPLAY, OfEndpoint, ReplayInput
@@ -37,7 +37,7 @@ class _OfWorkflow(OfEndpoint):
     async def endpoint(self, workflow_id: str) -> str:
         """Its id, whether there is one or not. Raises `HubError` NOT_FOUND."""
         number = number_of(workflow_id, "workflow")
-        return notifying.endpoint_id(await self.services.workflows.workflows.find(self.caller.user_id, number))
+        return notifying.endpoint_id(await self.services.automation.workflows.find(self.caller.user_id, number))
 
 
 class Deliveries(_OfWorkflow):

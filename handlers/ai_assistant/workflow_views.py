@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from hub.errors import HubError
 from hub.prices import credits_number
 from hub.webhooks.endpoints import signing_secret
 from hub.workflows import records, scope
@@ -70,6 +71,11 @@ def begun(execution: Document) -> Json:
     }
 
 
+def ignored(reason: str, error: HubError) -> Json:
+    """Of what began nothing, and never will."""
+    return {"status": "ignored", "reason": reason, "message": error.message}
+
+
 def summary(execution: Document) -> Json:
     """An execution without what it did. `duration_ms` of one that has not ended is how long it has taken so far."""
     started, completed = execution["started_at"], execution.get("completed_at")
@@ -89,7 +95,8 @@ def summary(execution: Document) -> Json:
 
 def execution(found: Document) -> Json:
     """An execution with what came of it, step by step."""
-    return {**summary(found), "result": _result(found), "logs": [_log(line) for line in found["logs"]], **_steps(found)}
+    logs = [_log(line) for line in found["logs"]]
+    return {**summary(found), "result": _result(found), "logs": logs, **_steps(found)}
 
 
 def _result(found: Document) -> Json:
@@ -101,7 +108,8 @@ def _result(found: Document) -> Json:
 
 
 def _log(line: Mapping[str, Any]) -> Json:
-    return {name: log_view(line)[name] for name in ("timestamp", "level", "message")}
+    view = log_view(line)
+    return {name: view[name] for name in ("timestamp", "level", "message")}
 
 
 def _steps(found: Document) -> Json:

@@ -11,9 +11,9 @@ from config import workflows as workflow_limits
 from handlers.access import scope
 from handlers.ai_assistant import workflow_notify
 from handlers.ai_assistant import workflow_views as views
-from handlers.ai_assistant.numbers import NUMBER, NUMBER_MAX, number_of
 from handlers.base import ApiHandler
 from handlers.dialects import Page
+from handlers.numbers import NUMBER, NUMBER_MAX, number_of
 from handlers.routing import Route
 from handlers.terms import PAGE, Parameter, answers, asks, takes, whole_number
 from handlers.webhook_endpoints import Secret
@@ -105,7 +105,7 @@ _STORED = {"project_id": "project", "spend_cap": "spend_cap_micro"}
 class WorkflowHandler(ApiHandler):
     @property
     def workflows(self) -> Workflows:
-        return self.services.workflows.workflows
+        return self.services.automation.workflows
 
     def json_body(self) -> Any:
         """As every body; a number that is none is told by the path that a definition's other failures have."""

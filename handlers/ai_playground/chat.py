@@ -18,6 +18,7 @@ from handlers.dialects import AI_PLAYGROUND
 from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of, relay
 from handlers.terms import EVENTS, JSON, answers, asks, takes
+from handlers.workflow_hops import HOPS
 from hub.errors import HubError
 from hub.fields import Flag, Stops
 from hub.messages_field import Messages
@@ -41,7 +42,7 @@ class Chat(StreamHandler):
 
     @scope("ai:write")
     @takes(ChatInput())
-    @asks(IDEMPOTENCY_KEY, ON_DISCONNECT)
+    @asks(IDEMPOTENCY_KEY, ON_DISCONNECT, HOPS)
     @answers(200, JSON, EVENTS)
     async def post(self) -> None:
         """Answer a conversation, as one answer or as server-sent events."""

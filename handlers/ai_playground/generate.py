@@ -10,6 +10,7 @@ from handlers.chat_headers import IDEMPOTENCY_KEY, ON_DISCONNECT
 from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of
 from handlers.terms import asks, takes
+from handlers.workflow_hops import HOPS
 from hub.choices import choice_views
 from hub.fields import Integer, Stops, Text
 from hub.streams import Outcome, Stream
@@ -30,7 +31,7 @@ class Generate(StreamHandler):
 
     @scope("ai:write")
     @takes(GenerateInput())
-    @asks(IDEMPOTENCY_KEY, ON_DISCONNECT)
+    @asks(IDEMPOTENCY_KEY, ON_DISCONNECT, HOPS)
     async def post(self) -> None:
         """Continue a prompt, once or several times."""
         body, data = question(self)

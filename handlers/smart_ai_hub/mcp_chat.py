@@ -17,6 +17,7 @@ from handlers.dialects import SMART_AI_HUB
 from handlers.routing import Route
 from handlers.sse import StreamHandler, outcome_of, relay
 from handlers.terms import EVENTS, JSON, answers, asks, takes
+from handlers.workflow_hops import HOPS
 from hub.chat_request import ChatRequest
 from hub.errors import HubError
 from hub.fields import Flag, Input, Integer, Number, Text
@@ -41,7 +42,7 @@ class McpChat(StreamHandler):
 
     @scope("ai:write")
     @takes(CompletionInput())
-    @asks(IDEMPOTENCY_KEY, ON_DISCONNECT)
+    @asks(IDEMPOTENCY_KEY, ON_DISCONNECT, HOPS)
     @answers(200, JSON, EVENTS)
     async def post(self) -> None:
         """Complete a conversation, as one answer or as server-sent events."""

@@ -28,7 +28,7 @@ class Exports:
     def __init__(self, analyses: Analyses, integrations: Integrations, children: Children) -> None:
         self._children = children
         self._analyses = analyses
-        self._integrations = integrations
+        self._google = integrations.google
         self._workbooks, self._spreadsheets = _Turns(), _Turns()  # the latter wait for Google, the former need not
 
     async def workbook(self, user: str, analysis_id: str, include_examples: bool) -> bytes:
@@ -42,15 +42,15 @@ class Exports:
 
         Raises `HubError`: NOT_FOUND, CONFLICT (nothing to export, or no Google account), UNAVAILABLE.
         """
-        self._integrations.check_set_up()
-        await self._integrations.connected(user, "google")  # before anything is made
+        self._google.check_set_up()
+        await self._google.connected(user)  # before anything is made
         analysis = await self._analyses.find(user, analysis_id)
         title = name or f"API analysis {analysis_id}"
         try:
             async with self._spreadsheets.one(), asyncio.timeout(assistant.EXPORT_SECONDS_MAX):
                 # Nothing but the split lines is kept of what was made, for as long as Google takes to read them.
                 sheets, *values = (await self._made("sheets", analysis, include_examples)).split(b"\n")
-                return await self._integrations.new_spreadsheet(user, title, orjson.loads(sheets)["sheets"], values)
+                return await self._google.new_spreadsheet(user, title, orjson.loads(sheets)["sheets"], values)
         except TimeoutError:
             message = f"Google did not take the spreadsheet within {assistant.EXPORT_SECONDS_MAX:g} seconds"
             raise HubError(Code.UNAVAILABLE, message, retry_after_seconds=_RETRY_SECONDS) from None

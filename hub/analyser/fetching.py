@@ -9,13 +9,13 @@ import asyncio
 import re
 import zlib
 from typing import Final
-from urllib.parse import urldefrag, urljoin, urlsplit
 
 import aiohttp
 
 from config import assistant
 from hub.analyser.looks import NotText, TextCheck
 from hub.errors import HubError
+from hub.redirects import Misled, led_to
 from hub.safe_http import REDIRECTS, SafeHttp, reason
 
 _READ_BYTES: Final = 65_536
@@ -42,6 +42,8 @@ async def fetched(http: SafeHttp, url: str) -> bytes:
         raise FetchFailed(f"The address did not give the whole document within {seconds:g} seconds") from None
     except NotText as error:
         raise FetchFailed(f"What the address gives must be text (JSON, YAML or Markdown), and is {error}") from None
+    except Misled as error:
+        raise FetchFailed(str(error)) from None
     except (aiohttp.ClientError, OSError, HubError, ValueError) as error:
         raise FetchFailed(f"The address cannot be read: {reason(error)}") from error
 
@@ -53,16 +55,6 @@ async def _followed(http: SafeHttp, url: str) -> bytes:
                 return await _document(response)
             url = led_to(url, response.headers.get("Location"))
     raise FetchFailed(f"The address redirects more than {assistant.ANALYSIS_REDIRECTS_MAX} times")
-
-
-def led_to(url: str, location: str | None) -> str:
-    """Where a redirect leads, which is looked at when it is called. Raises `FetchFailed`."""
-    if not location:
-        raise FetchFailed("The address redirects to nowhere")
-    led = urldefrag(urljoin(url, location)).url
-    if urlsplit(url).scheme == "https" and urlsplit(led).scheme == "http":
-        raise FetchFailed("The address redirects from https to http")
-    return led
 
 
 async def _document(response: aiohttp.ClientResponse) -> bytes:

@@ -13,12 +13,12 @@ from models.ids import new_id
 UNREADABLE: Final = "what was kept of this account cannot be read any more"
 _CONNECT: Final = "connect one by POST /api/integrations/connect"
 _HOW: Final = {"google": f"{_CONNECT}, or at GET /api/integrations/google/authorize", "telegram": _CONNECT}
-_COMPANIES: Final = {"google": "Google", "telegram": "Telegram"}
+COMPANIES: Final = {"google": "Google", "telegram": "Telegram"}
 
 
-async def end(ledger: Ledger, found: Document, reason: str) -> HubError:
+async def mark_broken(ledger: Ledger, found: Document, reason: str) -> HubError:
     """Mark one that does not work any more, and tell its user, once; what the caller is to be told."""
-    operation_id, company = new_id("integ_end"), _COMPANIES[found["type"]]
+    operation_id, company = new_id("integ_end"), COMPANIES[found["type"]]
 
     async def compose(transaction: Transaction) -> Operation:
         latest = await integrations.within(transaction, found["user"], found["type"])
@@ -31,12 +31,12 @@ async def end(ledger: Ledger, found: Document, reason: str) -> HubError:
         return Operation(operation_id, inserts=[insert], updates=[update], events=[event])
 
     await ledger.commit(Composed(operation_id, compose))
-    return broken(found["type"], reason)
+    return not_working(found["type"], reason)
 
 
-def none(kind: str, code: Code) -> HubError:
+def not_connected(kind: str, code: Code) -> HubError:
     return HubError(code, f"No {kind} account is connected: {_HOW[kind]}")
 
 
-def broken(kind: str, reason: str) -> HubError:
+def not_working(kind: str, reason: str) -> HubError:
     return HubError(Code.CONFLICT, f"The connection does not work: {reason}. To mend it, {_HOW[kind]}")

@@ -7,26 +7,24 @@ failures are `HubError`s: UNAVAILABLE, or CONFLICT for what Google does not allo
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
 import orjson
-import structlog
 
 from config import assistant
 from config.settings import Settings
 from hub.errors import Code, HubError
+from hub.integrations.calls import away, new_session
 from hub.retry_after import retry_after_seconds
-
-log = structlog.get_logger(__name__)
 
 _PAUSES: Final = (0.5, 2.0)  # seconds before a call is made again that Google could not take just then
 _LATER: Final = (429, 500, 502, 503, 504)
 _NOT_BEGUN: Final = (429, 503)  # after the others it may have been done: what must not be done twice is not asked again
 _REFUSED: Final = (400, 404)  # no such spreadsheet or range: another time is no better
-_RETRY_SECONDS: Final = 30.0
-_SAID_CHARS_MAX: Final = 300
+_away: Final = partial(away, "google")
 
 
 class TokenRefused(Exception):
@@ -52,12 +50,7 @@ class GoogleApi:
 
     async def open(self) -> None:
         """Must run in the loop that will use it."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=assistant.INTEGRATION_CONNECTIONS_MAX),
-            timeout=aiohttp.ClientTimeout(total=assistant.INTEGRATION_CALL_SECONDS_MAX),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-        )
+        self._session = new_session()
 
     async def close(self) -> None:
         if self._session is not None:
@@ -158,7 +151,7 @@ def _checked(status: int, answer: Any) -> dict[str, Any]:
 def _said(answer: Any) -> str:
     """Google's own words, where it has any."""
     try:
-        return str(answer["error"]["message"])[:_SAID_CHARS_MAX]
+        return str(answer["error"]["message"])[: assistant.INTEGRATION_SAID_CHARS_MAX]
     except (LookupError, TypeError):
         return "it gives no reason"
 
@@ -167,10 +160,3 @@ def _sheet(sheet: dict[str, Any]) -> dict[str, Any]:
     grid = {"rowCount": sheet["rows"], "columnCount": sheet["columns"]}
     frozen = {"frozenRowCount": 1} if sheet["rows"] > 1 else {}  # Google refuses a sheet that is frozen as a whole
     return {"properties": {"title": sheet["title"], "gridProperties": {**grid, **frozen}}}
-
-
-def _away(reason: str, after: float | None = None) -> HubError:
-    log.warning("Google's API cannot be used", reason=reason[:_SAID_CHARS_MAX])
-    seconds = after or _RETRY_SECONDS
-    text = "Google cannot do this just now"
-    return HubError(Code.UNAVAILABLE, text, retry_after_seconds=seconds, asked_seconds=after)

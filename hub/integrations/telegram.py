@@ -10,7 +10,7 @@ bots that write, and hear nothing.
 import hmac
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Final, TypeVar
 
 import orjson
@@ -19,7 +19,7 @@ import structlog
 from config.settings import Settings
 from hub.errors import Code, HubError, invalid
 from hub.integrations import uses
-from hub.integrations.endings import UNREADABLE, broken, end, none
+from hub.integrations.endings import UNREADABLE, mark_broken
 from hub.integrations.telegram_api import UPDATES, Refused, TelegramApi, TokenRefused
 from hub.ledger import Ledger
 from hub.sealed import Sealed
@@ -60,13 +60,14 @@ class Telegram:
 
     # --- connecting ---------------------------------------------------------------------------------------------
 
-    async def connect(self, user: str, token: str, chat_id: str | None, project: int | None) -> Document:
-        """In the place of the bot that was connected before.
+    async def connect(self, user: str, given: Mapping[str, Any], project: int | None) -> Document:
+        """By a `bot_token`, for the `chat_id` that is given, in the place of the bot that was connected before.
 
         Raises `HubError`: INVALID for a token that no bot has, UNAVAILABLE, OUTCOME_UNKNOWN.
         """
         before = await integrations.of_type(self._database, user, self.TYPE)
         moment, hook, secret = now(), secrets.token_urlsafe(_HOOK_BYTES), secrets.token_urlsafe(_HOOK_BYTES)
+        token = given["bot_token"]
         name = await self._set_up(token, hook, secret)
         made = {
             "_id": new_id("integ"),
@@ -79,7 +80,7 @@ class Telegram:
             "renewed_at": moment,
             "connected_at": moment,
             "last_used": None,
-            "chat_id": chat_id,
+            "chat_id": given.get("chat_id"),
             "hook": hook,
             **({} if project is None else {"project": project}),
         }
@@ -106,6 +107,9 @@ class Telegram:
     def hears(self) -> bool:
         """Whether Telegram can send updates here at all."""
         return self._public_url.startswith("https://")
+
+    def webhook_url(self, found: Document) -> str:
+        return self.address(found["hook"])
 
     def address(self, hook: str) -> str:
         return f"{self._public_url}{PATH}/{hook}"
@@ -151,7 +155,7 @@ class Telegram:
         Raises `HubError`: CONFLICT, INVALID for a chat that is not told or not the bot's to write to, UNAVAILABLE where
         nothing was sent, OUTCOME_UNKNOWN where it may have been.
         """
-        found = await self._connected(user)
+        found = await uses.connected(self._database, user, self.TYPE)
         chat = chat_id or found["chat_id"]
         if chat is None:
             raise invalid("chat_id", "is required: the bot was connected without a chat")
@@ -161,22 +165,14 @@ class Telegram:
             raise invalid("chat_id", f"Telegram does not send there: {error}", chat) from None
         return {"message_id": sent["message_id"], "chat_id": chat}
 
-    async def _connected(self, user: str) -> Document:
-        found = await integrations.of_type(self._database, user, self.TYPE)
-        if found is None:
-            raise none(self.TYPE, Code.CONFLICT)
-        if found["status"] != "connected":
-            raise broken(self.TYPE, found["error"])
-        return found
-
     async def _using(self, found: Document, call: Callable[[str], Awaitable[T]]) -> T:
         """What a call with the bot's token gives. Raises `HubError`, and `Refused` where the call does."""
         try:
             done = await call(self._tokens(found)["bot_token"])
         except ValueError:
-            raise await end(self._ledger, found, UNREADABLE) from None
+            raise await mark_broken(self._ledger, found, UNREADABLE) from None
         except TokenRefused:
-            raise await end(self._ledger, found, _REVOKED) from None
+            raise await mark_broken(self._ledger, found, _REVOKED) from None
         await uses.note(self._database, found)
         return done
 
@@ -190,7 +186,7 @@ class Telegram:
         try:
             ours = self._tokens(found)["secret_token"]
         except ValueError:
-            raise await end(self._ledger, found, UNREADABLE) from None
+            raise await mark_broken(self._ledger, found, UNREADABLE) from None
         if not hmac.compare_digest(secret_token.encode(), ours.encode()):
             raise HubError(Code.UNAUTHENTICATED, "X-Telegram-Bot-Api-Secret-Token is not this bot's")
         return found

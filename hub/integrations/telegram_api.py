@@ -5,6 +5,7 @@ Failures are `TokenRefused` where the token is good no more, `Refused` for what 
 `HubError`s: UNAVAILABLE where nothing was done, OUTCOME_UNKNOWN where a message may have been sent.
 """
 
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -14,12 +15,12 @@ import structlog
 from config import assistant
 from config.settings import Settings
 from hub.errors import Code, HubError
+from hub.integrations.calls import away, new_session
 
 log = structlog.get_logger(__name__)
 
 UPDATES: Final = ("message", "channel_post")  # of all that may happen to a bot, what it is asked to be told
-_RETRY_SECONDS: Final = 30.0
-_SAID_CHARS_MAX: Final = 300
+_away: Final = partial(away, "telegram")
 
 
 class TokenRefused(Exception):
@@ -39,12 +40,7 @@ class TelegramApi:
 
     async def open(self) -> None:
         """Must run in the loop that will use it."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=assistant.INTEGRATION_CONNECTIONS_MAX),
-            timeout=aiohttp.ClientTimeout(total=assistant.INTEGRATION_CALL_SECONDS_MAX),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-        )
+        self._session = new_session()
 
     async def close(self) -> None:
         if self._session is not None:
@@ -108,7 +104,7 @@ def _result(status: int, text: bytes) -> Any:
         raise _unknown(f"status {status}, and no JSON")
     if answer.get("ok") is True:
         return answer.get("result")
-    said = str(answer.get("description", "it gives no reason"))[:_SAID_CHARS_MAX]
+    said = str(answer.get("description", "it gives no reason"))[: assistant.INTEGRATION_SAID_CHARS_MAX]
     if status == 401 or said == "Not Found":  # a token of another form is an address that is not there
         raise TokenRefused
     if status >= 500:
@@ -128,14 +124,7 @@ def _field(result: Any, name: str) -> str:
     return str(result.get(name, "")) if isinstance(result, dict) else ""
 
 
-def _away(reason: str, after: float | None = None) -> HubError:
-    log.warning("Telegram's Bot API cannot be used", reason=reason[:_SAID_CHARS_MAX])
-    seconds = after or _RETRY_SECONDS
-    text = "Telegram cannot do this just now"
-    return HubError(Code.UNAVAILABLE, text, retry_after_seconds=seconds, asked_seconds=after)
-
-
 def _unknown(reason: str) -> HubError:
     log.warning("Telegram's Bot API gave no answer", reason=reason)
     text = "Telegram gave no answer; it may have done what it was asked for"
-    return HubError(Code.OUTCOME_UNKNOWN, text, retry_after_seconds=_RETRY_SECONDS)
+    return HubError(Code.OUTCOME_UNKNOWN, text, retry_after_seconds=assistant.INTEGRATION_RETRY_SECONDS)

@@ -1,12 +1,24 @@
-"""When an integration was used last, as its owner is shown."""
+"""What whoever uses an integration needs: one that works, and a note of when that was, as its owner is shown."""
 
 import structlog
 
+from hub.errors import Code
+from hub.integrations.endings import not_connected, not_working
 from models import integrations
 from models.clock import now
 from models.database import Database, DatabaseError, Document
 
 log = structlog.get_logger(__name__)
+
+
+async def connected(database: Database, user: str, kind: str) -> Document:
+    """One that can be used. Raises `HubError` CONFLICT, and how to connect it."""
+    found = await integrations.of_type(database, user, kind)
+    if found is None:
+        raise not_connected(kind, Code.CONFLICT)
+    if found["status"] != "connected":
+        raise not_working(kind, found["error"])
+    return found
 
 
 async def note(database: Database, found: Document) -> None:

@@ -300,7 +300,7 @@ async def notifications_read_all(connection: "Connection", _: CommandId | None, 
 async def workflow_approve(connection: "Connection", _: CommandId | None, data: dict[str, Any]) -> Json:
     """Answer what an execution waits for."""
     asked, answer = (data["execution_id"], data["node"]), (data["approved"], data["comment"])
-    found = await connection.services.workflows.executions.answer_approval(_user(connection), *asked, *answer)
+    found = await connection.services.automation.executions.answer_approval(_user(connection), *asked, *answer)
     return {**{name: data[name] for name in ("execution_id", "node", "approved")}, "status": found["status"]}
 
 

@@ -117,9 +117,11 @@ class Deliveries:
         await self._sender.try_now(endpoint, delivery)
         return await self._find(endpoint_id, delivery["_id"])
 
-    async def replay(self, owner: str | None, api: str, endpoint_id: str, first: datetime, last: datetime) -> int:
+    async def replay(
+        self, owner: str | None, api: str, endpoint_id: str, first: datetime, last: datetime, name: str | None = None
+    ) -> int:
         """Queue once more what happened from `first` until `last` and is kept, of what the endpoint wants, each under
-        its id; how many deliveries that makes.
+        its id; how many deliveries that makes. Those that were queued by the same `name` before are not queued again.
 
         Raises `HubError`: INVALID for too many events, CONFLICT for an endpoint that is switched off.
         """
@@ -127,7 +129,7 @@ class Deliveries:
         if not endpoint["active"]:
             raise HubError(Code.CONFLICT, "This webhook is switched off")
         found = await self._between(owner, endpoint, first, last, outgoing.WEBHOOK_REPLAY_MAX)
-        return await self._fan_out.queue_again(endpoint, found)
+        return await self._fan_out.queue_again(endpoint, found, name)
 
     async def payloads(
         self, owner: str | None, api: str, endpoint_id: str, first: datetime, last: datetime, most: int

@@ -17,8 +17,8 @@ from hub.committer import Committed
 from hub.tasks import Tasks
 from hub.webhooks import payloads
 from hub.webhooks.payloads import Facts
-from hub.webhooks.portion import Payload, Portion, Queued, Wanted, portion_of, queued, wanted_of
-from models import conversations, events, users, webhook_endpoints, webhook_queues
+from hub.webhooks.portion import Payload, Portion, Queued, Wanted, delivery_id, portion_of, queued, wanted_of
+from models import conversations, deliveries, events, users, webhook_endpoints, webhook_queues
 from models.clock import now
 from models.database import Conflict, Database, DatabaseError, Document, Transaction
 from models.deliveries import DELIVERIES
@@ -107,8 +107,9 @@ class FanOut:
         self._most, self._after = outgoing.FAN_OUT_EVENTS, portion.events[-1]["channel"]
         return True
 
-    async def queue_again(self, endpoint: Document, found: Sequence[Document]) -> int:
-        """Queue events for one endpoint that had them before, in this order; how many deliveries there are of them.
+    async def queue_again(self, endpoint: Document, found: Sequence[Document], replay: str | None) -> int:
+        """Queue events for one endpoint that had them before, in this order; how many deliveries there are of them. Asked
+        for by the same name again, or twice at once, each is queued once.
 
         Raises `DatabaseError`; what was queued until then stays so.
         """
@@ -117,7 +118,7 @@ class FanOut:
             some = found[done : done + outgoing.FAN_OUT_EVENTS]
             wanted = wanted_of(some, [endpoint])
             portion = portion_of(some, wanted, await self._facts(wanted))
-            made += await self._commit(portion, [])
+            made += await self._commit(portion, [], replay)
             done += len(portion.events)
         return made
 
@@ -149,15 +150,16 @@ class FanOut:
             messages=await conversations.answers(self._database, list(answers)) if answers else {},
         )
 
-    async def _commit(self, portion: Portion, marks: Sequence[tuple[str, Any]]) -> int:
-        """Queue a portion, and take these marks away; how many deliveries that made."""
+    async def _commit(self, portion: Portion, marks: Sequence[tuple[str, Any]], replay: str | None = None) -> int:
+        """Queue a portion, and take these marks away; how many deliveries there are of it."""
         moment = now()
 
         async def body(transaction: Transaction) -> Queued:
             for collection, updates in marks:  # first: where they are gone already nothing else is done
                 await transaction.update(collection, updates, all_match=True)
             read = await webhook_queues.within(transaction, list(portion.endpoints()))
-            made = queued(portion, read, moment)
+            stored = await _stored(transaction, portion, replay)
+            made = queued(portion, read, moment, replay=replay, stored=stored)
             await _store(transaction, made, read)
             return made
 
@@ -169,11 +171,18 @@ class FanOut:
         self._on_queued(made.deliveries)
         for endpoint in made.full:
             self._tasks.start(self._on_full(endpoint), "a webhook's full queue")
-        return len(made.deliveries)
+        return len(made.deliveries) + made.standing
 
 
 def _payload(one: Wanted, api: str, text: str) -> Payload:
     return Payload(payloads.id_of(one.event, one.name, api), text, one.event.get("hops", 0))
+
+
+async def _stored(transaction: Transaction, portion: Portion, replay: str | None) -> set[str]:
+    """The deliveries that a replay made of this portion when it was asked for before."""
+    if replay is None:
+        return set()
+    return await deliveries.stored_within(transaction, [delivery_id(wanted, replay) for wanted, _ in portion.payloads])
 
 
 async def _store(transaction: Transaction, made: Queued, read: Mapping[str, Document]) -> None:

@@ -1,7 +1,8 @@
 """A portion of what waits to be queued: which endpoint is to get which event, as what text. Pure."""
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -61,11 +62,15 @@ class Portion:
 
 @dataclass(slots=True)
 class Queued:
-    """A portion at the end of its queues. `full`: endpoints that begin to lose events, their queue having no room."""
+    """A portion at the end of its queues. `full`: endpoints that begin to lose events, their queue having no room.
+    `replay` is the name of one that may be asked for again, `standing` how many deliveries there are of it already.
+    """
 
     queues: dict[str, Document] = field(default_factory=dict)  # as they will be
     deliveries: list[Document] = field(default_factory=list)
     full: list[Document] = field(default_factory=list)
+    replay: str | None = None
+    standing: int = 0
 
     def add(self, wanted: Wanted, body: str, moment: datetime) -> None:
         endpoint, event = wanted.endpoint, wanted.event
@@ -78,7 +83,7 @@ class Queued:
         queue["head_at"] = queue["head_at"] or event["created_at"]
         webhook_id = payloads.id_of(event, wanted.name, endpoint["api"])
         what = (webhook_id, wanted.name, body, event["created_at"], moment, event.get("hops", 0))
-        self.deliveries.append(deliveries.new_delivery(new_id("dlv"), endpoint, queue["seq"], *what))
+        self.deliveries.append(deliveries.new_delivery(delivery_id(wanted, self.replay), endpoint, queue["seq"], *what))
 
     def _drop(self, queue: Document, endpoint: Document) -> None:
         if not queue["full"]:
@@ -131,12 +136,33 @@ def _body(wanted: Wanted, facts: Facts, made: dict[tuple[str, str], str | None])
     return made[key]
 
 
-def queued(portion: Portion, read: Mapping[str, Document], moment: datetime) -> Queued:
-    """`read` are the queues as they are, of those endpoints that have one."""
-    made = Queued({key: _queue(read, endpoint) for key, endpoint in portion.endpoints().items()})
+def queued(
+    portion: Portion,
+    read: Mapping[str, Document],
+    moment: datetime,
+    *,
+    replay: str | None = None,
+    stored: Collection[str] = (),
+) -> Queued:
+    """`read` are the queues as they are, of those endpoints that have one; `stored` the deliveries of this replay that there
+    are, which stay as they are.
+    """
+    made = Queued({key: _queue(read, endpoint) for key, endpoint in portion.endpoints().items()}, replay=replay)
     for wanted, body in portion.payloads:
-        made.add(wanted, body, moment)
+        if replay is not None and delivery_id(wanted, replay) in stored:
+            made.standing += 1
+        else:
+            made.add(wanted, body, moment)
     return made
+
+
+def delivery_id(wanted: Wanted, replay: str | None) -> str:
+    """A new one; in a replay that has a name the same for whoever asks for it again, in the order of the events."""
+    if replay is None:
+        return new_id("dlv")
+    event, endpoint = wanted.event, wanted.endpoint["_id"]
+    named = hashlib.sha256(f"{replay} {endpoint} {event['_id']} {wanted.name}".encode()).hexdigest()[:16]
+    return f"dlv_{int(event['created_at'].timestamp() * 1_000):012x}{event['offset']:08x}{named}"
 
 
 def _queue(read: Mapping[str, Document], endpoint: Document) -> Document:

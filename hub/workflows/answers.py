@@ -6,17 +6,17 @@ The ids of its stream and of its hold follow from its step, attempt and turn alo
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from config import workflows as limits
 from hub.chat import Chat
 from hub.chat_request import hold_of
-from hub.workflows.graph import Json, inner_nodes
+from hub.workflows.graph import inner_nodes
 from hub.workflows.runners.work import name_of
-from hub.workflows.steps import Records, is_retry
+from hub.workflows.steps import Records, is_begun
 from models import conversations, wallets
-from models.database import Database
+from models.database import Database, Document
 
 
 def stream_of(execution: str, key: str, attempt: int, turn: int) -> str:
@@ -31,12 +31,22 @@ def begun(execution: str, definition: Mapping[str, Any], records: Records) -> di
     return {
         key: stream_of(execution, key, record["attempt"], record.get("turn", 0))
         for key, record in records.items()
-        if key.rpartition("/")[2] in asking and _is_begun(record)
+        if key.rpartition("/")[2] in asking and is_begun(record)
     }
 
 
-def _is_begun(record: Json) -> bool:
-    return record["status"] == "running" or (record["status"] == "waiting" and not is_retry(record))
+async def held_and_made(database: Database, streams: Sequence[str]) -> tuple[dict[str, int], dict[str, Document]]:
+    """By stream, what those hold that are not settled, in micro-credits, and the messages that others became.
+
+    Holds first: between the two looks one may have become a message, and never the other way round.
+    """
+    if not streams:
+        return {}, {}
+    holds = {hold_of(stream): stream for stream in streams}
+    amounts = await wallets.amounts_held(database, list(holds))
+    held = {holds[hold]: amount for hold, amount in amounts.items()}
+    made = await conversations.messages_of_streams(database, streams)
+    return held, {message["stream"]: message for message in made if message["stream"] not in held}
 
 
 class Answers:
@@ -46,29 +56,26 @@ class Answers:
         self._database = database
         self._chat = chat
 
-    async def reserved(self, streams: Mapping[str, str]) -> dict[str, int]:
-        """By the same keys, what each may still be charged or was already, in micro-credits; nothing of one that is gone.
-
-        Holds first: between the two looks one may have become a message, and never the other way round.
+    async def costs(self, streams: Mapping[str, str]) -> tuple[dict[str, int], dict[str, int]]:
+        """By the same keys in micro-credits, what each may still be charged, and what those were that have ended; nothing of
+        one that is gone.
         """
-        held = await self._held(streams)
-        return {**await self._charged(streams), **held}
+        keys = {stream: key for key, stream in streams.items()}
+        held, made = await held_and_made(self._database, list(keys))
+        charged = {stream: message["receipt"]["charged"] for stream, message in made.items() if message.get("receipt")}
+        return _renamed(held, keys), _renamed(charged, keys)
 
     async def end(self, user: str, streams: Mapping[str, str]) -> int:
         """End them, on whichever node they are made; their charges in micro-credits, as far as these are known soon."""
         for stream in streams.values():
             await self._chat.give_up(user, stream)
         deadline = time.monotonic() + limits.ANSWERS_END_SECONDS
-        while await self._held(streams) and time.monotonic() < deadline:
+        held, charged = await self.costs(streams)
+        while held and time.monotonic() < deadline:
             await asyncio.sleep(limits.ANSWERS_LOOK_SECONDS)
-        return sum((await self._charged(streams)).values())
+            held, charged = await self.costs(streams)
+        return sum(charged.values())
 
-    async def _held(self, streams: Mapping[str, str]) -> dict[str, int]:
-        keys = {hold_of(stream): key for key, stream in streams.items()}
-        found = await wallets.amounts_held(self._database, list(keys)) if keys else {}
-        return {keys[hold]: amount for hold, amount in found.items()}
 
-    async def _charged(self, streams: Mapping[str, str]) -> dict[str, int]:
-        keys = {stream: key for key, stream in streams.items()}
-        found = await conversations.messages_of_streams(self._database, list(keys)) if keys else []
-        return {keys[each["stream"]]: each["receipt"]["charged"] for each in found if each.get("receipt")}
+def _renamed(amounts: Mapping[str, int], names: Mapping[str, str]) -> dict[str, int]:
+    return {names[name]: amount for name, amount in amounts.items()}

@@ -77,8 +77,7 @@ def _fields_loaded(definition: Any) -> Json:
     try:
         loaded: Json = load_input(_WHOLE, {FIELD: definition})[FIELD]
     except HubError as error:
-        details = [FieldError(_bracketed(each.field), each.message, each.value) for each in error.details]
-        raise _refusal(details) from None
+        raise _refusal(in_its_form(error).details) from None
     return loaded
 
 

@@ -17,12 +17,14 @@ from hub.job_loop import JobLoop
 from hub.ledger import Ledger
 from hub.metrics import Metrics
 from hub.tasks import Tasks
-from hub.workflows.answers import Answers
+from hub.workflows import records
+from hub.workflows.answers import Answers, begun
 from hub.workflows.claim import Claim, is_passing
 from hub.workflows.plan import Plan
 from hub.workflows.progress import Progress
 from hub.workflows.runners.work import Runner
 from hub.workflows.turn import Turn
+from hub.workflows.workflows import definition_of
 from hub.workflows.writing import Lost, Writing
 from models import executions, users
 from models.clock import now
@@ -101,6 +103,7 @@ class Engine:
         """Begin nothing more, let the steps that are under way end for a while, and leave the rest to other processes."""
         self.stop()
         await self._loop.close(limits.EXECUTION_CLOSE_SECONDS)
+        await self._loop.break_off()
         await executions.release_of(self.database, [self._node])
 
     async def _claim(self) -> Document | None:
@@ -145,9 +148,22 @@ class Engine:
             return
         await self._end(execution)
 
-    async def _end(self, execution: Document) -> None:
+    async def _end(self, claimed: Document) -> None:
         """As failed, whatever its records say; where the claim is lost, others see to that."""
-        writing = Writing(self.database, self.ledger, self.progress, execution, Claim())
+        latest = await executions.by_id(self.database, claimed["_id"])  # with what the turn that broke has written
+        if latest is None or latest["claim"] != claimed["claim"]:
+            return
+        writing = Writing(self.database, self.ledger, self.progress, latest, Claim())
+        spent_micro = await self._answers_ended(latest)
         with suppress(Lost):
-            await writing.end(Plan("failed", error=_BROKEN), {}, {}, execution["active_seconds"])
+            await writing.end(Plan("failed", error=_BROKEN), {}, {}, latest["active_seconds"], spent_micro)
             self.metrics.execution_ended("failed")
+
+    async def _answers_ended(self, execution: Document) -> int:
+        """Answers that it began are not made any more; what they cost, in micro-credits, as far as its records say which."""
+        try:
+            streams = begun(execution["_id"], definition_of(execution), records.of_execution(execution))
+            return await self.answers.end(execution["user"], streams)
+        except Exception:
+            log.exception("answers of a broken execution are not ended", execution=execution["_id"])
+            return 0

@@ -6,7 +6,7 @@ cancel, answer_approval --one conditional write--> due at once             (its 
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -28,14 +28,19 @@ from models.workflows import WORKFLOWS
 
 Trigger = Literal["manual", "schedule", "webhook", "telegram"]
 
-_LATER_SECONDS: Final = 60.0
-
 
 class Paused(HubError):
     """The workflow may not be executed for now, by what may end again: its owner is suspended, its project deleted."""
 
     def __init__(self, why: str) -> None:
         super().__init__(Code.CONFLICT, why)
+
+
+class TooManyHops(HubError):
+    """So many workflows set each other off that this one is not begun, however often that is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.CONFLICT, f"More than {limits.HOPS_MAX} workflows set each other off")
 
 
 class Executions:
@@ -70,7 +75,7 @@ class Executions:
         `room_for` is how many are to begin with this one, which are refused together where they have no room.
 
         Raises `HubError`: NOT_FOUND for a workflow that was deleted meanwhile, CONFLICT for one that is switched off (but
-        by hand) and beyond so many hops, `Paused`, TOO_LARGE for a payload, RATE_LIMITED where too many have not ended.
+        by hand), `TooManyHops`, `Paused`, TOO_LARGE for a payload, RATE_LIMITED where too many have not ended.
         """
         made = _new(workflow, payload, trigger, test_mode, hops, twin, now())
         return await self._begun(made, (), room_for)
@@ -206,7 +211,7 @@ async def _check_room(transaction: Transaction, user: str, room_for: int) -> Non
     """Raises `HubError` RATE_LIMITED."""
     if len(await executions.running_within(transaction, user)) + room_for > limits.EXECUTIONS_RUNNING_MAX:
         message = f"{limits.EXECUTIONS_RUNNING_MAX} executions have not ended"
-        raise HubError(Code.RATE_LIMITED, message, retry_after_seconds=_LATER_SECONDS)
+        raise HubError(Code.RATE_LIMITED, message, retry_after_seconds=limits.EXECUTIONS_RETRY_SECONDS)
 
 
 def _new(
@@ -218,34 +223,14 @@ def _new(
     twin: str | None,
     moment: datetime,
 ) -> Document:
-    """Raises `HubError`: TOO_LARGE, CONFLICT."""
+    """Raises `HubError`: TOO_LARGE, `TooManyHops`."""
     written = orjson.dumps(payload)
     if len(written) > limits.PAYLOAD_BYTES_MAX:
         raise HubError(Code.TOO_LARGE, f"What a workflow is given has at most {limits.PAYLOAD_BYTES_MAX >> 10} KiB")
     if hops > limits.HOPS_MAX:
-        raise HubError(Code.CONFLICT, f"More than {limits.HOPS_MAX} workflows set each other off")
-    return {
-        "_id": new_id("exec"),
-        **{name: workflow[name] for name in ("number", "user", "version", "definition", "project") if name in workflow},
-        "workflow": workflow["_id"],
-        "payload": written.decode(),
-        "trigger": trigger,
-        **({} if twin is None else {"twin": f"{workflow['_id']}:{twin}"}),
-        "test_mode": test_mode,
-        "hops": hops,
-        "status": "running",
-        "steps": {},
-        "approvals": {},
-        "logs": [],
-        "spent_micro": 0,
-        "spend_cap_micro": workflow["spend_cap_micro"],
-        "due_at": moment,
-        "asked": 0,
-        "cancel_asked": False,
-        **executions.FREE,
-        "active_seconds": 0.0,
-        "started_at": moment,
-    }
+        raise TooManyHops
+    what = (new_id("exec"), workflow, written.decode(), trigger, moment)
+    return executions.new_execution(*what, test_mode=test_mode, hops=hops, twin=twin)
 
 
 def _there(found: Document | None) -> Document:

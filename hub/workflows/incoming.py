@@ -89,18 +89,20 @@ class Incoming:
         return found
 
     async def replayed(self, workflow: Document, found: Sequence[Payload], mark: str | None, hops: int) -> int:
-        """Begin an execution for each of these webhooks, as if it came; how many those are. None begins where there is no
-        room for all. Asked for again they are begun again, but for those that had begun under the same `mark`.
+        """Begin an execution for each of these webhooks, as if it came; how many those are. Those to which too many
+        workflows led begin none, as when they come. None begins where there is no room for all. Asked for again they are
+        begun again, but for those that had begun under the same `mark`.
 
         Raises `HubError`: CONFLICT, RATE_LIMITED, TOO_LARGE, upon which some may have begun all the same.
         """
         replay = f"replay:{mark or new_id('replay')}"
-        for done, one in enumerate(found):
+        wanted = [one for one in found if max(hops, one.hops) <= limits.HOPS_MAX]
+        for done, one in enumerate(wanted):
             payload = payload_of("application/json", one.text.encode())
-            twin, room_for = f"{replay}:{one.webhook_id}", len(found) - done
+            twin, room_for = f"{replay}:{one.webhook_id}", len(wanted) - done
             led = max(hops, one.hops)
             await self._executions.begin(workflow, payload, "webhook", hops=led, twin=twin, room_for=room_for)
-        return len(found)
+        return len(wanted)
 
     # --- messages -----------------------------------------------------------------------------------------------
 

@@ -29,7 +29,6 @@ from hub.workflows import conditions
 from hub.workflows.definition_fields import ByType, Cron, Items, ListOrPath, Notes, OneOrItems, Template, Tree
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_TYPE_CHARS_MAX: Final = 50
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 # By these a request would be another than the one that was checked; the connection's own are not an author's.
 _HEADERS_REFUSED: Final = frozenset(
@@ -89,7 +88,7 @@ class TelegramConfig(Input):
 
 
 def _trigger(config: type[Schema], *, required: bool = False) -> type[Schema]:
-    kind = Text(high=_TYPE_CHARS_MAX, required=True)
+    kind = Text(high=limits.TYPE_CHARS_MAX, required=True)
     return Drawn.from_dict({"type": kind, "config": Nested(config, required=required)})
 
 
@@ -223,7 +222,7 @@ class Node(Drawn):
         says="must have letters, digits, _ and - alone",
         required=True,
     )
-    type = Text(high=_TYPE_CHARS_MAX, required=True)
+    type = Text(high=limits.TYPE_CHARS_MAX, required=True)
     on_error = Choice(("stop", "continue"))
 
 

@@ -164,7 +164,7 @@ class _Look:
         """The same step after a pause that is over, or where somebody else left it."""
         if record["status"] == "waiting" and record["due_at"] <= self.at:
             again = is_retry(record)
-            return [replace(step, attempt=record["attempt"] + again, begun=not again)]
+            return [replace(step, attempt=record["attempt"] + again, begun=not again, let_go=not again)]
         return [replace(step, attempt=record["attempt"], begun=True)] if record["status"] == "running" else []
 
     def _ready_items(self, owner: str, record: Json) -> list[Step]:

@@ -49,7 +49,8 @@ class Post:
         self._mailer = mailer
         self._node = node
         self._metrics = metrics
-        self._went: dict[str, bool] = {}  # the last letters that were taken, by whether that is noted
+        self._went: dict[str, None] = {}  # the last letters that were taken, in order
+        self._unnoted: set[str] = set()  # those of them of which nobody could note it yet
         self._loop = JobLoop(
             *("letters of workflows", self._claim, self._try, tasks),
             at_once=limits.LETTERS_AT_ONCE,
@@ -68,7 +69,13 @@ class Post:
         self._loop.stop()
 
     async def close(self) -> None:
+        """Send nothing more, and leave the rest to other processes. Where that some went cannot be noted even now, no
+        claim is freed: all end by themselves. Raises `DatabaseError`.
+        """
         await self._loop.close(limits.LETTER_CLOSE_SECONDS)
+        await self._loop.break_off()
+        if self._unnoted:
+            await workflow_letters.went(self._database, list(self._unnoted))
         await workflow_letters.release_of(self._database, [self._node])
 
     async def _claim(self) -> Document | None:
@@ -106,14 +113,15 @@ class Post:
         except (MailFailed, TimeoutError):
             if letter["_id"] not in self._went:
                 raise
-        if not self._went.get(letter["_id"]):
+        if letter["_id"] in self._unnoted:
             await self._note_patiently(letter)
 
     async def _taken(self, letter: Document) -> None:
         """Noted at once, before the mail server is even told goodbye: until it stands, a death sends the letter again."""
-        self._went[letter["_id"]] = False
+        self._went[letter["_id"]] = None
+        self._unnoted.add(letter["_id"])
         if len(self._went) > limits.LETTERS_KNOWN_SENT:
-            self._went.pop(next(iter(self._went)))
+            self._forget(next(iter(self._went)))
         self._metrics.workflow_letter("sent")
         try:
             await self._note(letter)
@@ -122,7 +130,11 @@ class Post:
 
     async def _note(self, letter: Document) -> None:
         await workflow_letters.ended(self._database, letter, "sent")
-        self._went[letter["_id"]] = True
+        self._unnoted.discard(letter["_id"])
+
+    def _forget(self, letter: str) -> None:
+        del self._went[letter]
+        self._unnoted.discard(letter)
 
     async def _note_patiently(self, letter: Document) -> None:
         """Until it stands, or for so long that its claim has ended long ago. Raises `DatabaseError`."""

@@ -24,7 +24,7 @@ def check(node_type: str, config: Json) -> Json:
 
     Raises `HubError` INVALID with a `FieldError` for each failure, `config.to`.
     """
-    schema = _SCHEMAS.get(node_type)
+    schema = SCHEMAS[node_type]
     if schema is None:
         return config
     checked: Json = load(schema, {"config": config})["config"]
@@ -139,7 +139,7 @@ def _whole(schema: type[Schema]) -> Schema:
 
 
 _WRITERS: Final[Mapping[str, Mapping[str, templates.Writer]]] = {"http_request": {"config.url": part_of_url}}
-_SCHEMAS: Final[Mapping[str, Schema]] = {
+SCHEMAS: Final[Mapping[str, Schema | None]] = {
     "ai_call": _whole(AiCall),
     "send_email": _whole(SendEmail),
     "http_request": _whole(HttpRequest),
@@ -147,4 +147,7 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
     "google_sheets_append": _whole(GoogleSheetsAppend),
     "delay": _whole(Delay),
     "approval": _whole(Approval),
+    "condition": None,  # these take any values
+    "transform": None,
+    "for_each": None,  # whether its items are a list is looked at when it is opened
 }

@@ -3,7 +3,7 @@
 An execution has many of them, each may be large, and most looks at it want none: the next step is found by what has ended.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -41,6 +41,15 @@ class Said:
     def size_bytes(self) -> int:
         return len(self.text.encode())
 
+    def is_deeper_than(self, levels: int) -> bool:
+        """Whether it has more objects and lists within each other. It is read only where it has so many at all."""
+        if self.text.count("[") + self.text.count("{") <= levels:
+            return False
+        layer = _nested([self.value])
+        for _ in range(levels):
+            layer = _nested([inner for outer in layer for inner in _within(outer)])
+        return bool(layer)
+
     @property
     def fragment(self) -> orjson.Fragment:
         """To be written as part of something larger."""
@@ -52,6 +61,14 @@ class Said:
         if self.text == NOTHING.text:
             return ""
         return str(self.value) if self.text.startswith('"') else self.text
+
+
+def _nested(values: Iterable[Any]) -> list[Any]:
+    return [value for value in values if isinstance(value, dict | list)]
+
+
+def _within(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 NOTHING = Said("null")

@@ -88,14 +88,6 @@ class Schedule:
         except (CroniterBadDateError, OverflowError):
             raise _never("cron") from None
 
-    def due(self, last: datetime, at: datetime) -> datetime | None:
-        """What is due at `at`, if any of its moments came since `last`: the first, so that all who ask find the same.
-
-        It stands for all that were missed with it: the next to come is `next_fire(at)`.
-        """
-        first = self.next_fire(last)
-        return first if first <= at else None
-
     def _next_of(self, shown: datetime, showing: int, every_hour: bool) -> datetime:
         """The same, where a time that the clock shows twice is taken to be its first showing (0) or its second (1)."""
         wall = self._begin(shown, showing)

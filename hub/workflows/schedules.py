@@ -36,7 +36,7 @@ class Schedules:
         self._executions = executions
         self._tasks = tasks
         self._clock = clock
-        self.jobs = JobLoop(
+        self._jobs = JobLoop(
             "schedules",
             self._claim,
             self._fire,
@@ -46,14 +46,14 @@ class Schedules:
         )
 
     def start(self) -> None:
-        self._tasks.start(self.jobs.run(), "schedules")
+        self._tasks.start(self._jobs.run(), "schedules")
 
     def stop(self) -> None:
         """Begin nothing more from now on."""
-        self.jobs.stop()
+        self._jobs.stop()
 
     async def close(self) -> None:
-        await self.jobs.close(limits.SCHEDULE_CLOSE_SECONDS)
+        await self._jobs.close(limits.SCHEDULE_CLOSE_SECONDS)
 
     async def _claim(self) -> Document | None:
         return await schedules.claim(self._database, new_id("claim"), self._clock(), limits.SCHEDULE_LEASE_SECONDS)

@@ -16,11 +16,10 @@ from hub.errors import Code, HubError
 from hub.workflows import scope, steps
 from hub.workflows.graph import Json
 from hub.workflows.purse import Purse
-from hub.workflows.runners.tested import TESTED
+from hub.workflows.runners.tested import TESTED, UNTESTED
 from hub.workflows.runners.work import Done, Failed, PutOff, Runner, Work
 from hub.workflows.said import Said
 from hub.workflows.steps import TOO_LARGE, Records, Step, kept_bytes
-from hub.workflows.writing import letters_of
 from models.clock import now
 from models.database import DatabaseError, DatabaseUnavailable, Document
 
@@ -55,22 +54,22 @@ class Stepping:
         except PutOff as error:
             return self._put_off(step, records.get(step.key), error)
         except Failed as error:
-            return _failed(step, error)
+            return failed(step, error)
         except HubError as error:
             told = (error.code.value, error.message)
-            return _failed(step, Failed(*told, temporary=error.temporary, asked_seconds=error.asked_seconds))
+            return failed(step, Failed(*told, temporary=error.temporary, asked_seconds=error.asked_seconds))
         except DatabaseUnavailable:
             return self._put_off(step, records.get(step.key), PutOff("the database is away"))
         except DatabaseError:
             raise
         except Exception:
             log.exception("a step broke", execution=self._execution["_id"], step=step.key)
-            return _failed(step, Failed(Code.INTERNAL.value, "It broke off by our own fault", temporary=True))
+            return failed(step, Failed(Code.INTERNAL.value, "It broke off by our own fault", temporary=True))
 
     async def _run(self, step: Step, records: Records) -> Done:
         inputs = scope.inputs(self._definition, self._payload, records, step)
         kind = step.node["type"]
-        if self._execution["test_mode"] and kind in TESTED:
+        if self._execution["test_mode"] and kind not in UNTESTED:
             return Done(steps.completed(step, TESTED[kind](inputs)))
         record = records.get(step.key)
         work = Work(self._execution, step, inputs, record, self._owner, now(), self._purse)
@@ -79,7 +78,7 @@ class Stepping:
     def _put_off(self, step: Step, record: Document | None, error: PutOff) -> Done:
         times = (record or {}).get("put_off", 0) + 1
         if times > limits.PUT_OFF_TIMES_MAX:
-            return _failed(step, Failed(Code.UNAVAILABLE.value, str(error), temporary=True))
+            return failed(step, Failed(Code.UNAVAILABLE.value, str(error), temporary=True))
         due_at = now() + timedelta(seconds=limits.PUT_OFF_SECONDS)
         kept = {**kept_of(record), **error.fields, "put_off": times}
         note = f"{step.key} waits: {error}" if times == 1 else None
@@ -96,12 +95,15 @@ def _bounded(done: Done) -> Done:
     if "output" not in done.record:
         return done
     output: Said = done.record["output"]
+    if output.is_deeper_than(limits.OUTPUT_DEPTH_MAX):
+        deepest = f"What it gives is nested deeper than {limits.OUTPUT_DEPTH_MAX} levels"
+        raise Failed(TOO_LARGE["code"], deepest, spent_micro=done.spent_micro)
     if _fits(output):
         return done
     if isinstance(output.value, str):
         return replace(done, record={**done.record, "output": _cut(output)}, note="A text was cut: it was too long")
     most = limits.OUTPUT_BYTES_MAX >> 10
-    raise Failed("too_large", f"What it gives is more than {most} KiB as JSON", spent_micro=done.spent_micro)
+    raise Failed(TOO_LARGE["code"], f"What it gives is more than {most} KiB as JSON", spent_micro=done.spent_micro)
 
 
 def _fits(output: Said) -> bool:
@@ -117,33 +119,21 @@ def _cut(text: Said) -> Said:
 
 def within_bytes(ended: Sequence[tuple[Step, Done]], records: Records) -> list[tuple[Step, Done]]:
     """What came of these steps, as far as there is room for it beside all other records; the others of them have failed."""
-    known, kept = dict(records), []
-    for step, done in ended:
-        known[step.key] = done.record
-        if kept_bytes({step.key: done.record}) and kept_bytes(known) > limits.OUTPUTS_BYTES_MAX:
-            error = Failed(TOO_LARGE["code"], TOO_LARGE["message"], spent_micro=done.spent_micro, stop=done.stop)
-            done = _failed(step, error)
-            known[step.key] = done.record
-        kept.append((step, done))
-    return kept
-
-
-def within_room(ended: Sequence[tuple[Step, Done]], room: int, message: str) -> list[tuple[Step, Done]]:
-    """What came of these steps where only so many letters can be written: the others of them have failed, as `message`
-    says.
-    """
+    ending = {step.key for step, _ in ended}
+    room = limits.OUTPUTS_BYTES_MAX - kept_bytes({key: each for key, each in records.items() if key not in ending})
     kept = []
     for step, done in ended:
-        wanted = letters_of(done.inserts)
-        if wanted > room:
-            done = _failed(step, Failed("letters", message, temporary=True))
-            wanted = 0
+        wanted = kept_bytes({step.key: done.record})
+        if wanted > max(room, 0):
+            error = Failed(TOO_LARGE["code"], TOO_LARGE["message"], spent_micro=done.spent_micro, stop=done.stop)
+            done, wanted = failed(step, error), 0
         room -= wanted
         kept.append((step, done))
     return kept
 
 
-def _failed(step: Step, error: Failed) -> Done:
+def failed(step: Step, error: Failed) -> Done:
+    """What came of an attempt that has."""
     told = {"code": error.code, "message": error.message[: limits.LOG_CHARS_MAX]}
     record = steps.failed(step, told, now(), temporary=error.temporary, asked_seconds=error.asked_seconds)
     return Done(record, spent_micro=error.spent_micro, stop=error.stop)

@@ -35,7 +35,7 @@ _ENDED: Final = frozenset({"completed", "failed", "skipped"})
 @dataclass(frozen=True, slots=True)
 class Step:
     """Something to be done now. `attempt` counts from 1; `begun`: this attempt was begun already, by a process that died
-    or let go, so that what it did outside may have happened.
+    or let go, so that what it did outside may have happened. `let_go`: it was put off, or waited, and said so itself.
 
     `key` and `attempt` name it for as long as its execution is kept: what it charges and sends is marked by them.
     """
@@ -44,6 +44,7 @@ class Step:
     node: Json
     attempt: int = 1
     begun: bool = False
+    let_go: bool = False
     owner: str | None = None  # the `for_each` it belongs to
     index: int | None = None  # of the item there
 
@@ -63,8 +64,12 @@ def kept_bytes(records: Records) -> int:
 
 
 def left(record: Json) -> Json:
-    """Of one that is not gone on with. That an attempt was begun can still be seen: it may have done something outside."""
-    return {**SKIPPED, "attempt": record["attempt"]}
+    """Of one that is not gone on with. That an attempt was begun can still be seen: it may have done something outside, and
+    that may not be over (`is_begun`).
+    """
+    turn = {"turn": record["turn"]} if "turn" in record else {}
+    begun = {"begun": True, **turn} if is_begun(record) else {}
+    return {**SKIPPED, "attempt": record["attempt"], **begun}
 
 
 def item_key(owner: str, index: int, inner: str) -> str:
@@ -107,6 +112,13 @@ def failed(step: Step, error: Json, at: datetime, *, temporary: bool, asked_seco
 def pause_seconds(backoff_seconds: float, attempts: int, asked_seconds: float | None = None) -> float:
     """Before the next attempt, so many having failed."""
     return min(max(backoff_seconds * 2.0 ** (attempts - 1), asked_seconds or 0.0), limits.RETRY_PAUSE_SECONDS_MAX)
+
+
+def is_begun(record: Json) -> bool:
+    """Whether its attempt was begun, and of what that does outside no end is recorded."""
+    if record["status"] == "skipped":
+        return bool(record.get("begun"))
+    return record["status"] == "running" or (record["status"] == "waiting" and not is_retry(record))
 
 
 def is_retry(record: Json) -> bool:

@@ -21,14 +21,15 @@ from config import workflows as limits
 from hub import tasks
 from hub.workflows import answers, records, steps
 from hub.workflows.claim import Claim
+from hub.workflows.letters import LettersUsedUp, within_room
 from hub.workflows.plan import Plan, Stop, plan
 from hub.workflows.purse import Purse
-from hub.workflows.runners.runners import INNER
+from hub.workflows.runners.runners import IN_ONE_WRITE
 from hub.workflows.runners.work import Done
-from hub.workflows.stepping import Stepping, kept_of, within_bytes, within_room
+from hub.workflows.stepping import Stepping, kept_of, within_bytes
 from hub.workflows.steps import Records, Step
 from hub.workflows.workflows import definition_of
-from hub.workflows.writing import LettersUsedUp, Lost, Overtaken, Writing, Written
+from hub.workflows.writing import Lost, Overtaken, Writing, Written
 from models.clock import now
 from models.database import Document
 
@@ -88,10 +89,17 @@ class Turn:
         payload = orjson.loads(self._execution["payload"])
         if owner is None:
             self._stop = _NO_OWNER
-        streams = self._answers()
-        self._purse.earlier |= await self._claim.insist(lambda: self._engine.answers.reserved(streams))
+        await self._reserve()
         parts = (self._execution, self._definition, payload, owner or {}, self._engine.runners, self._purse)
         self._stepping = Stepping(*parts)
+
+    async def _reserve(self) -> None:
+        """What answers that were begun before may cost, or have; nobody takes up those of steps that were left."""
+        streams = self._answers()
+        held, charged = await self._claim.insist(lambda: self._engine.answers.costs(streams))
+        left = {key: cost for key, cost in charged.items() if steps.has_ended(self._records[key])}
+        self._purse.spent += sum(left.values())
+        self._purse.earlier |= {key: cost for key, cost in {**held, **charged}.items() if key not in left}
 
     async def _owner(self) -> Document | None:
         return await self._claim.insist(lambda: self._engine.owner(self.user))
@@ -161,8 +169,8 @@ class Turn:
 
     async def _start(self, planned: Plan) -> bool:
         """Write what follows of itself and what begins, then do it; whether there was anything that ends at once."""
-        inner = [step for step in planned.start if step.node["type"] in INNER]
-        outer = [step for step in planned.start if step.node["type"] not in INNER]
+        inner = [step for step in planned.start if step.node["type"] in IN_ONE_WRITE]
+        outer = [step for step in planned.start if step.node["type"] not in IN_ONE_WRITE]
         ended = [(step, await self._stepping.done(step, {**self._records, **planned.settle})) for step in inner]
         begun = {step.key: {**steps.running(step), **self._kept(step)} for step in outer}
         try:

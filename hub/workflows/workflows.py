@@ -29,12 +29,13 @@ from hub.webhooks.endpoints import new_secret
 from hub.workflows import definition, notifying
 from hub.workflows.graph import Json
 from hub.workflows.schedule import Schedule
-from models import counters, deliveries, executions, webhook_endpoints, workflows
+from models import counters, deliveries, executions, schedules, webhook_endpoints, workflows
 from models.clock import now
 from models.database import Database, Document, Transaction
 from models.executions import EXECUTIONS
 from models.ids import new_id
-from models.workflows import SCHEDULES, WORKFLOWS
+from models.schedules import SCHEDULES
+from models.workflows import WORKFLOWS
 
 PREFIX: Final = "wf_"  # of secrets
 _SECRET_BYTES: Final = 24
@@ -114,24 +115,8 @@ class Workflows:
         return {**workflow, "notify_secret": notify_secret} if is_new else workflow
 
     def _new(self, user: str, number: int, wanted: NewWorkflow, moment: datetime) -> Document:
-        return {
-            "_id": new_id("wf"),
-            "number": number,
-            "user": user,
-            "name": wanted.name,
-            "description": wanted.description,
-            "enabled": wanted.enabled,
-            **_defined(wanted.definition),
-            "version": 1,
-            **self._new_secret(),
-            "notify_url": wanted.notify_url,
-            "spend_cap_micro": wanted.spend_cap_micro,
-            "last_execution": None,
-            "execution_count": 0,
-            "created_at": moment,
-            "updated_at": moment,
-            **({} if wanted.project is None else {"project": wanted.project}),
-        }
+        given = {name: getattr(wanted, name) for name in _PLAIN} | _defined(wanted.definition) | self._new_secret()
+        return workflows.new_workflow(new_id("wf"), number, user, wanted.project, given, moment)
 
     async def find(self, user: str, number: int) -> Document:
         """Raises `HubError` NOT_FOUND, for somebody else's too."""
@@ -217,10 +202,6 @@ class Workflows:
 
     # --- addresses ------------------------------------------------------------------------------------------------
 
-    async def by_id(self, workflow_id: str) -> Document | None:
-        """Whoever's; None where it is gone."""
-        return await workflows.by_id(self._database, workflow_id)
-
     async def by_secret(self, secret_hash: str) -> Document | None:
         """Whoever's has the address with this secret (`hub.key_secrets.digest`); None where none has."""
         return await workflows.by_secret(self._database, secret_hash)
@@ -263,13 +244,10 @@ async def _scheduled(transaction: Transaction, workflow: Document) -> list[Updat
     config = _trigger(workflow)
     if config is None:
         return []
-    if (
-        await workflows.schedules_within(transaction, workflow["user"], workflow["_id"])
-        >= limits.SCHEDULES_PER_USER_MAX
-    ):
-        most = limits.SCHEDULES_PER_USER_MAX
+    most = limits.SCHEDULES_PER_USER_MAX
+    if await schedules.others_within(transaction, workflow["user"], workflow["_id"]) >= most:
         raise HubError(Code.CONFLICT, f"There are {most} workflows with a schedule already: switch one off")
-    row = workflows.new_schedule(workflow, config, Schedule.of(config).next_fire(now()))
+    row = schedules.new_schedule(workflow, config, Schedule.of(config).next_fire(now()))
     return [Update(SCHEDULES, {"_id": row.pop("_id")}, {"$set": row}, upsert=True)]
 
 

@@ -5,7 +5,7 @@ with letters, notifications, the end and its event ---> one operation of the led
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -21,21 +21,22 @@ from hub.prices import credits_number
 from hub.workflows import records, scope
 from hub.workflows.claim import Claim
 from hub.workflows.graph import Json
+from hub.workflows.letters import check_letters, letters_of
+from hub.workflows.notifying import EXECUTED
 from hub.workflows.plan import Plan, Stop
 from hub.workflows.progress import Level, Progress, log_line
 from hub.workflows.runners.work import Done
 from hub.workflows.said import NOTHING
 from hub.workflows.steps import Records, Step
-from models import executions, users, workflow_letters
+from models import executions
+from models.claims import FREE
 from models.clock import now
 from models.database import Database, Document, Transaction
 from models.executions import EXECUTIONS
 from models.ids import new_id
 from models.usage import day_of
-from models.workflow_letters import WORKFLOW_LETTERS
 
 _LEVELS: Final[Mapping[str, Level]] = {"completed": "info", "cancelled": "warning", "failed": "error"}
-EXECUTED: Final = "workflow.executed"
 
 
 class Overtaken(HubError):
@@ -50,14 +51,6 @@ class Lost(HubError):
 
     def __init__(self) -> None:
         super().__init__(Code.CONFLICT, "The claim was lost")
-
-
-class LettersUsedUp(HubError):
-    """The user's workflows have written as many letters today as they may: there is room for `room` more."""
-
-    def __init__(self, room: int, message: str) -> None:
-        super().__init__(Code.RATE_LIMITED, message)
-        self.room = room
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,17 +159,24 @@ class Writing:
         since it was so many times; `LettersUsedUp` where it has letters for which there is no room.
         """
         change, lines = written.change(now())
-        write_id, tries = new_id("step"), count()
+        write_id = new_id("step")
         change["$set"]["written"] = write_id
-
-        async def once() -> None:
-            if next(tries) == 0 or not await executions.stands(self._database, self._execution, write_id):
-                await self._write(write_id, written, change, if_asked)
-
-        await self._claim.insist(once)
+        await self._once(write_id, lambda: self._write(write_id, written, change, if_asked))
         self._spent_micro += written.spent_micro
         for line, told in zip(written.lines, lines, strict=True):
             self._progress.tell(self._execution, told, line.key, line.status)
+
+    async def _once(self, write_id: str, write: Callable[[], Awaitable[None]], *, frees: bool = False) -> None:
+        """A write that notes its id, made again while nobody knows whether it stands. One that `frees` the claim is looked
+        for without it.
+        """
+        tries = count()
+
+        async def once() -> None:
+            if next(tries) == 0 or not await executions.stands(self._database, self._execution, write_id, freed=frees):
+                await write()
+
+        await self._claim.insist(once)
 
     async def _write(self, write_id: str, written: Written, change: Document, if_asked: int | None) -> None:
         if written.inserts or written.events:
@@ -187,8 +187,18 @@ class Writing:
     async def release(self, settled: Records, due_at: datetime | None, active_seconds: float, if_asked: int) -> bool:
         """End the turn; False where something came from outside since it was so many times, or the claim was lost."""
         fields = {f"steps.{key}": records.stored(record) for key, record in settled.items()}
-        change = {**fields, "due_at": due_at, "active_seconds": active_seconds}
-        return await self._claim.insist(lambda: executions.release(self._database, self._execution, change, if_asked))
+        write_id = new_id("step")
+        change = {**fields, "due_at": due_at, "active_seconds": active_seconds, "written": write_id}
+
+        async def release() -> None:
+            if not await executions.release(self._database, self._execution, change, if_asked):
+                raise Overtaken
+
+        try:
+            await self._once(write_id, release, frees=True)
+        except Overtaken:
+            return False
+        return True
 
     async def end(
         self, planned: Plan, definition: Json, all_records: Records, active_seconds: float, spent_micro: int = 0
@@ -201,13 +211,14 @@ class Writing:
         line = log_line(_LEVELS[planned.status], _said(planned), moment)
         fields: Document = {f"steps.{key}": records.stored(record) for key, record in planned.settle.items()}
         fields |= {"status": planned.status, "completed_at": moment, "active_seconds": active_seconds, "due_at": None}
-        fields |= {"expires_at": moment + timedelta(days=limits.EXECUTION_DAYS), **executions.FREE}
+        fields |= {"expires_at": moment + timedelta(days=limits.EXECUTION_DAYS), **FREE}
         fields["spent_micro"] = self._spent_micro
         if planned.error is not None:
             fields["error"] = planned.error
         events = [] if self._execution["test_mode"] else [self._executed(planned, definition, all_records)]
-        change, write_id = {"$set": fields, **executions.logged([line])}, new_id("step")
-        await self._claim.insist(lambda: self._commit(write_id, change, [], events))
+        fields["written"] = write_id = new_id("step")
+        change = {"$set": fields, **executions.logged([line])}
+        await self._once(write_id, lambda: self._commit(write_id, change, [], events), frees=True)
         self._progress.tell({**self._execution, "status": planned.status}, line)
 
     def _executed(self, planned: Plan, definition: Json, all_records: Records) -> NewEvent:
@@ -240,28 +251,12 @@ class Writing:
             if not await executions.claimed_within(transaction, self._execution, if_asked):
                 raise Lost if if_asked is None else Overtaken
             if letters:
-                await _check_letters(transaction, user, today, letters)
+                await check_letters(transaction, user, today, letters)
             updates = [Update(EXECUTIONS, executions.mine(self._execution), change), *turns]
             hops = self._execution["hops"] + 1
             return Operation(operation_id, inserts=inserts, updates=updates, events=events, hops=hops)
 
         await self._ledger.commit(Composed(operation_id, compose))
-
-
-def letters_of(inserts: Sequence[Insert]) -> int:
-    """How many of these are letters."""
-    return sum(insert.collection == WORKFLOW_LETTERS for insert in inserts)
-
-
-async def _check_letters(transaction: Transaction, user: str, today: datetime, wanted: int) -> None:
-    """Who has not confirmed an address may be anybody, and writes few. Raises `LettersUsedUp`."""
-    owner = await users.within(transaction, user)
-    is_known = owner is not None and owner["email_verified"]
-    most = limits.LETTERS_PER_DAY_MAX if is_known else limits.LETTERS_UNCONFIRMED_PER_DAY_MAX
-    room = most - await workflow_letters.count_within(transaction, user, today, most)
-    if wanted > room:
-        whose = "" if is_known else " whose owner has not confirmed the e-mail address"
-        raise LettersUsedUp(room, f"{most} mails a day are sent by workflows{whose}, and were today")
 
 
 def _said(planned: Plan) -> str:

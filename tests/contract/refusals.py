@@ -53,7 +53,7 @@ _ASSISTANT: Final = (
     *(f"/api/{name}" for name in ("ai/", "models", "history", "projects", "workflows", "integrations")),
     *(f"/api/{name}" for name in ("doc-analyzer", "monitoring", "dashboard", "rankings")),
     *(f"/api/credits/{name}" for name in ("auto-recharge", "gift", "packages")),
-    *(f"/webhooks/{name}" for name in ("wf_", "1/", "999999/", "{workflow_secret}", "telegram/")),
+    *(f"/webhooks/{name}" for name in ("wf_", "1/", "999999/", "{workflow_secret}", "{off_secret}", "telegram/")),
 )
 AT_ASSISTANT: Final = ("Host", "localhost:8000")
 AT_PLAYGROUND: Final = ("Host", "your-api-domain.com")
@@ -582,10 +582,7 @@ WORKFLOWS: Final = [
         *("a wrong signature", "POST /webhooks/{workflow_secret}", {}, _A_UNKNOWN, "none"),
         headers=(("X-Webhook-Signature", "sha256=00"),),
     ),
-    Refusal(
-        *("a circle of workflows", "POST /webhooks/{workflow_secret}", {}, CONFLICT, "none"),
-        headers=(("X-Hub-Hops", "4"),),
-    ),
+    Refusal("one that is switched off", "POST /webhooks/{off_secret}", {}, CONFLICT, "none"),
     Refusal("nobody's bot", "POST /webhooks/telegram/hook_of_nobody", {"update_id": 1}, NOT_FOUND, "none"),
     Refusal(
         *("no bot's token", "POST /api/integrations/connect"),

@@ -142,15 +142,16 @@ async def _projects(site: Site, user: str, other: str) -> dict[str, str]:
 
 
 async def _workflows(site: Site, user: str, other: str) -> dict[str, str]:
-    """A workflow of each of two users, whose access tokens these are, and the secret of the first one's address."""
-    told = {**NEW_WORKFLOW, "notify_url": "http://127.0.0.1:9/hook"}
+    """A workflow of each of two users, whose access tokens these are, and one that is off; two addresses' secrets."""
+    told = {**NEW_WORKFLOW, "enabled": False, "notify_url": "http://127.0.0.1:9/hook"}
     made = [
         (await site.client("ai_assistant", token=token).post("/api/workflows", body, status=201)).body
         for token, body in ((user, NEW_WORKFLOW), (other, NEW_WORKFLOW), (user, told))
     ]
     names = ("workflow", "others_workflow", "told_workflow")
     numbers = {name: str(each["id"]) for name, each in zip(names, made, strict=True)}
-    return {**numbers, "workflow_secret": str(made[0]["webhook_secret"])}
+    secrets = {"workflow_secret": str(made[0]["webhook_secret"]), "off_secret": str(made[2]["webhook_secret"])}
+    return {**numbers, **secrets}
 
 
 async def _answer(site: Site, registered: dict[str, Any]) -> str:

@@ -1,27 +1,14 @@
 """The documented examples that need a bot at Telegram, one after the other, with Telegram played by a stand-in."""
 
-from collections.abc import Callable, Iterator
-
 import pytest
-from tornado.ioloop import IOLoop
 
 from tests.contract.examples import asked, filled, unlike
 from tests.contract.rows import AT_TELEGRAM, HOSTS
 from tests.site import Site
-from tests.stand_ins.telegram_bot_api import TOKEN, TelegramBotApi
+from tests.stand_ins.telegram_bot_api import TOKEN
+from tests.telegram_site import telegram, telegram_site
 
-
-@pytest.fixture
-def telegram(io_loop: IOLoop) -> Iterator[TelegramBotApi]:
-    made = TelegramBotApi()
-    io_loop.run_sync(made.start)
-    yield made
-    io_loop.run_sync(made.stop)
-
-
-@pytest.fixture
-def telegram_site(serve: Callable[..., Site], telegram: TelegramBotApi) -> Site:
-    return serve(**telegram.settings)
+__all__ = ["telegram", "telegram_site"]
 
 
 @pytest.mark.gen_test

@@ -53,6 +53,17 @@ def test_one_that_is_full_takes_up_nothing_more_when_it_is_stopped() -> None:
     asyncio.run(scenario())
 
 
+def test_one_that_outlasts_the_end_is_at_work_no_more_once_it_is_broken_off() -> None:
+    async def scenario() -> None:
+        jobs = Jobs(2)
+        await until(lambda: jobs.loop.full)
+        await jobs.loop.close(0.05)
+        await jobs.loop.break_off()
+        assert await jobs.tasks.wait(0) and not jobs.tasks.failures
+
+    asyncio.run(scenario())
+
+
 def test_an_attempt_that_outlasts_the_end_is_left_to_its_tasks() -> None:
     async def scenario() -> None:
         jobs = Jobs(1)

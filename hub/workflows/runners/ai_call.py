@@ -16,17 +16,16 @@ from hub import prompts
 from hub.ai_models import chat_model
 from hub.chat import Chat
 from hub.chat_records import outcome_of
-from hub.chat_request import ChatRequest, hold_of
+from hub.chat_request import ChatRequest
 from hub.errors import Code, HubError
 from hub.identity_cache import Identity
 from hub.prices import charge_micro, tokens_affordable
 from hub.streams import Outcome, Stream, replayed
-from hub.workflows.answers import stream_of
+from hub.workflows.answers import held_and_made, stream_of
 from hub.workflows.graph import Json
 from hub.workflows.plan import Stop
 from hub.workflows.purse import Engaged, Reserved, SpentUp
 from hub.workflows.runners.work import Done, Failed, PutOff, Work
-from models import conversations, wallets
 from models.database import Database, Document
 
 API: Final = "ai_assistant"
@@ -58,10 +57,11 @@ class AiCalls:
         return await self._ask(work, stream_id, turn)
 
     async def _answered(self, stream_id: str) -> Document | None:
-        """The hold first: between the two looks it may have become the message, and never the other way round."""
-        if await wallets.hold_stands(self._database, hold_of(stream_id)):
+        """Its message; None where nothing came of it. Raises `PutOff`."""
+        held, made = await held_and_made(self._database, [stream_id])
+        if held:
             raise PutOff("an answer that was begun before is not settled yet")
-        return await conversations.message_of_stream(self._database, stream_id)
+        return made.get(stream_id)
 
     async def _was_cut(self, work: Work, outcome: Outcome) -> bool:
         """Whether an answer that is as long as it might be was let be shorter than is wanted."""

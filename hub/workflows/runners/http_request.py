@@ -16,8 +16,8 @@ import orjson
 
 from config import outgoing
 from hub import json_input
-from hub.analyser.fetching import FetchFailed, led_to
 from hub.errors import HubError
+from hub.redirects import Misled, led_to
 from hub.retry_after import retry_after_seconds
 from hub.safe_http import HOPS, Fetched, SafeHttp, Unanswered
 from hub.workflows.graph import Json
@@ -49,7 +49,7 @@ class Asking:
         try:
             url = led_to(self.url, location)
             is_same = _host(url) == _host(self.url)
-        except (FetchFailed, ValueError) as error:
+        except (Misled, ValueError) as error:
             raise Failed("http_status", str(error)) from error
         there = replace(self, url=url)
         return there if is_same else replace(there, headers={HOPS: self.headers[HOPS]}, body=None)

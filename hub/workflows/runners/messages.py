@@ -26,12 +26,12 @@ class SheetAppends:
     """Runs `google_sheets_append`. One per process."""
 
     def __init__(self, integrations: Integrations) -> None:
-        self._integrations = integrations
+        self._google = integrations.google
 
     async def __call__(self, work: Work) -> Done:
         """Raises `Failed`, `HubError`: CONFLICT where no account is connected or Google refuses, UNAVAILABLE."""
         check_known(work, "Google")
         inputs, rows = work.inputs, work.inputs["values"]
         where = (inputs["spreadsheet_id"], inputs["range"])
-        written = await self._integrations.append_rows(work.execution["user"], *where, rows)
+        written = await self._google.append_rows(work.execution["user"], *where, rows)
         return work.done({"range": written, "rows": len(rows)})

@@ -1,6 +1,6 @@
 """Which runner does which type of node.
 
-Those of `INNER` ask nobody: the record of such a step, and what it writes, stand in one write, and there is none before. Of
+Those of `IN_ONE_WRITE` ask nobody: the record of such a step, and what it writes, stand in one, and there is none before. Of
 all others it is written first that they are begun, so that whoever takes over knows.
 """
 
@@ -13,7 +13,7 @@ from config.settings import Settings
 from hub.chat import Chat
 from hub.integrations.integrations import Integrations
 from hub.safe_http import SafeHttp
-from hub.workflows.runners import inner
+from hub.workflows.runners import ask_nobody
 from hub.workflows.runners.ai_call import AiCalls
 from hub.workflows.runners.approval import Approvals
 from hub.workflows.runners.http_request import HttpRequests
@@ -22,7 +22,7 @@ from hub.workflows.runners.send_email import SendEmail
 from hub.workflows.runners.work import Runner
 from models.database import Database
 
-INNER: Final = frozenset({"condition", "transform", "delay", "for_each", "approval", "send_email"})
+IN_ONE_WRITE: Final = frozenset({"condition", "transform", "delay", "for_each", "approval", "send_email"})
 
 
 def runners_of(
@@ -41,8 +41,8 @@ def runners_of(
         "telegram_message": TelegramMessages(integrations),
         "google_sheets_append": SheetAppends(integrations),
         "approval": Approvals(settings.public_url),
-        "condition": inner.condition,
-        "transform": inner.transform,
-        "delay": inner.delay,
-        "for_each": inner.for_each,
+        "condition": ask_nobody.condition,
+        "transform": ask_nobody.transform,
+        "delay": ask_nobody.delay,
+        "for_each": ask_nobody.for_each,
     }

@@ -1,7 +1,7 @@
 """`send_email`: the letter is written in the transaction that ends its step, and so exists exactly once.
 
 From there it is sent by `hub/workflows/post.py`, always under the same Message-ID. How many a user writes in a day is
-counted where they are written (`hub/workflows/writing.py`).
+counted where they are written (`hub/workflows/letters.py`).
 """
 
 from datetime import timedelta

@@ -1,18 +1,18 @@
 """What steps give in test mode, in which nothing leaves the hub and nothing is charged: their own form, and what they would
-have done. Pure.
+have done. Those of `UNTESTED` ask nobody and wait for nothing: they are done as ever. Pure.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from config import workflows as limits
 from hub.workflows.graph import Json
 
-_SHOWN_CHARS: Final = 500
 _TEST: Final = {"test": True}
 
 
 def _ai_call(inputs: Json) -> str:
-    return f"[test: {inputs['model']} was not asked] {inputs['prompt'][:_SHOWN_CHARS]}"
+    return f"[test: {inputs['model']} was not asked] {inputs['prompt'][: limits.TEST_PROMPT_CHARS_SHOWN]}"
 
 
 def _send_email(inputs: Json) -> Json:
@@ -40,7 +40,8 @@ def _delay(inputs: Json) -> None:
     return None
 
 
-# Of all types that would ask somebody, or wait.
+UNTESTED: Final = frozenset({"condition", "transform", "for_each"})
+# Of all other types: one that is missing here fails in test mode.
 TESTED: Final[Mapping[str, Callable[[Json], Any]]] = {
     "ai_call": _ai_call,
     "send_email": _send_email,

@@ -101,10 +101,11 @@ Runner = Callable[[Work], Awaitable[Done]]
 
 
 def check_known(work: Work, whom: str) -> None:
-    """For what nothing marks as a repetition: who was cut off while asking does not ask again by itself.
+    """For what nothing marks as a repetition: who was cut off while asking does not ask again by itself. Who was put off
+    has not asked.
 
     Raises `Failed`, which may be tried again where the node's author wants that.
     """
-    if work.step.begun:
+    if work.step.begun and not work.step.let_go:
         message = f"The hub was interrupted while it asked {whom}: whether it was done is not known"
         raise Failed("outcome_unknown", message, temporary=True)

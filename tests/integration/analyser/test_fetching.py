@@ -13,8 +13,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from config import assistant
 from hub import outbound
-from hub.analyser.fetching import FetchFailed, led_to
 from hub.errors import HubError
+from hub.redirects import Misled, led_to
 from tests.integration.analyser.analyst import Analyst, described
 from tests.patience import within
 from tests.site import Site
@@ -161,7 +161,7 @@ async def test_three_redirects_are_followed_and_carry_nothing(fetching_site: Sit
 def test_no_redirect_leads_from_https_to_http() -> None:
     assert led_to("https://a.de/x", "/y") == "https://a.de/y"
     assert led_to("http://a.de/x", "https://b.de/y#z") == "https://b.de/y"
-    with pytest.raises(FetchFailed, match="from https to http"):
+    with pytest.raises(Misled, match="from https to http"):
         led_to("https://a.de/", "http://a.de/")
 
 

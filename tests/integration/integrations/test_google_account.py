@@ -210,7 +210,7 @@ async def test_a_second_renewal_in_one_call_is_kept_too(google_site: Site, googl
         await analyst.client.post(f"{ALL}/test?integration_type=google")
     google.refuse_access()
     (kept,) = await google_site.services.database["integrations"].find({}, limit=2)
-    access = google_site.services.integrations._open(kept).access
+    access = google_site.services.integrations.google._open(kept).access
     assert google.calls.count("token") == 3 and access == list(google._good)[-1]
 
 

@@ -118,8 +118,8 @@ async def _workflows(site: Site, client: Client, user: str) -> None:
     edges = [{"from": "trigger", "to": "ask"}]
     definition = {"trigger": {"type": "manual", "config": {}}, "nodes": [node], "edges": edges}
     await client.request("subscribe", channel=f"workflows:{user}")
-    made = await site.services.workflows.workflows.create(user, NewWorkflow("W", definition))
-    begun = await site.services.workflows.executions.begin(made, {}, "manual")
+    made = await site.services.automation.workflows.create(user, NewWorkflow("W", definition))
+    begun = await site.services.automation.executions.begin(made, {}, "manual")
     await client.push("workflow.progress", step="waiting")
     asked = {"execution_id": begun["_id"], "node": "ask", "approved": True}
     assert (await client.request("workflow.approve", **asked))["status"] in ("running", "completed")

@@ -116,6 +116,10 @@ RIGHT: dict[str, Any] = {
     "stop": ["5"],
     "rating": [None],
     "stream": [True],
+    "execution_id": ["5"],
+    "node": ["5"],
+    "approved": [True],
+    "comment": ["", "5"],
 }
 VALID: dict[str, dict[str, Any]] = {
     "refresh": {"token": "t"},
@@ -129,6 +133,7 @@ VALID: dict[str, dict[str, Any]] = {
     "conversations.messages": {"conversation_id": "c"},
     "conversations.delete": {"conversation_id": "c"},
     "notifications.read": {"ids": ["n"]},
+    "workflow.approve": {"execution_id": "e", "node": "n", "approved": True},
 }
 
 

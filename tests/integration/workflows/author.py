@@ -5,33 +5,12 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from tests.api_client import Answer, ApiClient
-from tests.integration.workflows.owner import ALL, Json, Owner
+from tests.hooks import Owner as Hooks
+from tests.integration.workflows.owner import ALL, Json, Owner, transform
 from tests.patience import until
 from tests.site import Site
 
 WRONG: Final[tuple[Any, ...]] = (None, True, 5, 1.5, "", [], {}, ["a"], {"$gt": ""})
-# The documents' own example.
-SUMMARIZER: Final[Json] = {
-    "name": "Email Summarizer",
-    "description": "Summarizes incoming emails",
-    "enabled": True,
-    "definition": {
-        "trigger": {"type": "webhook", "config": {"path": "/webhooks/email"}},
-        "nodes": [
-            {
-                "id": "node_1",
-                "type": "ai_call",
-                "config": {"model": "gpt-4", "prompt": "Summarize: {{email.body}}"},
-            },
-            {
-                "id": "node_2",
-                "type": "send_email",
-                "config": {"to": "{{email.from}}", "subject": "Summary"},
-            },
-        ],
-        "edges": [{"from": "trigger", "to": "node_1"}, {"from": "node_1", "to": "node_2"}],
-    },
-}
 
 
 def chain(*nodes: Json, trigger: str = "manual", **config: Any) -> Json:
@@ -43,7 +22,7 @@ def chain(*nodes: Json, trigger: str = "manual", **config: Any) -> Json:
 
 def note(name: str = "note", **values: Any) -> Json:
     """A node that leaves the hub alone, and says what it was told."""
-    return {"id": name, "type": "transform", "config": {"set": values or {"said": "{{said}}"}}}
+    return {"id": name, **transform(**values or {"said": "{{said}}"})}
 
 
 def approval(name: str = "ask", **config: Any) -> Json:
@@ -81,14 +60,15 @@ class Author(Owner):
         await until(is_waiting)
         return await self.execution(workflow, execution)
 
+    def hooks(self) -> Hooks:
+        """Their webhooks, which they make by the AI Aggregator's API."""
+        client = self.site.client("ai_aggregator", token=self.token)
+        return Hooks(self.site, "ai_aggregator", client, self.user, self.token)
+
     async def begun(self, workflow: Json) -> list[Json]:
         """The newest first."""
         found: list[Json] = (await self.client.get(f"{ALL}/{workflow['id']}/executions")).body["executions"]
         return found
-
-    async def credits(self) -> float:
-        client = self.site.client(token=self.token)
-        return float((await client.get("/api/credits/balance")).data["balance"])
 
 
 async def refused(client: ApiClient, method: str, path: str, body: Any) -> list[str]:

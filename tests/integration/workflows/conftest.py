@@ -1,39 +1,41 @@
 """The fixtures of a served hub with workflows, and of all the companies that they may ask."""
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import pytest
 from tornado.ioloop import IOLoop
 
+from config import workflows as limits
+from tests.google_site import google, google_site
 from tests.mailing_site import inbox, mailing_site, smtp_port
 from tests.site import Site, serve, site
-from tests.stand_ins.google_cloud import GoogleCloud
 from tests.stand_ins.openai_server import OpenAIStandIn
-from tests.stand_ins.telegram_bot_api import TelegramBotApi
 from tests.stand_ins.webhook_receiver import WebhookReceiver
+from tests.telegram_site import telegram, telegram_site
 
-__all__ = ["inbox", "mailing_site", "serve", "site", "smtp_port", "telegram", "telegram_site"]
+__all__ = [
+    "google",
+    "google_site",
+    "inbox",
+    "mailing_site",
+    "serve",
+    "site",
+    "smtp_port",
+    "telegram",
+    "telegram_site",
+]
+
+LOOK_SECONDS: Final = 0.1
 
 
-@pytest.fixture
-def telegram(io_loop: IOLoop) -> Iterator[TelegramBotApi]:
-    made = TelegramBotApi()
-    io_loop.run_sync(made.start)
-    yield made
-    io_loop.run_sync(made.stop)
-
-
-@pytest.fixture
-def telegram_site(serve: Callable[..., Site], telegram: TelegramBotApi) -> Site:
-    return serve(**telegram.settings)
-
-
-@pytest.fixture
-def google(io_loop: IOLoop) -> Iterator[GoogleCloud]:
-    made = GoogleCloud()
-    io_loop.run_sync(made.start)
-    yield made
-    io_loop.run_sync(made.stop)
+@pytest.fixture(autouse=True)
+def looks_come_soon() -> Iterator[None]:
+    """Those that hubs take each second: for what is due again, and for what another process has done."""
+    with pytest.MonkeyPatch.context() as bounds:
+        for name in ("EXECUTION_POLL_SECONDS", "EXECUTION_CHECK_SECONDS", "LETTER_POLL_SECONDS"):
+            bounds.setattr(limits, name, LOOK_SECONDS)
+        yield
 
 
 @pytest.fixture
@@ -59,11 +61,6 @@ def calling(receiver: WebhookReceiver, smtp_port: int) -> dict[str, str]:
 @pytest.fixture
 def calling_site(serve: Callable[..., Site], calling: dict[str, str]) -> Site:
     return serve(**calling)
-
-
-@pytest.fixture
-def google_site(serve: Callable[..., Site], google: GoogleCloud) -> Site:
-    return serve(**google.settings)
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """A user with workflows: makes them, executes them, and waits until what becomes of them is known."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Self
 
+from models.clock import now
 from models.database import Database, Document
 from models.executions import EXECUTIONS
 from tests.api_client import ApiClient
@@ -115,3 +117,15 @@ async def at_rest(site: Site, execution: str) -> None:
 async def stands(database: Database, execution: str, name: str, value: str) -> bool:
     """Whether a field of an execution has this value."""
     return await database[EXECUTIONS].count({"_id": execution, name: value}) == 1
+
+
+async def stolen(site: Site, execution: str) -> None:
+    """As if this process had stood still for longer than its claim lasts, and another one had the execution now."""
+    other = {"claim": "claim_other", "claimed_until": now() + timedelta(hours=1)}
+    await database_of(site)[EXECUTIONS].update_one({"_id": execution}, {"$set": other})
+
+
+async def given_back(site: Site, execution: str) -> None:
+    """Anybody may take it up again."""
+    change = {"$set": {"claim": None, "claimed_until": now() - timedelta(hours=1)}}
+    await database_of(site)[EXECUTIONS].update_one({"_id": execution}, change)

@@ -15,7 +15,6 @@ from models.clock import now
 from models.database import Database
 from models.executions import EXECUTIONS
 from tests.executions import for_each
-from tests.hooks import Owner as Hooks
 from tests.integration.workflows.author import Author, chain, note
 from tests.integration.workflows.owner import (
     ALL,
@@ -128,7 +127,7 @@ async def test_an_answer_for_which_there_is_no_room_is_put_off(
 ) -> None:
     monkeypatch.setattr(hub_limits, "STREAMS_PER_USER_MAX", 1)
     monkeypatch.setattr(limits, "PUT_OFF_SECONDS", 0.1)
-    provider.default = Scenario(first_token_seconds=0.5)
+    provider.default = Scenario(first_token_seconds=0.2)
     owner = await Owner.at(provided_site)
     ended = await owner.executed(manual("t>a t>b t>c", a=ai_call(), b=ai_call(), c=ai_call()))
     assert ended["status"] == "completed" and {step["attempt"] for step in ended["steps"]} == {1}
@@ -153,7 +152,7 @@ def passes_on(port: int, path: str) -> Callable[[web.Request], Awaitable[web.Str
 
 @pytest.mark.gen_test(timeout=90)
 @pytest.mark.parametrize("names", ["a", "ab"])
-async def test_workflows_that_set_each_other_off_come_to_an_end(
+async def test_requests_that_lead_back_to_the_hub_come_to_an_end(
     calling_site: Site, receiver: WebhookReceiver, names: str
 ) -> None:
     """To itself, and to another that leads back."""
@@ -171,22 +170,20 @@ async def test_workflows_that_set_each_other_off_come_to_an_end(
     executions = database_of(calling_site)[EXECUTIONS]
 
     async def has_come_to_an_end() -> bool:
-        return await executions.count({"status": "failed"}) == 1 and await executions.count({"status": "running"}) == 0
+        return await executions.count({"status": "completed"}) == limits.HOPS_MAX + 1
 
     await until(has_come_to_an_end, 60)
     found = await executions.find({}, limit=20, sort=[("hops", 1)])
     assert [each["hops"] for each in found] == list(range(limits.HOPS_MAX + 1))
-    assert [each["status"] for each in found] == ["completed"] * limits.HOPS_MAX + ["failed"]
-    assert "set each other off" in found[-1]["error"]["message"]
 
 
 async def come_to_an_end(site: Site, times: int) -> None:
-    """The executions that set each other off by the hub's own webhooks: a delivery was refused, and all have ended."""
+    """The executions that set each other off by the hub's own webhooks: a delivery began nothing, and all have ended."""
     database = database_of(site)
 
     async def has_come_to_an_end() -> bool:
-        refused = await database["deliveries"].count({"attempts.status": 409}) > 0
-        return refused and await database[EXECUTIONS].count({"status": "running"}) == 0
+        ignored = await database["deliveries"].count({"attempts.answer": {"$regex": "ignored"}}) > 0
+        return ignored and await database[EXECUTIONS].count({"status": "running"}) == 0
 
     await until(has_come_to_an_end, 60)
     found = await database[EXECUTIONS].find({}, limit=50, sort=[("hops", 1)])
@@ -197,7 +194,7 @@ async def come_to_an_end(site: Site, times: int) -> None:
 async def test_a_webhook_that_leads_back_to_what_caused_its_event_comes_to_an_end(site: Site) -> None:
     who = await Author.of(site)
     made = await who.make(manual("t>a", a=ai_call()) | {"trigger": {"type": "webhook"}})
-    hooks = Hooks(site, "ai_aggregator", site.client("ai_aggregator", token=who.token), who.user, who.token)
+    hooks = who.hooks()
     own = f"http://127.0.0.1:{site.port}/webhooks/{made['webhook_secret']}"
     await hooks.hook(own, "chat.completion", secret=made["webhook_secret"])
     await who.begin(made)
@@ -274,7 +271,7 @@ async def test_a_letter_is_given_up_whose_user_is_suspended_or_that_cannot_be_co
     async def is_given_up() -> bool:
         return await letters.count({"status": "given_up", "attempts": 1}) == 1
 
-    site.services.workflows.post.wake()
+    site.services.automation.post.wake()
     await until(is_given_up)
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from config import limits as hub_limits
 from config import workflows as limits
 from hub.errors import Code, HubError
 from hub.services import Services
@@ -23,12 +23,14 @@ from tests.integration.workflows.owner import (
     ai_call,
     at_rest,
     database_of,
+    given_back,
     http_request,
     kept,
     manual,
     send_email,
     stands,
     statuses,
+    stolen,
     transform,
 )
 from tests.patience import until
@@ -65,8 +67,8 @@ async def test_a_wish_to_cancel_is_seen_whenever_it_comes(site: Site) -> None:
     owner = await Owner.at(site)
     workflow = await owner.make(manual("t>a a>b b>c c>d", d=HOUR))
     user = (await kept(site, await owner.begin(workflow)))["user"]
-    executions = site.services.workflows.executions
-    found = await site.services.workflows.workflows.find(user, workflow["id"])
+    executions = site.services.automation.executions
+    found = await site.services.automation.workflows.find(user, workflow["id"])
 
     async def begun_and_cancelled(number: int) -> None:
         begun = await executions.begin(found, {}, "manual")
@@ -103,12 +105,12 @@ async def test_a_hub_that_drains_ends_the_step_that_is_under_way_and_begins_no_o
     receiver.behave("a", answers_then)
     execution = await owner.begin(await owner.make(manual("t>a a>b", a=http_request(receiver.url("a")))))
     await until(lambda: receiver.got["a"])
-    calling_site.services.workflows.stop()
+    calling_site.services.automation.stop()
     may_answer.set()
     await at_rest(calling_site, execution)
     found = await kept(calling_site, execution)
     assert {name: step["status"] for name, step in found["steps"].items()} == {"a": "completed"}
-    assert found["status"] == "running" and not calling_site.services.workflows.engine.at_work
+    assert found["status"] == "running" and not calling_site.services.automation.engine.at_work
 
 
 @pytest.mark.gen_test(timeout=60)
@@ -160,7 +162,7 @@ async def test_nothing_is_done_for_who_was_shut_out(site: Site) -> None:
 @pytest.mark.gen_test(timeout=60)
 async def test_a_change_is_for_the_next_execution(site: Site) -> None:
     owner = await Owner.at(site)
-    given = manual("t>a a>b", a={"type": "delay", "config": {"seconds": 1}}, b=transform(version=1))
+    given = manual("t>a a>b", a={"type": "delay", "config": {"seconds": 0.3}}, b=transform(version=1))
     workflow = await owner.make(given)
     execution = await owner.begin(workflow)
     changed = manual("t>b", b=transform(version=2))
@@ -173,17 +175,6 @@ async def test_a_change_is_for_the_next_execution(site: Site) -> None:
 # --- claims -------------------------------------------------------------------------------------------------------
 
 
-async def stolen(site: Site, execution: str) -> None:
-    """As if this process had stood still for longer than its claim lasts, and another one had the execution now."""
-    other = {"claim": "claim_other", "claimed_until": now() + timedelta(hours=1)}
-    await database_of(site)[EXECUTIONS].update_one({"_id": execution}, {"$set": other})
-
-
-async def given_back(site: Site, execution: str) -> None:
-    change = {"$set": {"claim": None, "claimed_until": now() - timedelta(hours=1)}}
-    await database_of(site)[EXECUTIONS].update_one({"_id": execution}, change)
-
-
 @pytest.mark.gen_test(timeout=60)
 async def test_who_has_lost_the_claim_writes_nothing_more(calling_site: Site, receiver: WebhookReceiver) -> None:
     receiver.behave("a", slowly(0.5))
@@ -192,7 +183,7 @@ async def test_who_has_lost_the_claim_writes_nothing_more(calling_site: Site, re
     execution = await owner.begin(workflow)
     await until(lambda: receiver.got["a"])
     await stolen(calling_site, execution)
-    await until(lambda: not calling_site.services.workflows.engine.at_work)
+    await until(lambda: not calling_site.services.automation.engine.at_work)
     assert (await kept(calling_site, execution))["steps"]["a"]["status"] == "running"
     await given_back(calling_site, execution)
     ended = await owner.ended(workflow, execution)
@@ -203,13 +194,13 @@ async def test_who_has_lost_the_claim_writes_nothing_more(calling_site: Site, re
 @pytest.mark.gen_test(timeout=60)
 async def test_an_answer_is_charged_once_whoever_has_the_claim(provided_site: Site, provider: OpenAIStandIn) -> None:
     site = provided_site
-    provider.script(Scenario(first_token_seconds=3.0))
+    provider.script(Scenario(first_token_seconds=1.5))
     owner = await Owner.at(site)
     workflow = await owner.make(manual("t>a a>b", a=ai_call(), b=transform(said="{{a.output}}")))
     execution = await owner.begin(workflow)
     await until(lambda: provider.requests)
     await stolen(site, execution)
-    await until(lambda: not site.services.workflows.engine.at_work)
+    await until(lambda: not site.services.automation.engine.at_work)
     await given_back(site, execution)  # the answer is still being made: it is waited for
     ended = await owner.ended(workflow, execution)
     assert ended["status"] == "completed" and ended["result"]["value"]["said"]
@@ -222,7 +213,7 @@ async def test_an_answer_is_charged_once_whoever_has_the_claim(provided_site: Si
 async def test_an_answer_that_failed_is_tried_again_and_charged_once(
     provided_site: Site, provider: OpenAIStandIn
 ) -> None:
-    provider.script(*[Scenario("error", status=500)] * 8, Scenario())  # it is asked again by the transport too
+    provider.script(*[Scenario("error", status=500)] * (hub_limits.PROVIDER_TRIES + 1), Scenario())
     owner = await Owner.at(provided_site)
     ask = {**ai_call(), "retry": {"attempts": 5, "backoff_seconds": 0.1}}
     ended = await owner.executed(manual("t>a", a=ask))
@@ -242,11 +233,12 @@ async def test_a_message_whose_outcome_is_unknown_is_sent_again_only_where_its_a
     await owner.client.post("/api/integrations/connect", bot)
     retry = {"attempts": attempts, "backoff_seconds": 0}
     say = {"type": "telegram_message", "config": {"text": "Hello"}, "retry": retry}
-    workflow = await owner.make(manual("t>w w>a", w={"type": "delay", "config": {"seconds": 1}}, a=say))
+    workflow = await owner.make(manual("t>w w>a", w=HOUR, a=say))
     execution = await owner.begin(workflow)
     await at_rest(telegram_site, execution)
     begun = {"steps.a": {"status": "running", "attempt": 1}, "steps.w": {"status": "completed", "attempt": 1}}
-    await database_of(telegram_site)[EXECUTIONS].update_one({"_id": execution}, {"$set": begun})  # and it died
+    died = {"$set": {**begun, "due_at": now()}}
+    await database_of(telegram_site)[EXECUTIONS].update_one({"_id": execution}, died)
     ended = await owner.ended(workflow, execution)
     assert ended["status"] == status and len(telegram.sent) == attempts - 1
 
@@ -264,12 +256,12 @@ def nodes(open_hub: Callable[..., Services]) -> list[Services]:
 async def test_of_two_answers_at_once_one_counts(nodes: list[Services]) -> None:
     user = (await make_user(nodes[0])).user_id
     given = manual("t>a a>b", a=ASK, b=transform(comment="{{a.output.comment}}"))
-    workflow = await nodes[0].workflows.workflows.create(user, NewWorkflow("Ask", given))
+    workflow = await nodes[0].automation.workflows.create(user, NewWorkflow("Ask", given))
     for _ in range(5):
-        execution = (await nodes[0].workflows.executions.begin(workflow, {}, "manual"))["_id"]
+        execution = (await nodes[0].automation.executions.begin(workflow, {}, "manual"))["_id"]
         await until(partial(stands, nodes[0].database, execution, "steps.a.status", "waiting"))
         answering = [
-            node.workflows.executions.answer_approval(user, execution, "a", True, str(number))
+            node.automation.executions.answer_approval(user, execution, "a", True, str(number))
             for number, node in enumerate(nodes)
         ]
         came = await asyncio.gather(*answering, return_exceptions=True)
@@ -281,14 +273,14 @@ async def test_of_two_answers_at_once_one_counts(nodes: list[Services]) -> None:
 @pytest.mark.gen_test(timeout=60)
 async def test_what_happened_once_is_executed_once(nodes: list[Services]) -> None:
     user = (await make_user(nodes[0])).user_id
-    workflow = await nodes[0].workflows.workflows.create(user, NewWorkflow("Once", manual("t>a")))
+    workflow = await nodes[0].automation.workflows.create(user, NewWorkflow("Once", manual("t>a")))
     beginning = [
-        node.workflows.executions.begin(workflow, {}, "webhook", twin="id-1") for node in nodes for _ in range(4)
+        node.automation.executions.begin(workflow, {}, "webhook", twin="id-1") for node in nodes for _ in range(4)
     ]
     begun = await asyncio.gather(*beginning)
     assert len({each["_id"] for each in begun}) == 1
     assert await nodes[0].database[EXECUTIONS].count({}) == 1
-    other = await nodes[1].workflows.executions.begin(workflow, {}, "webhook", twin="id-2")
+    other = await nodes[1].automation.executions.begin(workflow, {}, "webhook", twin="id-2")
     assert other["_id"] != begun[0]["_id"]
 
 
@@ -327,7 +319,7 @@ async def test_what_nobody_foresaw_ends_it_after_some_turns(site: Site, monkeypa
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_what_is_done_is_counted(calling_site: Site) -> None:
+async def test_executions_steps_and_letters_are_in_the_metrics(calling_site: Site) -> None:
     owner = await Owner.at(calling_site)
     await owner.executed(manual("t>a a>b", a=transform(a=1), b=send_email()))
     await owner.executed(manual("t>a", a=transform(a="{{nothing.there}}")))
@@ -348,7 +340,7 @@ async def test_no_turn_writes_over_an_answer_that_it_has_not_seen(site: Site) ->
     await at_rest(site, execution)
     claimed = {**await kept(site, execution), "claim": "claim_other"}
     await database_of(site)[EXECUTIONS].update_one({"_id": execution}, {"$set": {"claim": "claim_other"}})
-    await site.services.workflows.executions.answer_approval(claimed["user"], execution, "a", True, "yes")
+    await site.services.automation.executions.answer_approval(claimed["user"], execution, "a", True, "yes")
     expired = {"$set": {"steps.a": {"status": "failed", "attempt": 1}}}
     assert not await executions.write(database_of(site), claimed, expired, claimed["asked"])
     assert not await executions.release(database_of(site), claimed, {"due_at": None}, claimed["asked"])

@@ -16,13 +16,14 @@ from hub.metrics import Metrics
 from hub.tasks import Tasks
 from hub.workflows.post import Post
 from models import users, workflow_letters
+from models.claims import NEVER
 from models.clock import now
 from models.database import Database
 from models.users import USERS
-from models.workflow_letters import NEVER, WORKFLOW_LETTERS
+from models.workflow_letters import WORKFLOW_LETTERS
 from tests.integration.workflows.author import Author
 from tests.integration.workflows.owner import manual, send_email, statuses
-from tests.ledger_parts import Proxy, proxied
+from tests.ledger_parts import Proxy, another_database, fail_point, proxied
 from tests.patience import until
 from tests.site import Site
 from tests.stand_ins.smtp_server import Inbox, smtp_server
@@ -42,6 +43,32 @@ class CuttingInbox(Inbox):
         return answer
 
 
+class HangingInbox(Inbox):
+    """Says nothing any more `at` a command, until whoever sends has gone."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__()
+        self._at = at
+        self.waits = self.left = False
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        await self._hang("DATA")
+        return await super().handle_DATA(server, session, envelope)
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:
+        await self._hang("QUIT")
+        return "221 Bye"
+
+    async def _hang(self, command: str) -> None:
+        if command != self._at:
+            return
+        self.waits = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.left = True
+
+
 @asynccontextmanager
 async def posting(far: Database, port: int) -> AsyncIterator[Post]:
     loaded = settings.load({"HUB_JWT_SECRET": secrets.token_urlsafe(48)})
@@ -54,6 +81,13 @@ async def posting(far: Database, port: int) -> AsyncIterator[Post]:
     assert tasks.failures == 0
 
 
+async def write_one(database: Database) -> None:
+    moment = now()
+    await database[USERS].insert_one(users.new_user("user_1", 1, "a@example.com", "a@example.com", None, moment))
+    what = ("bob@example.com", "News", "Hello", moment, moment + timedelta(days=1))
+    await database[WORKFLOW_LETTERS].insert_one(workflow_letters.new_letter("letter_1", "user_1", "exec_1", *what))
+
+
 @pytest.mark.gen_test(timeout=60)
 @pytest.mark.parametrize("its_claim_ends", [False, True])
 async def test_one_that_has_gone_goes_once_though_the_database_is_away(
@@ -63,10 +97,7 @@ async def test_one_that_has_gone_goes_once_though_the_database_is_away(
     its_claim_ends: bool,
 ) -> None:
     monkeypatch.setattr(limits, "LETTER_NOTE_SECONDS", 0.1)
-    moment = now()
-    await database[USERS].insert_one(users.new_user("user_1", 1, "a@example.com", "a@example.com", None, moment))
-    what = ("bob@example.com", "News", "Hello", moment, moment + timedelta(days=1))
-    await database[WORKFLOW_LETTERS].insert_one(workflow_letters.new_letter("letter_1", "user_1", "exec_1", *what))
+    await write_one(database)
 
     async def is_sent() -> bool:
         return await database[WORKFLOW_LETTERS].count({"status": "sent", "body": {"$exists": False}}) == 1
@@ -81,6 +112,27 @@ async def test_one_that_has_gone_goes_once_though_the_database_is_away(
                 await proxy.open()
                 await until(is_sent)
     assert len(inbox.mails) == 1
+
+
+@pytest.mark.gen_test(timeout=60)
+@pytest.mark.parametrize(("at", "status"), [("DATA", "waiting"), ("QUIT", "sent")])
+async def test_an_orderly_end_frees_none_that_is_being_sent_or_has_gone(
+    database: Database, mongod_uri: str, monkeypatch: pytest.MonkeyPatch, at: str, status: str
+) -> None:
+    """While it is being sent that is broken off first; of one that went, and that could not be noted, it is noted then."""
+    monkeypatch.setattr(limits, "LETTER_CLOSE_SECONDS", 0.1)
+    await write_one(database)
+    inbox = HangingInbox(at)
+    async with another_database(mongod_uri, database.name) as ours:
+        refused = {"errorCode": 2, "namespace": f"{database.name}.{WORKFLOW_LETTERS}"}
+        with smtp_server(inbox) as port:
+            async with posting(ours, port) as post:
+                async with fail_point(mongod_uri, {"times": 1}, ["update"], at_least=at == "QUIT", **refused):
+                    await until(lambda: inbox.waits)
+                await post.close()
+                await until(lambda: inbox.left)
+    (found,) = await database[WORKFLOW_LETTERS].find({}, limit=2)
+    assert (found["status"], found["claim"]) == (status, None)
 
 
 # --- whose they are -----------------------------------------------------------------------------------------------

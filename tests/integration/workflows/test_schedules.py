@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 from pymongo import MongoClient
+from structlog.testing import capture_logs
 from tornado.ioloop import IOLoop
 
 from config import workflows as limits
@@ -51,13 +52,13 @@ class Pair:
         self.nodes = nodes
         self.database = nodes[0].database
         self.schedules = [
-            Schedules(each.database, each.workflows.executions, each.tasks, clock=lambda: self.now) for each in nodes
+            Schedules(each.database, each.automation.executions, each.tasks, clock=lambda: self.now) for each in nodes
         ]
 
     async def workflow(self, cron: str = "* * * * *", **config: Any) -> Document:
         """One of a new user's, made while the clock stood where it is; its row alone says when it fires."""
         user = (await make_user(self.nodes[0])).user_id
-        made = await self.nodes[0].workflows.workflows.create(user, scheduled())
+        made = await self.nodes[0].automation.workflows.create(user, scheduled())
         await self.set_row(made, next_fire_at=self.now.replace(second=0) + timedelta(minutes=1), cron=cron, **config)
         return made
 
@@ -172,19 +173,17 @@ async def test_a_clock_that_goes_back_begins_nothing_again(pair: Pair) -> None:
 
 
 @pytest.mark.gen_test
-async def test_a_death_between_the_two_writes_begins_nothing_twice(at_rest: Pair) -> None:
-    made = await at_rest.workflow()
-    at_rest.now += timedelta(minutes=1)
-    dead = await at_rest.claim()
+async def test_a_death_between_the_two_writes_begins_nothing_twice(pair: Pair) -> None:
+    made = await pair.workflow()
+    pair.now += timedelta(minutes=1)
+    dead = await pair.claim()
     assert dead is not None
     payload, twin = {"scheduled_at": "2999-01-01T09:01:00.000Z"}, "schedule:2999-01-01T09:01:00.000Z"
-    await at_rest.nodes[0].workflows.executions.begin(made, payload, "schedule", twin=twin)
-    assert await at_rest.claim() is None, "it is claimed"
-    await at_rest.set_row(made, claimed_until=datetime(2000, 1, 1, tzinfo=UTC))
-    found = await at_rest.claim()
-    assert found is not None
-    await at_rest.schedules[1]._fire(found)
-    assert await at_rest.begun(made) == [at(1)] and await at_rest.nothing_due()
+    await pair.nodes[0].automation.executions.begin(made, payload, "schedule", twin=twin)
+    assert await pair.claim() is None, "it is claimed"
+    await pair.set_row(made, claimed_until=datetime(2000, 1, 1, tzinfo=UTC))
+    await pair.look()
+    assert await pair.begun(made) == [at(1)]
 
 
 @pytest.mark.gen_test
@@ -246,7 +245,7 @@ async def test_the_next_time_is_by_the_schedules_own_zone(pair: Pair) -> None:
 
 @pytest.mark.gen_test
 async def test_a_workflow_that_is_switched_off_has_none(at_rest: Pair) -> None:
-    made, service = await at_rest.workflow(), at_rest.nodes[0].workflows.workflows
+    made, service = await at_rest.workflow(), at_rest.nodes[0].automation.workflows
     await service.change(made["user"], made["number"], {"enabled": False})
     assert await at_rest.row(made) is None
     await service.change(made["user"], made["number"], {"enabled": True})
@@ -265,39 +264,34 @@ async def test_one_whose_workflow_is_gone_goes_too(pair: Pair) -> None:
 
 
 @pytest.mark.gen_test
-async def test_what_cannot_be_begun_just_now_stays_due(at_rest: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = await at_rest.workflow()
-    at_rest.now += timedelta(minutes=1)
+async def test_what_cannot_be_begun_just_now_stays_due(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await pair.workflow()
+    pair.now += timedelta(minutes=1)
     monkeypatch.setattr(limits, "EXECUTIONS_RUNNING_MAX", 0)
-    claimed = await at_rest.claim()
-    assert claimed is not None
-    await at_rest.schedules[0]._fire(claimed)
-    assert await at_rest.begun(made) == [] and not await at_rest.nothing_due()
+    with capture_logs() as logs:
+        pair.start()
+        await until(lambda: "a schedule began nothing" in [entry["event"] for entry in logs])
+    assert await pair.begun(made) == [] and not await pair.nothing_due()
     monkeypatch.undo()
-    await at_rest.set_row(made, claimed_until=datetime(2000, 1, 1, tzinfo=UTC))
-    again = await at_rest.claim()
-    assert again is not None
-    await at_rest.schedules[0]._fire(again)
-    assert await at_rest.begun(made) == [at(1)]
+    await pair.set_row(made, claimed_until=datetime(2000, 1, 1, tzinfo=UTC))
+    await pair.look()
+    assert await pair.begun(made) == [at(1)]
 
 
 @pytest.mark.gen_test
-async def test_a_suspended_owners_moments_pass_and_it_goes_on_afterwards(at_rest: Pair) -> None:
-    made, people = await at_rest.workflow(), at_rest.nodes[0].identities
+async def test_a_suspended_owners_moments_pass_and_it_goes_on_afterwards(pair: Pair) -> None:
+    made, people = await pair.workflow(), pair.nodes[0].identities
     for status in ("suspended", "active"):
         await people.change_user(made["user"], {"status": status})
-        at_rest.now += timedelta(minutes=1)
-        claimed = await at_rest.claim()
-        assert claimed is not None
-        await at_rest.schedules[0]._fire(claimed)
-        assert await at_rest.nothing_due()
-    assert await at_rest.begun(made) == [at(2)]
+        pair.now += timedelta(minutes=1)
+        await pair.look()
+    assert await pair.begun(made) == [at(2)]
 
 
 @pytest.mark.gen_test(timeout=60)
 async def test_a_user_has_so_many_and_no_more(at_rest: Pair) -> None:
     user = (await make_user(at_rest.nodes[0])).user_id
-    service = at_rest.nodes[0].workflows.workflows
+    service = at_rest.nodes[0].automation.workflows
     results = await asyncio.gather(
         *(service.create(user, scheduled()) for _ in range(limits.SCHEDULES_PER_USER_MAX + 3)), return_exceptions=True
     )

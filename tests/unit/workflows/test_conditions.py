@@ -30,7 +30,7 @@ from hub.workflows.conditions import is_met
         *(("abc", "starts_with", "ab", True), ("abc", "ends_with", "ab", False)),
     ],
 )
-def test_two_values(left: Any, operator: str, right: Any, met: bool) -> None:
+def test_operators_compare_as_json_types_say(left: Any, operator: str, right: Any, met: bool) -> None:
     assert is_met({"left": left, "operator": operator, "right": right}) is met
 
 
@@ -38,7 +38,7 @@ def test_two_values(left: Any, operator: str, right: Any, met: bool) -> None:
     ("left", "exists", "empty"),
     [(None, False, True), ("", True, True), ([], True, True), ({}, True, True), (0, True, False)],
 )
-def test_one_value(left: Any, exists: bool, empty: bool) -> None:
+def test_null_and_empty_are_told_apart(left: Any, exists: bool, empty: bool) -> None:
     assert is_met({"left": left, "operator": "exists"}) is exists
     assert is_met({"left": left, "operator": "not_exists"}) is not exists
     assert is_met({"left": left, "operator": "is_empty"}) is empty

@@ -12,19 +12,11 @@ from config import limits as hub_limits
 from config import workflows as limits
 from hub.errors import Code, HubError
 from hub.workflows.definition import load
+from tests.contract.rows import SUMMARIZER
 
 Json = dict[str, Any]
 LOAD_SECONDS_MAX = 0.2
 MODELS = frozenset({"gpt-4", "minimax"})
-# As it stands in the AI Assistant's document.
-EMAIL_SUMMARIZER: Json = {
-    "trigger": {"type": "webhook", "config": {"path": "/webhooks/email"}},
-    "nodes": [
-        {"id": "node_1", "type": "ai_call", "config": {"model": "gpt-4", "prompt": "Summarize: {{email.body}}"}},
-        {"id": "node_2", "type": "send_email", "config": {"to": "{{email.from}}", "subject": "Summary"}},
-    ],
-    "edges": [{"from": "trigger", "to": "node_1"}, {"from": "node_1", "to": "node_2"}],
-}
 # One of each type, with all that it may say.
 CONFIGS: Json = {
     "ai_call": {"model": "gpt-4", "prompt": "{{x}}", "system": "Be brief.", "max_tokens": 5, "temperature": 0.5},
@@ -77,8 +69,8 @@ def config_refused(type: str, **changes: Any) -> list[str]:
 
 
 def test_the_documented_definition_loads_unchanged() -> None:
-    given = copy.deepcopy(EMAIL_SUMMARIZER)
-    assert load(given, MODELS) == EMAIL_SUMMARIZER == given
+    given = copy.deepcopy(SUMMARIZER["definition"])
+    assert load(given, MODELS) == SUMMARIZER["definition"] == given
 
 
 @pytest.mark.parametrize("type", sorted(CONFIGS))

@@ -43,7 +43,7 @@ def test_a_literal_that_could_never_do_is_refused(type: str, config: Json, field
         ("telegram_message", {"text": "Hello\nAda"}),
     ],
 )
-def test_what_may_do_is_kept_as_it_is(type: str, config: Json) -> None:
+def test_literals_that_can_be_used_are_kept(type: str, config: Json) -> None:
     given = definition("t>a", a={"type": type, "config": config})
     assert load(given, ()) == given
 

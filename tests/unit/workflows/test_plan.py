@@ -7,7 +7,7 @@ import pytest
 
 from config import workflows as limits
 from hub.errors import HubError
-from hub.workflows import steps
+from hub.workflows import answers, steps
 from hub.workflows.definition import load
 from hub.workflows.plan import TOO_MANY_STEPS, Plan, Stop, plan
 from hub.workflows.steps import Step
@@ -118,7 +118,7 @@ def words(statuses: dict[str, str]) -> str:
         ),
     ],
 )
-def test_where_it_leads(drawn: str, nodes: Json, outcomes: Json, status: str, found: str) -> None:
+def test_each_node_ends_as_its_edges_say(drawn: str, nodes: Json, outcomes: Json, status: str, found: str) -> None:
     last, statuses = ended(definition(drawn, **nodes), outcomes)
     assert (last.status, words(statuses)) == (status, found)
 
@@ -160,7 +160,7 @@ def test_what_somebody_left_is_begun_again_with_the_same_attempt() -> None:
     execution.end_one("b")
     execution.crash()
     (again,) = execution.look().start
-    assert (again.key, again.attempt, again.begun) == ("a", 1, True)
+    assert (again.key, again.attempt, again.begun, again.let_go) == ("a", 1, True, False)
     assert not any(step.begun for step in first)
     assert execution.look().start == ()  # it is under way here
 
@@ -200,7 +200,7 @@ def test_a_delay_waits_beside_what_runs_and_is_taken_up_when_it_is_due() -> None
     assert execution.look() == Plan("waiting", wake_at=soon(60))
     execution.at = soon(60)
     (again,) = execution.look().start
-    assert (again.key, again.attempt, again.begun) == ("a", 1, True)
+    assert (again.key, again.attempt, again.begun, again.let_go) == ("a", 1, True, True)
 
 
 def test_a_stop_lets_end_what_runs_and_leaves_what_waits() -> None:
@@ -210,7 +210,7 @@ def test_a_stop_lets_end_what_runs_and_leaves_what_waits() -> None:
     execution.stop = Stop("cancelled")
     assert execution.look() == Plan("running")
     execution.end_one("b")
-    assert execution.look() == Plan("cancelled", settle={"a": {"status": "skipped", "attempt": 1}})
+    assert execution.look() == Plan("cancelled", settle={"a": {"status": "skipped", "attempt": 1, "begun": True}})
     assert words(execution.statuses) == "a:skipped b:completed"
     spent = Stop("failed", {"code": "spend_cap", "message": "It may not spend more"})
     assert plan(execution.definition, {}, NOW, stop=spent) == Plan("failed", error=spent.error)
@@ -228,6 +228,22 @@ def test_one_item_that_fails_ends_those_that_have_not_begun() -> None:
     last = execution.look()
     assert last.status == "failed" and last.error == {"node": "a", "item": 1, "message": "no"}
     assert "j" not in {key[-1] for key in execution.records}
+
+
+def test_of_an_item_that_is_left_an_answer_may_still_be_made() -> None:
+    ask: Json = {"type": "ai_call", "config": {"model": "gpt-4", "prompt": "{{item}}"}}
+    given = definition("t>a a>b:error", a=for_each("i", i=ask))
+    retried = {"status": "waiting", "attempt": 1, "due_at": NOW, "error": {"message": "no"}}
+    records: Json = {
+        "a": steps.opened(Step("a", {}), [1, 2, 3]),
+        "a/0/i": {"status": "failed", "attempt": 1, "error": {"message": "no"}},
+        "a/1/i": {"status": "running", "attempt": 2, "turn": 3},
+        "a/2/i": retried,
+    }
+    asked = plan(given, records, NOW)
+    assert (asked.settle["a"]["status"], asked.settle["a/2/i"]) == ("failed", {"status": "skipped", "attempt": 1})
+    stream = answers.stream_of("exec_1", "a/1/i", 2, 3)
+    assert answers.begun("exec_1", given, {**records, **asked.settle}) == {"a/1/i": stream}
 
 
 def test_items_are_a_list_and_so_many() -> None:
@@ -312,7 +328,8 @@ def test_random_graphs_end_as_the_rules_say(seed: int) -> None:
     ends = {name for name, status in expected.items() if status == "failed" and not is_taken_up(given, name)}
     if ends:
         assert last.status == "failed" and last.error is not None and last.error["node"] in ends
-        left = {name for name, record in execution.records.items() if record == steps.left({"attempt": 1})}
+        running = {"status": "running", "attempt": 1}
+        left = {name for name, record in execution.records.items() if record == steps.left(running)}
         assert all(expected[name] == status for name, status in execution.statuses.items() if name not in left)
     else:
         assert last.status == "completed"

@@ -27,6 +27,15 @@ def test_what_is_said_is_told_as_a_text_and_as_itself(value: Any, words: str) ->
     assert told == {"output": words, "value": value}
 
 
+@pytest.mark.parametrize(
+    ("value", "depth"),
+    [(1, 0), ("[[[{{{", 0), ([], 1), ([1, [], {}], 2), ({"a": {"b": [1]}, "c": []}, 3), ([[["[[["], "{{"]], 3)],
+)
+def test_how_deep_it_is_nested(value: Any, depth: int) -> None:
+    said = Said.of(value)
+    assert [said.is_deeper_than(levels) for levels in range(5)] == [levels < depth for levels in range(5)]
+
+
 def test_parts_make_a_whole_without_being_read() -> None:
     parts = [Said("1"), Said('{"a":"b"}'), Said("null")]
     assert Said.listed(parts).value == [1, {"a": "b"}, None]

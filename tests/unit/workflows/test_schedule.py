@@ -236,19 +236,6 @@ def test_times_are_a_minute_apart_at_least_and_ascend_in_every_zone() -> None:
                 at = following
 
 
-def test_what_was_missed_is_due_once() -> None:
-    every_minute = schedule("* * * * *")
-    last, at = moment("2026-03-01T09:00"), moment("2026-03-01T10:00:30")
-    assert every_minute.due(last, at) == moment("2026-03-01T09:01")
-    assert every_minute.due(last, at) == every_minute.due(last, at + timedelta(hours=1))
-    assert every_minute.due(at, at) is None
-    assert every_minute.next_fire(at) == moment("2026-03-01T10:01")
-    assert schedule("0 9 * * *").due(moment("2026-03-01T09:00"), moment("2026-03-02T08:59:59")) is None
-    assert schedule("0 9 * * *").due(moment("2026-03-01T09:00"), moment("2026-03-02T09:00")) == moment(
-        "2026-03-02T09:00"
-    )
-
-
 def test_a_zone_that_is_gone_counts_as_utc() -> None:
     assert schedule("0 9 * * *", "Mars/Olympus").next_fire(moment("2026-03-01T08:00")) == moment("2026-03-01T09:00")
 

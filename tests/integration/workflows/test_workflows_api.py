@@ -6,7 +6,8 @@ import pytest
 
 from config import workflows as limits
 from hub.api_keys import NewKey
-from tests.integration.workflows.author import SUMMARIZER, WRONG, Author, approval, chain, note, refused
+from tests.contract.rows import SUMMARIZER
+from tests.integration.workflows.author import WRONG, Author, approval, chain, note, refused
 from tests.integration.workflows.owner import ALL
 from tests.site import Site
 

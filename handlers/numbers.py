@@ -1,4 +1,4 @@
-"""The integer ids of this API in its paths. What is no such number is nobody's id."""
+"""The integer ids of the AI Assistant's API in its paths. What is no such number is nobody's id."""
 
 from typing import Final
 

@@ -1,0 +1,28 @@
+"""What calls to other companies have in common: the session they go by, and what is told where a company takes none."""
+
+import aiohttp
+import structlog
+
+from config import assistant
+from hub.errors import Code, HubError
+from hub.integrations.endings import COMPANIES
+
+log = structlog.get_logger(__name__)
+
+
+def new_session() -> aiohttp.ClientSession:
+    """Must run in the loop that will use it."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=assistant.INTEGRATION_CONNECTIONS_MAX),
+        timeout=aiohttp.ClientTimeout(total=assistant.INTEGRATION_CALL_SECONDS_MAX),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    )
+
+
+def away(kind: str, reason: str, after: float | None = None) -> HubError:
+    """A company did not do what it was asked for; `after` is the pause in seconds that it asked for."""
+    log.warning(f"{COMPANIES[kind]}'s API cannot be used", reason=reason[: assistant.INTEGRATION_SAID_CHARS_MAX])
+    seconds = after or assistant.INTEGRATION_RETRY_SECONDS
+    message = f"{COMPANIES[kind]} cannot do this just now"
+    return HubError(Code.UNAVAILABLE, message, retry_after_seconds=seconds, asked_seconds=after)

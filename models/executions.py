@@ -6,10 +6,10 @@ claimed_until, active_seconds, broken?, written?, started_at, completed_at?, exp
 
 `workflow` is a workflow's id and `number` its number; it may be gone or changed since: `definition` is as it was when
 this began. `status` is `running` until it has ended as `completed`, `failed` or `cancelled`. `steps` has a record for each
-step by its key (`hub/workflows/steps.py`). What users and strangers said, there and in `definition` and `payload`, is JSON
-text, so that no key of theirs becomes a name of a field. `logs` are the last `{timestamp, level, message}`, `approvals` by
-their steps' keys the `{message, to, due_at}` that somebody is asked. `twin` is what happened only once, whoever tells of it
-twice.
+step by its key (`hub/workflows/running/steps.py`). What users and strangers said, there and in `definition` and `payload`,
+is JSON text, so that no key of theirs becomes a name of a field. `logs` are the last `{timestamp, level, message}`,
+`approvals` by their steps' keys the `{message, to, due_at}` that somebody is asked. `twin` is what happened only once,
+whoever tells of it twice.
 
 `due_at` is when it is to be looked at next, None once it has ended. A claim is the fencing token of one turn at it: who lost
 it changes nothing here. How long a claim lasts is the server's own time. `asked` counts what came from outside meanwhile, an

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from config import workflows as limits
-from hub.workflows import steps
-from hub.workflows.plan import Plan, Stop, plan
-from hub.workflows.steps import Step
+from hub.workflows.running import steps
+from hub.workflows.running.plan import Plan, Stop, plan
+from hub.workflows.running.steps import Step
 
 Json = dict[str, Any]
 Outcome = Callable[[Step], Any]  # what a step gives; raises `Fails` where it fails

@@ -9,8 +9,8 @@ import orjson
 from hub.errors import HubError
 from hub.prices import credits_number
 from hub.webhooks.endpoints import signing_secret
-from hub.workflows import records, scope
 from hub.workflows.progress import log_view
+from hub.workflows.running import records, scope
 from hub.workflows.workflows import definition_of
 from models.clock import now, timestamp
 from models.database import Document

@@ -21,8 +21,8 @@ from hub import fields
 from hub.amounts import Credits
 from hub.errors import Code, HubError
 from hub.key_limits import check_workflows, may_execute
-from hub.workflows import definition
-from hub.workflows.node_types import DefinitionInput
+from hub.workflows.definitions import definition
+from hub.workflows.definitions.node_types import DefinitionInput
 from hub.workflows.workflows import NewWorkflow, Workflows
 from models.database import Document
 

@@ -1,1 +1,1 @@
-"""Workflows: what a definition says, when its trigger fires, and which of its steps comes next."""
+"""Workflows: made, begun, and told of; what they may say is in `definitions`, how their executions run in `running`."""

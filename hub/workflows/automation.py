@@ -15,13 +15,13 @@ from hub.safe_http import SafeHttp
 from hub.sealed import Sealed
 from hub.tasks import Tasks
 from hub.throttle import Throttle
-from hub.workflows.answers import Answers
-from hub.workflows.engine import Engine
 from hub.workflows.executions import Executions
 from hub.workflows.incoming import Incoming
 from hub.workflows.post import Post
 from hub.workflows.progress import Progress
-from hub.workflows.runners.runners import runners_of
+from hub.workflows.running.answers import Answers
+from hub.workflows.running.engine import Engine
+from hub.workflows.running.runners.runners import runners_of
 from hub.workflows.schedules import Schedules
 from hub.workflows.workflows import Workflows
 from models.database import Database

@@ -16,9 +16,9 @@ from hub.errors import Code, HubError
 from hub.idempotency import IdempotencyKey, once
 from hub.ledger import Ledger
 from hub.operations import Composed, Insert, Operation, Update, in_turn
-from hub.workflows import records
 from hub.workflows.progress import Progress, log_line
-from hub.workflows.said import Said
+from hub.workflows.running import records
+from hub.workflows.running.said import Said
 from models import executions, projects, users, workflows
 from models.clock import now
 from models.database import Database, Document, Transaction

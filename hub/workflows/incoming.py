@@ -21,8 +21,8 @@ from hub.throttle import Throttle
 from hub.webhooks import signatures
 from hub.webhooks.portion import Payload
 from hub.webhooks.signatures import NotGenuine
+from hub.workflows.definitions.graph import Json
 from hub.workflows.executions import Executions
-from hub.workflows.graph import Json
 from hub.workflows.notifying import EXECUTED
 from hub.workflows.workflows import Workflows, definition_of
 from models import executions, workflows

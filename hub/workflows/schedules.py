@@ -16,8 +16,8 @@ from config import workflows as limits
 from hub.errors import HubError
 from hub.job_loop import JobLoop
 from hub.tasks import Tasks
+from hub.workflows.definitions.schedule import Schedule
 from hub.workflows.executions import Executions, Paused
-from hub.workflows.schedule import Schedule
 from models import schedules, workflows
 from models.clock import now, timestamp
 from models.database import Database, Document

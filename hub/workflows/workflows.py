@@ -26,9 +26,10 @@ from hub.operations import Composed, Delete, Insert, Operation, Update, in_turn
 from hub.safe_http import SafeHttp
 from hub.sealed import Sealed
 from hub.webhooks.endpoints import new_secret
-from hub.workflows import definition, notifying
-from hub.workflows.graph import Json
-from hub.workflows.schedule import Schedule
+from hub.workflows import notifying
+from hub.workflows.definitions import definition
+from hub.workflows.definitions.graph import Json
+from hub.workflows.definitions.schedule import Schedule
 from models import counters, deliveries, executions, schedules, webhook_endpoints, workflows
 from models.clock import now
 from models.database import Database, Document, Transaction

@@ -10,9 +10,9 @@ import orjson
 from config.catalogue import load_catalogue
 from hub.errors import Code
 from hub.operations import Kind
-from hub.workflows.definition import load
-from hub.workflows.graph import RESERVED_IDS
-from hub.workflows.node_types import NODES, TRIGGERS
+from hub.workflows.definitions.definition import load
+from hub.workflows.definitions.graph import RESERVED_IDS
+from hub.workflows.definitions.node_types import NODES, TRIGGERS
 from models.notification_settings import CATEGORIES
 from tests.contract.rows import BESIDE_THE_DOCUMENTS
 

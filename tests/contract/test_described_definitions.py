@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hub.workflows.node_types import NODES, TRIGGERS
+from hub.workflows.definitions.node_types import NODES, TRIGGERS
 from tests.contract.described import DOCUMENT, of_request, operation
 from tests.contract.rows import SUMMARIZER
 

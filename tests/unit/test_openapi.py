@@ -19,7 +19,7 @@ from handlers.openapi_parts import form_of
 from handlers.terms import body_of
 from hub.errors import HubError
 from hub.fields import load
-from hub.workflows import definition
+from hub.workflows.definitions import definition
 from tests.bad_input import wrong_types
 from tests.contract.described import DOCUMENT, JSON, of_request, operation
 from tests.contract.matrix import CASES

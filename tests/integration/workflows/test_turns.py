@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from config import workflows as limits
 from hub.chat_request import ChatRequest
-from hub.workflows.answers import stream_of
-from hub.workflows.runners.ai_call import identity_of
+from hub.workflows.running.answers import stream_of
+from hub.workflows.running.runners.ai_call import identity_of
 from models import executions, users
 from models.clock import now
 from models.executions import EXECUTIONS

@@ -2,10 +2,10 @@
 
 import pytest
 
-from hub.workflows.node_types import NODES
-from hub.workflows.rendered import SCHEMAS
-from hub.workflows.runners.runners import IN_ONE_WRITE
-from hub.workflows.runners.tested import TESTED, UNTESTED
+from hub.workflows.definitions.node_types import NODES
+from hub.workflows.definitions.rendered import SCHEMAS
+from hub.workflows.running.runners.runners import IN_ONE_WRITE
+from hub.workflows.running.runners.tested import TESTED, UNTESTED
 from tests.integration.workflows.owner import Owner, http_request, manual
 from tests.site import Site
 from tests.stand_ins.webhook_receiver import WebhookReceiver

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hub.errors import HubError
-from hub.workflows.definition import load
+from hub.workflows.definitions.definition import load
 
 Json = dict[str, Any]
 DRAWN: Json = {"name": "Sum it up", "position": {"x": -12.5, "y": 300}, "ui": {"a.b": ["{{", None], "$zoom": 2}}

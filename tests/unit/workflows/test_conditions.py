@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hub.errors import Code, HubError
-from hub.workflows.conditions import is_met
+from hub.workflows.definitions.conditions import is_met
 
 
 @pytest.mark.parametrize(

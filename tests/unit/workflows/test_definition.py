@@ -11,7 +11,7 @@ import pytest
 from config import limits as hub_limits
 from config import workflows as limits
 from hub.errors import Code, HubError
-from hub.workflows.definition import load
+from hub.workflows.definitions.definition import load
 from tests.contract.rows import SUMMARIZER
 
 Json = dict[str, Any]

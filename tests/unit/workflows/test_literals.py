@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hub.errors import HubError
-from hub.workflows.definition import load
+from hub.workflows.definitions.definition import load
 from tests.executions import Json, definition
 
 MAIL: Json = {"to": "ada@example.org", "subject": "News"}

@@ -7,10 +7,10 @@ import pytest
 
 from config import workflows as limits
 from hub.errors import HubError
-from hub.workflows import answers, steps
-from hub.workflows.definition import load
-from hub.workflows.plan import TOO_MANY_STEPS, Plan, Stop, plan
-from hub.workflows.steps import Step
+from hub.workflows.definitions.definition import load
+from hub.workflows.running import answers, steps
+from hub.workflows.running.plan import TOO_MANY_STEPS, Plan, Stop, plan
+from hub.workflows.running.steps import Step
 from tests.executions import NOW, Execution, Fails, Json, definition, for_each, soon
 
 CONDITION: Json = {"type": "condition", "config": {"left": 1, "operator": "exists"}}

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from hub.workflows.purse import Engaged, Purse, SpentUp
+from hub.workflows.running.purse import Engaged, Purse, SpentUp
 
 
 @pytest.mark.gen_test

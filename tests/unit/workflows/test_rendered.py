@@ -7,7 +7,7 @@ import pytest
 
 from config import workflows as limits
 from hub.errors import Code, HubError
-from hub.workflows.rendered import check
+from hub.workflows.definitions.rendered import check
 from tests.executions import Json
 
 

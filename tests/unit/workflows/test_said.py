@@ -6,12 +6,12 @@ import orjson
 import pytest
 
 from config import workflows as limits
-from hub.workflows import records, scope
-from hub.workflows.plan import plan
-from hub.workflows.runners.work import Done
-from hub.workflows.said import Said
-from hub.workflows.stepping import within_bytes
-from hub.workflows.steps import Step, completed, opened
+from hub.workflows.running import records, scope
+from hub.workflows.running.plan import plan
+from hub.workflows.running.runners.work import Done
+from hub.workflows.running.said import Said
+from hub.workflows.running.stepping import within_bytes
+from hub.workflows.running.steps import Step, completed, opened
 from tests.executions import NOW, Json, definition, for_each
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from config import workflows as limits
 from hub.errors import Code, HubError
-from hub.workflows.schedule import Schedule, check
+from hub.workflows.definitions.schedule import Schedule, check
 
 NEXT_SECONDS_MAX = 0.01
 NAMES = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from hub.errors import HubError
-from hub.workflows import scope
-from hub.workflows.said import Said
-from hub.workflows.steps import SKIPPED, Step
+from hub.workflows.running import scope
+from hub.workflows.running.said import Said
+from hub.workflows.running.steps import SKIPPED, Step
 from tests.executions import Json, definition, for_each
 
 PAYLOAD: Json = {"email": {"from": "ada@example.org"}, "a": "hidden", "item": "the payload's"}

@@ -7,8 +7,8 @@ import pytest
 
 from config import workflows as limits
 from hub.errors import Code, HubError
-from hub.workflows import templates
-from hub.workflows.templates import rendered
+from hub.workflows.definitions import templates
+from hub.workflows.definitions.templates import rendered
 
 SCOPE: dict[str, Any] = {
     "email": {"from": "ada@example.org", "body": "{{email.from}} {{7*7}}", "tags": ["a", {"b": 2}], "cc": None},

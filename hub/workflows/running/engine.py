@@ -17,15 +17,15 @@ from hub.job_loop import JobLoop
 from hub.ledger import Ledger
 from hub.metrics import Metrics
 from hub.tasks import Tasks
-from hub.workflows import records
-from hub.workflows.answers import Answers, begun
-from hub.workflows.claim import Claim, is_passing
-from hub.workflows.plan import Plan
 from hub.workflows.progress import Progress
-from hub.workflows.runners.work import Runner
-from hub.workflows.turn import Turn
+from hub.workflows.running import records
+from hub.workflows.running.answers import Answers, begun
+from hub.workflows.running.claim import Claim, is_passing
+from hub.workflows.running.plan import Plan
+from hub.workflows.running.runners.work import Runner
+from hub.workflows.running.turn import Turn
+from hub.workflows.running.writing import Lost, Writing
 from hub.workflows.workflows import definition_of
-from hub.workflows.writing import Lost, Writing
 from models import executions, users
 from models.clock import now
 from models.database import Database, DatabaseError, Document

@@ -13,13 +13,13 @@ import structlog
 
 from config import workflows as limits
 from hub.errors import Code, HubError
-from hub.workflows import scope, steps
-from hub.workflows.graph import Json
-from hub.workflows.purse import Purse
-from hub.workflows.runners.tested import TESTED, UNTESTED
-from hub.workflows.runners.work import Done, Failed, PutOff, Runner, Work
-from hub.workflows.said import Said
-from hub.workflows.steps import TOO_LARGE, Records, Step, kept_bytes
+from hub.workflows.definitions.graph import Json
+from hub.workflows.running import scope, steps
+from hub.workflows.running.purse import Purse
+from hub.workflows.running.runners.tested import TESTED, UNTESTED
+from hub.workflows.running.runners.work import Done, Failed, PutOff, Runner, Work
+from hub.workflows.running.said import Said
+from hub.workflows.running.steps import TOO_LARGE, Records, Step, kept_bytes
 from models.clock import now
 from models.database import DatabaseError, DatabaseUnavailable, Document
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import orjson
 
-from hub.workflows import scope
-from hub.workflows.graph import Json
-from hub.workflows.said import NOTHING, Said
-from hub.workflows.steps import SAID
+from hub.workflows.definitions.graph import Json
+from hub.workflows.running import scope
+from hub.workflows.running.said import NOTHING, Said
+from hub.workflows.running.steps import SAID
 from models.database import Document
 
 FAILED: Final = "WORKFLOW_EXECUTION_FAILED"

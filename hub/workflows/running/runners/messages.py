@@ -5,7 +5,7 @@ done: then the attempt has failed, and is repeated only where its author asked f
 """
 
 from hub.integrations.integrations import Integrations
-from hub.workflows.runners.work import Done, Work, check_known
+from hub.workflows.running.runners.work import Done, Work, check_known
 
 
 class TelegramMessages:

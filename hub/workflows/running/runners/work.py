@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from hub.operations import Insert, NewEvent
-from hub.workflows import steps
-from hub.workflows.graph import Json
-from hub.workflows.plan import Stop
-from hub.workflows.purse import Purse
-from hub.workflows.steps import Step
+from hub.workflows.definitions.graph import Json
+from hub.workflows.running import steps
+from hub.workflows.running.plan import Stop
+from hub.workflows.running.purse import Purse
+from hub.workflows.running.steps import Step
 from models.database import Document
 
 

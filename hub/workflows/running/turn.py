@@ -19,22 +19,22 @@ import structlog
 
 from config import workflows as limits
 from hub import tasks
-from hub.workflows import answers, records, steps
-from hub.workflows.claim import Claim
-from hub.workflows.letters import LettersUsedUp, within_room
-from hub.workflows.plan import Plan, Stop, plan
-from hub.workflows.purse import Purse
-from hub.workflows.runners.runners import IN_ONE_WRITE
-from hub.workflows.runners.work import Done
-from hub.workflows.stepping import Stepping, kept_of, within_bytes
-from hub.workflows.steps import Records, Step
+from hub.workflows.running import answers, records, steps
+from hub.workflows.running.claim import Claim
+from hub.workflows.running.letters import LettersUsedUp, within_room
+from hub.workflows.running.plan import Plan, Stop, plan
+from hub.workflows.running.purse import Purse
+from hub.workflows.running.runners.runners import IN_ONE_WRITE
+from hub.workflows.running.runners.work import Done
+from hub.workflows.running.stepping import Stepping, kept_of, within_bytes
+from hub.workflows.running.steps import Records, Step
+from hub.workflows.running.writing import Lost, Overtaken, Writing, Written
 from hub.workflows.workflows import definition_of
-from hub.workflows.writing import Lost, Overtaken, Writing, Written
 from models.clock import now
 from models.database import Document
 
 if TYPE_CHECKING:
-    from hub.workflows.engine import Engine
+    from hub.workflows.running.engine import Engine
 
 log = structlog.get_logger(__name__)
 

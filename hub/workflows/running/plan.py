@@ -19,9 +19,9 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from config import workflows as limits
-from hub.workflows.graph import TRIGGER, Edge, Graph, Json, ancestors, graph_of, inner_nodes
-from hub.workflows.said import Said
-from hub.workflows.steps import (
+from hub.workflows.definitions.graph import TRIGGER, Edge, Graph, Json, ancestors, graph_of, inner_nodes
+from hub.workflows.running.said import Said
+from hub.workflows.running.steps import (
     SKIPPED,
     TOO_LARGE,
     Records,

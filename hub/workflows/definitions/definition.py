@@ -16,9 +16,9 @@ from config import workflows as limits
 from hub.errors import Code, FieldError, HubError, invalid
 from hub.fields import Input, Nested
 from hub.fields import load as load_input
-from hub.workflows import graph, templates
-from hub.workflows.graph import FIELD, Json
-from hub.workflows.node_types import DefinitionInput
+from hub.workflows.definitions import graph, templates
+from hub.workflows.definitions.graph import FIELD, Json
+from hub.workflows.definitions.node_types import DefinitionInput
 
 # What is to be known of a node by those after it.
 _FACTS: Final = ("output", "error")

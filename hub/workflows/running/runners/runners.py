@@ -13,13 +13,13 @@ from config.settings import Settings
 from hub.chat import Chat
 from hub.integrations.integrations import Integrations
 from hub.safe_http import SafeHttp
-from hub.workflows.runners import ask_nobody
-from hub.workflows.runners.ai_call import AiCalls
-from hub.workflows.runners.approval import Approvals
-from hub.workflows.runners.http_request import HttpRequests
-from hub.workflows.runners.messages import SheetAppends, TelegramMessages
-from hub.workflows.runners.send_email import SendEmail
-from hub.workflows.runners.work import Runner
+from hub.workflows.running.runners import ask_nobody
+from hub.workflows.running.runners.ai_call import AiCalls
+from hub.workflows.running.runners.approval import Approvals
+from hub.workflows.running.runners.http_request import HttpRequests
+from hub.workflows.running.runners.messages import SheetAppends, TelegramMessages
+from hub.workflows.running.runners.send_email import SendEmail
+from hub.workflows.running.runners.work import Runner
 from models.database import Database
 
 IN_ONE_WRITE: Final = frozenset({"condition", "transform", "delay", "for_each", "approval", "send_email"})

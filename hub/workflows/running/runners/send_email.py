@@ -1,14 +1,14 @@
 """`send_email`: the letter is written in the transaction that ends its step, and so exists exactly once.
 
 From there it is sent by `hub/workflows/post.py`, always under the same Message-ID. How many a user writes in a day is
-counted where they are written (`hub/workflows/letters.py`).
+counted where they are written (`hub/workflows/running/letters.py`).
 """
 
 from datetime import timedelta
 
 from config import workflows as limits
 from hub.operations import Insert
-from hub.workflows.runners.work import Done, Work
+from hub.workflows.running.runners.work import Done, Work
 from models import workflow_letters
 from models.workflow_letters import WORKFLOW_LETTERS
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from config import workflows as limits
-from hub.workflows.graph import Json
+from hub.workflows.definitions.graph import Json
 
 _TEST: Final = {"test": True}
 

@@ -12,9 +12,9 @@ from typing import Any
 from config import workflows as limits
 from hub.chat import Chat
 from hub.chat_request import hold_of
-from hub.workflows.graph import inner_nodes
-from hub.workflows.runners.work import name_of
-from hub.workflows.steps import Records, is_begun
+from hub.workflows.definitions.graph import inner_nodes
+from hub.workflows.running.runners.work import name_of
+from hub.workflows.running.steps import Records, is_begun
 from models import conversations, wallets
 from models.database import Database, Document
 

@@ -9,9 +9,9 @@ from typing import Final
 
 from config import workflows as limits
 from hub.notifications import notice
-from hub.workflows import steps
-from hub.workflows.runners.send_email import letter
-from hub.workflows.runners.work import Done, Failed, Work
+from hub.workflows.running import steps
+from hub.workflows.running.runners.send_email import letter
+from hub.workflows.running.runners.work import Done, Failed, Work
 from models.clock import timestamp
 
 _TITLE: Final = "A workflow waits for you"

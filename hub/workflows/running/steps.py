@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from config import workflows as limits
 from hub.errors import invalid
-from hub.workflows.graph import Json
-from hub.workflows.said import NOTHING, Said
+from hub.workflows.definitions.graph import Json
+from hub.workflows.running.said import NOTHING, Said
 
 Records = Mapping[str, Json]
 

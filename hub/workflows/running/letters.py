@@ -6,9 +6,9 @@ from datetime import datetime
 from config import workflows as limits
 from hub.errors import Code, HubError
 from hub.operations import Insert
-from hub.workflows.runners.work import Done, Failed
-from hub.workflows.stepping import failed
-from hub.workflows.steps import Step
+from hub.workflows.running.runners.work import Done, Failed
+from hub.workflows.running.stepping import failed
+from hub.workflows.running.steps import Step
 from models import users, workflow_letters
 from models.database import Transaction
 from models.workflow_letters import WORKFLOW_LETTERS

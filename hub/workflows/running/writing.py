@@ -18,16 +18,16 @@ from hub.errors import Code, HubError
 from hub.ledger import Ledger
 from hub.operations import Composed, Insert, NewEvent, Operation, Update, in_turn
 from hub.prices import credits_number
-from hub.workflows import records, scope
-from hub.workflows.claim import Claim
-from hub.workflows.graph import Json
-from hub.workflows.letters import check_letters, letters_of
+from hub.workflows.definitions.graph import Json
 from hub.workflows.notifying import EXECUTED
-from hub.workflows.plan import Plan, Stop
 from hub.workflows.progress import Level, Progress, log_line
-from hub.workflows.runners.work import Done
-from hub.workflows.said import NOTHING
-from hub.workflows.steps import Records, Step
+from hub.workflows.running import records, scope
+from hub.workflows.running.claim import Claim
+from hub.workflows.running.letters import check_letters, letters_of
+from hub.workflows.running.plan import Plan, Stop
+from hub.workflows.running.runners.work import Done
+from hub.workflows.running.said import NOTHING
+from hub.workflows.running.steps import Records, Step
 from models import executions
 from models.claims import FREE
 from models.clock import now

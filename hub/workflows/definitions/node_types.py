@@ -1,7 +1,7 @@
 """What each type of trigger and of node may say: a schema for each.
 
-Texts are templates (`hub/workflows/templates.py`), but for names that must be known when a definition is saved: models,
-methods, operators. A text without a path is checked here as what it is to be, one with a path when it is rendered.
+Texts are templates (`templates.py`), but for names that must be known when a definition is saved: models, methods,
+operators. A text without a path is checked here as what it is to be, one with a path when it is rendered.
 
 `{{id.output}}` of a node is, by its type:
 
@@ -25,8 +25,8 @@ from hub import identity_input
 from hub.errors import invalid
 from hub.fields import Choice, Flag, Input, Integer, Nested, Number, Text, parse_moment
 from hub.profile_fields import Timezone
-from hub.workflows import conditions
-from hub.workflows.definition_fields import ByType, Cron, Items, ListOrPath, Notes, OneOrItems, Template, Tree
+from hub.workflows.definitions import conditions
+from hub.workflows.definitions.fields import ByType, Cron, Items, ListOrPath, Notes, OneOrItems, Template, Tree
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")

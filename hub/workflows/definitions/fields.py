@@ -14,7 +14,7 @@ from marshmallow import Schema, ValidationError, fields
 from config import workflows as limits
 from hub.errors import HubError
 from hub.fields import Composed, Form, FormOf, SchemaFormOf, Strict, Text
-from hub.workflows import schedule, templates
+from hub.workflows.definitions import schedule, templates
 
 Field = fields.Field[Any]
 _TYPES: Final[Mapping[type, tuple[str, ...]]] = {

@@ -5,8 +5,9 @@ from typing import Final
 
 from config import workflows as limits
 from hub.errors import invalid
-from hub.workflows import conditions, steps
-from hub.workflows.runners.work import Done, Work
+from hub.workflows.definitions import conditions
+from hub.workflows.running import steps
+from hub.workflows.running.runners.work import Done, Work
 from models.clock import timestamp
 
 _LONGEST: Final = timedelta(seconds=limits.DELAY_SECONDS_MAX)

@@ -8,11 +8,11 @@ A payload is an object; settings, secrets and the environment are never in it.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from hub.workflows import rendered, templates
-from hub.workflows.graph import TRIGGER, Graph, Json, graph_of, inner_nodes
-from hub.workflows.plan import is_live
-from hub.workflows.said import Said
-from hub.workflows.steps import Records, Step, has_ended, item_key, output_of
+from hub.workflows.definitions import rendered, templates
+from hub.workflows.definitions.graph import TRIGGER, Graph, Json, graph_of, inner_nodes
+from hub.workflows.running.plan import is_live
+from hub.workflows.running.said import Said
+from hub.workflows.running.steps import Records, Step, has_ended, item_key, output_of
 
 _NODES: Final = "nodes"  # of a path to nodes by their ids
 

@@ -15,8 +15,8 @@ from config import outgoing
 from config import workflows as limits
 from hub.fields import Input, Moment, Strict, Text, load
 from hub.profile_fields import Email
-from hub.workflows import templates
-from hub.workflows.graph import Json
+from hub.workflows.definitions import templates
+from hub.workflows.definitions.graph import Json
 
 
 def check(node_type: str, config: Json) -> Json:

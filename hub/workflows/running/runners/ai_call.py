@@ -21,11 +21,11 @@ from hub.errors import Code, HubError
 from hub.identity_cache import Identity
 from hub.prices import charge_micro, tokens_affordable
 from hub.streams import Outcome, Stream, replayed
-from hub.workflows.answers import held_and_made, stream_of
-from hub.workflows.graph import Json
-from hub.workflows.plan import Stop
-from hub.workflows.purse import Engaged, Reserved, SpentUp
-from hub.workflows.runners.work import Done, Failed, PutOff, Work
+from hub.workflows.definitions.graph import Json
+from hub.workflows.running.answers import held_and_made, stream_of
+from hub.workflows.running.plan import Stop
+from hub.workflows.running.purse import Engaged, Reserved, SpentUp
+from hub.workflows.running.runners.work import Done, Failed, PutOff, Work
 from models.database import Database, Document
 
 API: Final = "ai_assistant"

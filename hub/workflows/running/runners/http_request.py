@@ -20,8 +20,8 @@ from hub.errors import HubError
 from hub.redirects import Misled, led_to
 from hub.retry_after import retry_after_seconds
 from hub.safe_http import HOPS, Fetched, SafeHttp, Unanswered
-from hub.workflows.graph import Json
-from hub.workflows.runners.work import Done, Failed, Work
+from hub.workflows.definitions.graph import Json
+from hub.workflows.running.runners.work import Done, Failed, Work
 
 _KEY: Final = "Idempotency-Key"
 _KIND: Final = "Content-Type"

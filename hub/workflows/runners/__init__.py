@@ -1,1 +1,0 @@
-"""What the steps of executions do, a module for each type of node."""

@@ -1,0 +1,1 @@
+"""What the steps of executions do, by their types."""

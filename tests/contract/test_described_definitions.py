@@ -44,5 +44,5 @@ def test_what_is_refused_is_not_as_described(wrong: Json) -> None:
 
 
 def test_every_type_is_described() -> None:
-    described = repr(DOCUMENT["components"]["schemas"]["WorkflowsNodeTypesDefinitionInput"])
+    described = repr(DOCUMENT["components"]["schemas"]["WorkflowsDefinitionsNodeTypesDefinitionInput"])
     assert [each for each in (*TRIGGERS, *NODES) if f"'const': '{each}'" not in described] == []

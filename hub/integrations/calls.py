@@ -26,3 +26,10 @@ def away(kind: str, reason: str, after: float | None = None) -> HubError:
     seconds = after or assistant.INTEGRATION_RETRY_SECONDS
     message = f"{COMPANIES[kind]} cannot do this just now"
     return HubError(Code.UNAVAILABLE, message, retry_after_seconds=seconds, asked_seconds=after)
+
+
+def unknown(kind: str, reason: str) -> HubError:
+    """A company may have done what must not be done twice, and did not say so."""
+    log.warning(f"{COMPANIES[kind]}'s API gave no answer", reason=reason[: assistant.INTEGRATION_SAID_CHARS_MAX])
+    text = f"{COMPANIES[kind]} gave no answer; it may have done what it was asked for"
+    return HubError(Code.OUTCOME_UNKNOWN, text, retry_after_seconds=assistant.INTEGRATION_RETRY_SECONDS)

@@ -132,7 +132,7 @@ class GoogleAccounts:
     async def append_rows(self, user: str, spreadsheet_id: str, cells: str, rows: list[list[Any]]) -> str:
         """Below a table in a spreadsheet of the user's Google account; the range that was written.
 
-        Raises `HubError`: CONFLICT, UNAVAILABLE.
+        Raises `HubError`: CONFLICT, UNAVAILABLE, OUTCOME_UNKNOWN where they may have been added.
         """
         google = await self.connected(user)
         return await self._using(google, lambda token: self._api.append(token, spreadsheet_id, cells, rows))

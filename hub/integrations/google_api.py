@@ -1,7 +1,8 @@
 """Google's APIs as the hub uses them: spreadsheets made and filled, and whose account it is. Plain JSON over HTTPS.
 
 It knows no user of ours: each call is given an access token, and raises `TokenRefused` where another one may do. All other
-failures are `HubError`s: UNAVAILABLE, or CONFLICT for what Google does not allow.
+failures are `HubError`s: UNAVAILABLE, CONFLICT for what Google does not allow, and OUTCOME_UNKNOWN where rows may have been
+added.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ import orjson
 from config import assistant
 from config.settings import Settings
 from hub.errors import Code, HubError
-from hub.integrations.calls import away, new_session
+from hub.integrations.calls import away, new_session, unknown
 from hub.retry_after import retry_after_seconds
 
 _PAUSES: Final = (0.5, 2.0)  # seconds before a call is made again that Google could not take just then
@@ -25,6 +26,7 @@ _LATER: Final = (429, 500, 502, 503, 504)
 _NOT_BEGUN: Final = (429, 503)  # after the others it may have been done: what must not be done twice is not asked again
 _REFUSED: Final = (400, 404)  # no such spreadsheet or range: another time is no better
 _away: Final = partial(away, "google")
+_unknown: Final = partial(unknown, "google")
 
 
 class TokenRefused(Exception):
@@ -84,9 +86,16 @@ class GoogleApi:
         where = f"{quote(spreadsheet_id, '')}/values/{quote(cells, '')}:append"
         options = "valueInputOption=RAW&insertDataOption=INSERT_ROWS"
         body = orjson.dumps({"majorDimension": "ROWS", "values": rows})
-        status, after, answer = await self._once("POST", f"{self._sheets}/{where}?{options}", token, body)
-        if status in _LATER:
+        try:
+            status, after, answer = await self._asked("POST", f"{self._sheets}/{where}?{options}", token, body)
+        except aiohttp.ClientConnectorError as error:
+            raise _away(f"{type(error).__name__}: {error}") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise _unknown(type(error).__name__) from error
+        if status in _NOT_BEGUN:
             raise _away(f"status {status}: {_said(answer)}", retry_after_seconds(after))
+        if status in _LATER:
+            raise _unknown(f"status {status}: {_said(answer)}")
         if status in _REFUSED:
             raise HubError(Code.CONFLICT, f"Google does not do this: {_said(answer)}")
         written = _checked(status, answer).get("updates")
@@ -110,14 +119,18 @@ class GoogleApi:
         return _checked(status, answer)
 
     async def _once(self, method: str, url: str, token: str, body: bytes | None) -> tuple[int, str | None, Any]:
-        assert self._session is not None, "opened first"
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         try:
-            call = self._session.request(method, url, data=body, headers=headers, allow_redirects=False)
-            async with call as response:
-                text = await _read(response)
+            return await self._asked(method, url, token, body)
         except (aiohttp.ClientError, OSError) as error:
             raise _away(f"{type(error).__name__}: {error}") from error
+
+    async def _asked(self, method: str, url: str, token: str, body: bytes | None) -> tuple[int, str | None, Any]:
+        """The status, Retry-After, and the answer. Raises what aiohttp does."""
+        assert self._session is not None, "opened first"
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        call = self._session.request(method, url, data=body, headers=headers, allow_redirects=False)
+        async with call as response:
+            text = await _read(response)
         return response.status, response.headers.get("Retry-After"), _parsed(text)
 
 

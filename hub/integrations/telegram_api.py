@@ -10,17 +10,14 @@ from typing import Any, Final
 
 import aiohttp
 import orjson
-import structlog
 
 from config import assistant
 from config.settings import Settings
-from hub.errors import Code, HubError
-from hub.integrations.calls import away, new_session
-
-log = structlog.get_logger(__name__)
+from hub.integrations.calls import away, new_session, unknown
 
 UPDATES: Final = ("message", "channel_post")  # of all that may happen to a bot, what it is asked to be told
 _away: Final = partial(away, "telegram")
+_unknown: Final = partial(unknown, "telegram")
 
 
 class TokenRefused(Exception):
@@ -122,9 +119,3 @@ def _retry_after(answer: dict[str, Any]) -> float | None:
 
 def _field(result: Any, name: str) -> str:
     return str(result.get(name, "")) if isinstance(result, dict) else ""
-
-
-def _unknown(reason: str) -> HubError:
-    log.warning("Telegram's Bot API gave no answer", reason=reason)
-    text = "Telegram gave no answer; it may have done what it was asked for"
-    return HubError(Code.OUTCOME_UNKNOWN, text, retry_after_seconds=assistant.INTEGRATION_RETRY_SECONDS)

@@ -307,6 +307,10 @@ async def test_rows_are_added_to_the_owners_sheet_as_they_are(google_site: Site,
     ended = await owner.executed(manual("t>a", a=add), data={"who": "Ada"})
     assert ended["result"]["value"] == {"range": "Log!A2:A2", "rows": 1}
     assert google.sheets["book"]["Log"][1] == ["Ada", "=1+1"]
+    for status, reason in ((429, "unavailable"), (500, "outcome_unknown")):
+        google.faults["append"] = [status]
+        ended = await owner.executed(manual("t>a", a=add), data={"who": "Ada"})
+        assert ended["result"]["error"]["reason"] == reason
 
 
 @pytest.mark.gen_test(timeout=60)

@@ -10,9 +10,6 @@ from tests import bad_input
 from tests.http_streams import Face
 from tests.ws_client import Client
 
-# The driver's: it leaves a socket to the collector when who waits for it to connect is cancelled, as commands are here.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 MESSAGES = [{"role": "user", "content": "Hello"}]
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "connect": {"token": "some", "recover": {"epoch": "abc", "offset": 4}},

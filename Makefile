@@ -29,11 +29,10 @@ test: .venv/.installed-test $(LIBRARIES) $(DOCUMENTS) ## install what the tests 
 	@$(SETUP) redis
 	@exec $(BIN)/pytest $(IN_PARALLEL) $(ARGS)
 
-# Crowds apart, no more at once than there are cores and the largest two never: thousands of sockets are promised times,
-# which others beside them would take away. ARGS may leave one of the two without a test, which pytest ends with 5.
+# Thousands of sockets are promised times, which others like them would take away: they come one after the other, in one
+# process, and what waits most of its time beside them.
 test-faults: .venv/.installed-test ## the seeded faults at their full length, some minutes
-	@HUB_FAULTS=long $(BIN)/pytest $(IN_PARALLEL) -m "faults and not crowd" $(ARGS) || [ $$? -eq 5 ]
-	@HUB_FAULTS=long $(BIN)/pytest -n 2 --dist loadgroup -m "faults and crowd" $(ARGS) || [ $$? -eq 5 ]
+	@HUB_FAULTS=long exec $(BIN)/pytest -n 3 --dist loadgroup -m faults $(ARGS)
 
 test-clients: .venv/.installed-test .venv/.installed-clients $(CLIENTS) ## programs of others as the hub's clients
 	@exec $(BIN)/pytest tests/clients $(ARGS)

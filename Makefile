@@ -29,10 +29,9 @@ test: .venv/.installed-test $(LIBRARIES) $(DOCUMENTS) ## install what the tests 
 	@$(SETUP) redis
 	@exec $(BIN)/pytest $(IN_PARALLEL) $(ARGS)
 
-# Thousands of sockets are promised times, which others like them would take away: they come one after the other, in one
-# process, and what waits most of its time beside them.
+# No more than there are cores: thousands of sockets are promised times, which a third beside them would take away.
 test-faults: .venv/.installed-test ## the seeded faults at their full length, some minutes
-	@HUB_FAULTS=long exec $(BIN)/pytest -n 3 --dist loadgroup -m faults $(ARGS)
+	@HUB_FAULTS=long exec $(BIN)/pytest -n 2 --dist worksteal -m faults $(ARGS)
 
 test-clients: .venv/.installed-test .venv/.installed-clients $(CLIENTS) ## programs of others as the hub's clients
 	@exec $(BIN)/pytest tests/clients $(ARGS)

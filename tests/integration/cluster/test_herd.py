@@ -100,7 +100,6 @@ async def _log_in(port: int, until: "asyncio.Task[dict[str, Any]]", first: int) 
 
 
 @pytest.mark.faults
-@pytest.mark.xdist_group("crowds")
 @pytest.mark.timeout(300)
 def test_all_come_back_at_once_and_nobody_else_waits(io_loop: IOLoop, lost: Services, other: RunningHub) -> None:
     async def scenario() -> None:

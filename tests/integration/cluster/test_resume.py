@@ -78,7 +78,6 @@ class _Resumer:
 
 
 @pytest.mark.faults
-@pytest.mark.xdist_group("crowds")
 @pytest.mark.timeout(400)
 def test_lines_cut_between_two_nodes_lose_and_double_nothing(
     io_loop: IOLoop, cluster: Cluster, monkeypatch: pytest.MonkeyPatch

@@ -52,7 +52,6 @@ def test_a_fast_sender_is_cut_off_and_delays_nobody(hub: Site) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.xdist_group("crowds")
 @pytest.mark.timeout(180)
 def test_an_address_that_opens_thousands_keeps_few_and_not_for_long(hub: Site) -> None:
     """They come without a pause, each in the place of one that was turned away; none says who it is."""

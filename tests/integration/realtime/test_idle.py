@@ -112,7 +112,6 @@ def _cpu_seconds(pid: int) -> float:
 
 
 @pytest.mark.faults
-@pytest.mark.xdist_group("crowds")
 @pytest.mark.timeout(400)
 def test_idle_sockets_stay_and_cost_little(io_loop: IOLoop, register: Services, running: RunningHub) -> None:
     async def scenario() -> None:

@@ -104,7 +104,6 @@ class _Resumer:
 
 
 @pytest.mark.faults
-@pytest.mark.xdist_group("crowds")
 @pytest.mark.timeout(300)
 def test_lines_cut_again_and_again_lose_and_double_nothing(hub: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every event once and in order, whenever the line was cut."""

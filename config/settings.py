@@ -116,12 +116,19 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     folder; in production a missing or short one is an error.
     """
     reader = _Reader(environ)
+    settings = _settings(reader)
+    reader.finish()
+    return settings
+
+
+def _settings(reader: "_Reader") -> Settings:
+    """What the environment says; what is wrong in it the reader keeps."""
     env = reader.choice("HUB_ENV", "development", ("development", "production"))
     production = env == "production"
     ports = reader.ports("HUB_PORT", "3001")
     public_url = reader.url("HUB_PUBLIC_URL", f"http://localhost:{ports[0]}")
     data_dir = Path(reader.text("HUB_DATA_DIR", "data") or "data").absolute()
-    settings = Settings(
+    return Settings(
         env=env,
         ports=ports,
         host=reader.text("HUB_HOST", "127.0.0.1") or "",
@@ -160,8 +167,6 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         smtp_url=reader.smtp("HUB_SMTP_URL"),
         mail_from=reader.sender("HUB_MAIL_FROM", public_url),
     )
-    reader.finish()
-    return settings
 
 
 class _Reader:

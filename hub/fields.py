@@ -7,6 +7,7 @@ hub, as functions that raise `HubError` INVALID, are asked by fields (`ByRule`),
 import math
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -139,12 +140,12 @@ class Strict(fields.Field[Any]):
         return ValidationError(message)
 
 
-class Composed(Strict):
+class Composed(Strict, ABC):
     """A field whose form has those of other fields and schemas in it."""
 
+    @abstractmethod
     def inner_form(self, of_field: FormOf, of_schema: SchemaFormOf) -> Form:
         """What its form has beside the class's own; the forms of what is in it are asked for."""
-        raise NotImplementedError
 
 
 class Nested(fields.Nested):

@@ -7,14 +7,13 @@ from tornado.ioloop import IOLoop
 
 from tests.site import Site
 from tests.stand_ins.google_cloud import GoogleCloud
+from tests.stand_ins.started import started
 
 
 @pytest.fixture
 def google(io_loop: IOLoop) -> Iterator[GoogleCloud]:
-    made = GoogleCloud()
-    io_loop.run_sync(made.start)
-    yield made
-    io_loop.run_sync(made.stop)
+    with started(io_loop, GoogleCloud()) as made:
+        yield made
 
 
 @pytest.fixture

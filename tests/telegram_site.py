@@ -6,15 +6,14 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from tests.site import Site
+from tests.stand_ins.started import started
 from tests.stand_ins.telegram_bot_api import TelegramBotApi
 
 
 @pytest.fixture
 def telegram(io_loop: IOLoop) -> Iterator[TelegramBotApi]:
-    made = TelegramBotApi()
-    io_loop.run_sync(made.start)
-    yield made
-    io_loop.run_sync(made.stop)
+    with started(io_loop, TelegramBotApi()) as made:
+        yield made
 
 
 @pytest.fixture

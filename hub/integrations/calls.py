@@ -10,14 +10,28 @@ from hub.integrations.endings import COMPANIES
 log = structlog.get_logger(__name__)
 
 
-def new_session() -> aiohttp.ClientSession:
-    """Must run in the loop that will use it."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=assistant.INTEGRATION_CONNECTIONS_MAX),
-        timeout=aiohttp.ClientTimeout(total=assistant.INTEGRATION_CALL_SECONDS_MAX),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-    )
+class CompanyApi:
+    """A company's API, called between `open` and `close`."""
+
+    _opened: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Must run in the loop that will use it."""
+        self._opened = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=assistant.INTEGRATION_CONNECTIONS_MAX),
+            timeout=aiohttp.ClientTimeout(total=assistant.INTEGRATION_CALL_SECONDS_MAX),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        if self._opened is not None:
+            await self._opened.close()
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        assert self._opened is not None, "opened first"
+        return self._opened
 
 
 def away(kind: str, reason: str, after: float | None = None) -> HubError:

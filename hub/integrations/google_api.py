@@ -18,7 +18,7 @@ import orjson
 from config import assistant
 from config.settings import Settings
 from hub.errors import Code, HubError
-from hub.integrations.calls import away, new_session, unknown
+from hub.integrations.calls import CompanyApi, away, unknown
 from hub.retry_after import retry_after_seconds
 
 _PAUSES: Final = (0.5, 2.0)  # seconds before a call is made again that Google could not take just then
@@ -42,21 +42,12 @@ class Spreadsheet:
     sheets: tuple[str, ...]
 
 
-class GoogleApi:
+class GoogleApi(CompanyApi):
     """One per process."""
 
     def __init__(self, settings: Settings) -> None:
         self._sheets = f"{settings.google_sheets_url}/v4/spreadsheets"
         self._drive = f"{settings.google_drive_url}/drive/v3"
-        self._session: aiohttp.ClientSession | None = None
-
-    async def open(self) -> None:
-        """Must run in the loop that will use it."""
-        self._session = new_session()
-
-    async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
 
     async def account(self, token: str) -> str:
         """The e-mail address of the account that a token is of."""
@@ -126,7 +117,6 @@ class GoogleApi:
 
     async def _asked(self, method: str, url: str, token: str, body: bytes | None) -> tuple[int, str | None, Any]:
         """The status, Retry-After, and the answer. Raises what aiohttp does."""
-        assert self._session is not None, "opened first"
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         call = self._session.request(method, url, data=body, headers=headers, allow_redirects=False)
         async with call as response:

@@ -13,7 +13,7 @@ import orjson
 
 from config import assistant
 from config.settings import Settings
-from hub.integrations.calls import away, new_session, unknown
+from hub.integrations.calls import CompanyApi, away, unknown
 
 UPDATES: Final = ("message", "channel_post")  # of all that may happen to a bot, what it is asked to be told
 _away: Final = partial(away, "telegram")
@@ -28,20 +28,11 @@ class Refused(Exception):
     """Telegram knows the bot, and does not do this; the message are its own words."""
 
 
-class TelegramApi:
+class TelegramApi(CompanyApi):
     """One per process."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.telegram_api_url
-        self._session: aiohttp.ClientSession | None = None
-
-    async def open(self) -> None:
-        """Must run in the loop that will use it."""
-        self._session = new_session()
-
-    async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
 
     async def username(self, token: str) -> str:
         """Of the bot that a token is of, as people write it: `@my_bot`."""
@@ -52,7 +43,7 @@ class TelegramApi:
         await self._call(token, "setWebhook", url=url, secret_token=secret_token, allowed_updates=UPDATES)
 
     async def webhook(self, token: str) -> str:
-        """Where a bot's updates go; empty for nowhere."""
+        """The address that a bot's updates go to; empty where there is none."""
         return _field(await self._call(token, "getWebhookInfo"), "url")
 
     async def delete_webhook(self, token: str) -> None:
@@ -70,7 +61,6 @@ class TelegramApi:
         return sent
 
     async def _call(self, token: str, method: str, **parameters: Any) -> Any:
-        assert self._session is not None, "opened first"
         url, headers = f"{self._url}/bot{token}/{method}", {"Content-Type": "application/json"}
         body = orjson.dumps(parameters)
         try:

@@ -30,7 +30,7 @@ Trigger = Literal["manual", "schedule", "webhook", "telegram"]
 
 
 class Paused(HubError):
-    """The workflow may not be executed for now, by what may end again: its owner is suspended, its project deleted."""
+    """The workflow may not be executed while its owner is suspended or its project deleted; either may end again."""
 
     def __init__(self, why: str) -> None:
         super().__init__(Code.CONFLICT, why)
@@ -199,7 +199,7 @@ async def _check_wanted(transaction: Transaction, made: Document) -> None:
         raise HubError(Code.CONFLICT, "This workflow is switched off")
     owner = await users.within(transaction, made["user"])
     if owner is None or owner["status"] != "active":
-        raise Paused("The owner of this workflow may do nothing for now")
+        raise Paused("The owner of this workflow is suspended")
     if "project" not in made:
         return
     project = await projects.within(transaction, made["user"], made["project"])

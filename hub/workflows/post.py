@@ -89,7 +89,7 @@ class Post:
             return
         owner = await users.by_id(self._database, letter["user"])
         if owner is None or owner["status"] != "active":
-            await self._give_up(letter, "its user may do nothing for now")
+            await self._give_up(letter, "its user is suspended")
             return
         try:
             await self._send(letter, owner)

@@ -11,6 +11,7 @@ from tests.google_site import google, google_site
 from tests.mailing_site import inbox, mailing_site, smtp_port
 from tests.site import Site, serve, site
 from tests.stand_ins.openai_server import OpenAIStandIn
+from tests.stand_ins.started import started
 from tests.stand_ins.webhook_receiver import WebhookReceiver
 from tests.telegram_site import telegram, telegram_site
 
@@ -66,10 +67,8 @@ def calling_site(serve: Callable[..., Site], calling: dict[str, str]) -> Site:
 @pytest.fixture
 def provider(io_loop: IOLoop) -> Iterator[OpenAIStandIn]:
     """It answers by the scenarios that it is given."""
-    made = OpenAIStandIn()
-    io_loop.run_sync(made.start)
-    yield made
-    io_loop.run_sync(made.stop)
+    with started(io_loop, OpenAIStandIn()) as made:
+        yield made
 
 
 @pytest.fixture

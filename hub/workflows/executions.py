@@ -199,7 +199,7 @@ async def _check_wanted(transaction: Transaction, made: Document) -> None:
         raise HubError(Code.CONFLICT, "This workflow is switched off")
     owner = await users.within(transaction, made["user"])
     if owner is None or owner["status"] != "active":
-        raise Paused("The owner of this workflow is suspended")
+        raise Paused("The owner of this workflow is not active")
     if "project" not in made:
         return
     project = await projects.within(transaction, made["user"], made["project"])

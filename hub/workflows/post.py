@@ -89,7 +89,7 @@ class Post:
             return
         owner = await users.by_id(self._database, letter["user"])
         if owner is None or owner["status"] != "active":
-            await self._give_up(letter, "its user is suspended")
+            await self._give_up(letter, "its user is not active")
             return
         try:
             await self._send(letter, owner)
